@@ -1,0 +1,32 @@
+# Finds everything the build needs, and reports all that is missing at once, by Debian package.
+set(missing_packages "")
+
+macro(retrace_require debian_package package)
+  find_package(${package} QUIET ${ARGN})
+  if(NOT ${package}_FOUND)
+    list(APPEND missing_packages ${debian_package})
+  endif()
+endmacro()
+
+retrace_require(libc6-dev Threads)
+retrace_require(libopenblas-pthread-dev OpenBLAS MODULE)
+retrace_require(librandom123-dev Random123 MODULE)
+retrace_require(libfmt-dev fmt)
+retrace_require(libspdlog-dev spdlog)
+retrace_require(zlib1g-dev ZLIB)
+retrace_require(nlohmann-json3-dev nlohmann_json)
+retrace_require(libcli11-dev CLI11)
+if(RETRACE_BUILD_TESTS)
+  retrace_require(doctest-dev doctest)
+endif()
+
+if(missing_packages)
+  list(JOIN missing_packages " " missing_packages)
+  message(FATAL_ERROR "These libraries were not found; their Debian packages are:\n"
+    "  apt-get install --no-install-recommends ${missing_packages}")
+endif()
+
+find_package(LibDw QUIET MODULE)  # optional: names the line of a program that called an op
+if(NOT LibDw_FOUND)
+  message(STATUS "libdw not found (Debian: libdw-dev): call sites will not name files and lines")
+endif()

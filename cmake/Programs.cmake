@@ -1,0 +1,33 @@
+# examples/NAME.cpp -> examples/NAME, tools/*.cpp -> tools/retrace; bench/ has a list of its own.
+
+# A program of the project, written to FOLDER/NAME of the build tree, with line tables and all its
+# frames, so that call sites and traces can name its lines.
+function(retrace_program target folder name)
+  add_executable(${target} ${ARGN})
+  set_target_properties(${target} PROPERTIES
+    OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
+  target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-g1>
+    -fno-optimize-sibling-calls)
+  target_link_libraries(${target} PRIVATE retrace::retrace fmt::fmt spdlog::spdlog CLI11::CLI11
+    nlohmann_json::nlohmann_json)
+  retrace_warnings(${target})
+endfunction()
+
+if(RETRACE_BUILD_EXAMPLES)
+  file(GLOB example_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.cpp)
+  foreach(source IN LISTS example_sources)
+    cmake_path(GET source STEM name)
+    retrace_program(example_${name} examples ${name} ${source})
+  endforeach()
+endif()
+
+if(RETRACE_BUILD_BENCH)
+  add_subdirectory(bench)
+endif()
+
+file(GLOB_RECURSE tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/*.cpp)
+if(RETRACE_BUILD_TOOLS AND tool_sources)
+  retrace_program(retrace_tool tools retrace ${tool_sources})
+  set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS retrace_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+# What ./run, ./test and .ci/run share: packages, configuring, building. Sourced, never run.
+# Everything said here goes to standard error; standard output belongs to the program that follows.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+
+# shellcheck disable=SC2034 # for those who source this
+packages=(g++ cmake ninja-build libopenblas-pthread-dev librandom123-dev libfmt-dev libspdlog-dev
+  zlib1g-dev nlohmann-json3-dev libcli11-dev doctest-dev libdw-dev)
+
+# missing_packages PACKAGE...: those that dpkg does not have.
+missing_packages() {
+  local have package
+  have=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
+    sed -n 's/^ii  *//p')
+  for package in "$@"; do
+    grep -qxF -- "$package" <<<"$have" || printf '%s\n' "$package"
+  done
+}
+
+is_debian() {
+  local ID='' ID_LIKE=''
+  # shellcheck source=/dev/null
+  [ -r /etc/os-release ] && . /etc/os-release
+  case " $ID $ID_LIKE " in *' debian '*) command -v apt-get dpkg-query >/dev/null ;; *) false ;; esac
+}
+
+# need_packages PACKAGE...: installs what is missing, as root or through sudo.
+need_packages() {
+  local tool missing as_root=()
+  if ! is_debian; then
+    for tool in c++ cmake ninja; do
+      if ! command -v "$tool" >/dev/null; then
+        say "$tool is missing, and this is not Debian. Debian calls what is needed:"
+        say "  $*"
+        exit 1
+      fi
+    done
+    return
+  fi
+  mapfile -t missing < <(missing_packages "$@")
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      say "Missing, and only root can install it:"
+      say "  apt-get install --no-install-recommends ${missing[*]}"
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  install_packages() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -q --no-install-recommends "${missing[@]}"
+  }
+  mkdir -p "$root/build"
+  # A machine's package lists may be absent or too old: fetch them only if so.
+  if ! install_packages >"$root/build/setup.log" 2>&1 </dev/null; then
+    "${as_root[@]}" apt-get update -q >>"$root/build/setup.log" 2>&1 || true
+    if ! install_packages >>"$root/build/setup.log" 2>&1 </dev/null; then
+      tail -n 20 "$root/build/setup.log" >&2
+      say "could not install the packages above; the whole log is $root/build/setup.log"
+      exit 1
+    fi
+  fi
+}
+
+# logged LOG COMMAND...: runs with all output in LOG, which is shown only when the command fails;
+# on a terminal, ninja's last line shows how far it is.
+logged() {
+  local log=$1 status=0
+  shift
+  if [ -t 2 ]; then
+    "$@" 2>&1 | tee -a "$log" | while IFS= read -r line; do
+      printf '\r\033[K%.79s' "$line" >&2
+    done || status=${PIPESTATUS[0]}
+    printf '\r\033[K' >&2
+  else
+    "$@" >>"$log" 2>&1 || status=$?
+  fi
+  if [ "$status" -ne 0 ]; then
+    tail -n 40 "$log" >&2
+    say "failed: $*; the whole log is $log"
+  fi
+  return "$status"
+}
+
+# build_preset PRESET TARGET...: configures where needed and builds (no target: everything).
+build_preset() {
+  local preset=$1 target folder cache launcher=() targets=()
+  shift
+  folder=$root/build
+  [ "$preset" = release ] || folder=$root/build-$preset
+  mkdir -p "$folder"
+  for target in "$@"; do targets+=(--target "$target"); done
+  cache=$folder/CMakeCache.txt
+  (
+    flock 9 # two calls at once would trip over each other's files
+    : >"$folder/build.log"
+    if ! [ -e "$folder/build.ninja" ] ||
+      ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache" ||
+      { [ "$preset" = release ] && ! grep -qx 'CMAKE_BUILD_TYPE:STRING=Release' "$cache"; }; then
+      say "configuring $folder"
+      command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+      cd "$root" || exit
+      logged "$folder/build.log" cmake --fresh --preset "$preset" "${launcher[@]}"
+    fi
+    say "building ${*:-everything} in $folder"
+    export NINJA_STATUS='[%f/%t %es] '
+    logged "$folder/build.log" cmake --build "$folder" "${targets[@]}"
+  ) 9>"$folder/.lock"
+}
