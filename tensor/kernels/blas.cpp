@@ -1,0 +1,152 @@
+#include <retrace/tensor/kernels/blas.h>
+
+#include <cblas.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <string_view>
+
+#include <retrace/tensor/error.h>
+
+namespace retrace::kernels::blas {
+namespace {
+
+// An environment variable for as long as a library reads it; a value that is there already stays.
+class Setting {
+ public:
+  Setting(const char* name, const char* value) : name_(name), ours_(std::getenv(name) == nullptr) {
+    if (ours_) setenv(name, value, 0);
+  }
+  ~Setting() {
+    if (ours_) unsetenv(name_);
+  }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+
+ private:
+  const char* name_;
+  bool ours_;
+};
+
+struct Library {
+  void* handle = nullptr;
+  decltype(&cblas_sgemm) sgemm = nullptr;
+  decltype(&cblas_dgemm) dgemm = nullptr;
+  decltype(&cblas_sgemv) sgemv = nullptr;
+  decltype(&cblas_dgemv) dgemv = nullptr;
+  decltype(&openblas_get_corename) corename = nullptr;
+  decltype(&openblas_get_config) config = nullptr;
+  bool takes_turns = false;
+
+  Library() {
+    {
+      const Setting one_thread("OPENBLAS_NUM_THREADS", "1");
+      // The file that the build found; elsewhere whichever the loader finds.
+      for (const char* file : {RETRACE_OPENBLAS, "libopenblas.so.0"}) {
+        if (handle == nullptr) handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+      }
+    }
+    if (handle == nullptr) {
+      throw Error(std::string("gemm: OpenBLAS cannot be loaded: ") + dlerror() +
+                  "; install it (Debian: libopenblas0-pthread)");
+    }
+    sgemm = get<decltype(sgemm)>("cblas_sgemm");
+    dgemm = get<decltype(dgemm)>("cblas_dgemm");
+    sgemv = get<decltype(sgemv)>("cblas_sgemv");
+    dgemv = get<decltype(dgemv)>("cblas_dgemv");
+    corename = get<decltype(corename)>("openblas_get_corename");
+    config = get<decltype(config)>("openblas_get_config");
+    takes_turns =
+        get<decltype(&openblas_get_parallel)>("openblas_get_parallel")() == OPENBLAS_SEQUENTIAL;
+    choose_kernels();
+    // The program may have loaded it before, with threads.
+    get<decltype(&openblas_set_num_threads)>("openblas_set_num_threads")(1);
+  }
+
+  template <class F>
+  F get(const char* name) const {
+    void* const symbol = dlsym(handle, name);
+    if (symbol == nullptr) {
+      throw Error(std::string("gemm: the OpenBLAS that was loaded has no ") + name +
+                  "; install one with its C interface");
+    }
+    return reinterpret_cast<F>(symbol);
+  }
+
+  void choose_kernels() const {
+#if defined(__x86_64__)
+    constexpr std::array<std::string_view, 6> kModern = {
+        "Haswell", "Zen", "Excavator", "SkylakeX", "Cooperlake", "SapphireRapids"};
+    if (std::ranges::find(kModern, std::string_view(corename())) != kModern.end()) return;
+    const char* kernels = nullptr;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) kernels = "Haswell";
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512cd")) {
+      kernels = "SkylakeX";
+    }
+    // The library's own choice, made while it is loaded; not in its header, and absent from builds
+    // for one processor.
+    const auto init = reinterpret_cast<void (*)()>(dlsym(handle, "gotoblas_dynamic_init"));
+    const auto quit = reinterpret_cast<void (*)()>(dlsym(handle, "gotoblas_dynamic_quit"));
+    if (kernels == nullptr || init == nullptr || quit == nullptr ||
+        std::getenv("OPENBLAS_CORETYPE") != nullptr) {
+      return;
+    }
+    const Setting core("OPENBLAS_CORETYPE", kernels);
+    quit();
+    init();
+#endif
+  }
+};
+
+const Library& library() {
+  static const Library loaded;
+  return loaded;
+}
+
+// Holds what a call needs for its time.
+class Call {
+ public:
+  Call() : library_(library()) {
+    static std::mutex mutex;
+    if (library_.takes_turns) turn_.emplace(mutex);
+  }
+  const Library* operator->() const { return &library_; }
+
+ private:
+  const Library& library_;
+  std::optional<std::lock_guard<std::mutex>> turn_;
+};
+
+CBLAS_TRANSPOSE flag(bool transposed) { return transposed ? CblasTrans : CblasNoTrans; }
+
+}  // namespace
+
+void gemm(bool a_transposed, bool b_transposed, int m, int n, int k, float alpha, const float* a,
+          int lda, const float* b, int ldb, float beta, float* c, int ldc) {
+  Call()->sgemm(CblasRowMajor, flag(a_transposed), flag(b_transposed), m, n, k, alpha, a, lda, b,
+                ldb, beta, c, ldc);
+}
+void gemm(bool a_transposed, bool b_transposed, int m, int n, int k, double alpha, const double* a,
+          int lda, const double* b, int ldb, double beta, double* c, int ldc) {
+  Call()->dgemm(CblasRowMajor, flag(a_transposed), flag(b_transposed), m, n, k, alpha, a, lda, b,
+                ldb, beta, c, ldc);
+}
+void gemv(bool a_transposed, int m, int n, float alpha, const float* a, int lda, const float* x,
+          int incx, float beta, float* y, int incy) {
+  Call()->sgemv(CblasRowMajor, flag(a_transposed), m, n, alpha, a, lda, x, incx, beta, y, incy);
+}
+void gemv(bool a_transposed, int m, int n, double alpha, const double* a, int lda, const double* x,
+          int incx, double beta, double* y, int incy) {
+  Call()->dgemv(CblasRowMajor, flag(a_transposed), m, n, alpha, a, lda, x, incx, beta, y, incy);
+}
+
+std::string kernels() { return library().corename(); }
+std::string config() { return library().config(); }
+
+}  // namespace retrace::kernels::blas

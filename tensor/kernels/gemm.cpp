@@ -1,0 +1,337 @@
+#include <retrace/tensor/kernels/gemm.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <retrace/tensor/error.h>
+#include <retrace/tensor/kernels/blas.h>
+#include <retrace/tensor/parallel.h>
+
+namespace retrace::kernels {
+namespace {
+
+constexpr int64_t kLargestBlasInt = std::numeric_limits<int32_t>::max();
+// Products of at most so many multiply-adds are over before a call into BLAS has begun.
+constexpr double kTinyWork = 128;
+// Multiply-adds worth a thread of their own: about 20 microseconds.
+constexpr double kBlockWork = 1 << 20;
+
+// Multiply-adds of a product; as a number that cannot overflow.
+double work_of(int64_t m, int64_t n, int64_t k) {
+  return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
+// How BLAS is told to read a view: row-major with a leading dimension, or the transpose of that.
+// leading < 0: it cannot.
+struct Layout {
+  bool transposed = false;
+  int64_t leading = -1;
+};
+
+template <class T>
+Layout layout_of(MatrixView<const T> x) {
+  // A stride that is never taken may be anything.
+  const int64_t row_step = x.rows > 1 ? x.row_stride : std::max<int64_t>(x.cols, 1);
+  const int64_t col_step = x.cols > 1 ? x.col_stride : 1;
+  if (col_step == 1 && row_step >= x.cols && row_step <= kLargestBlasInt) {
+    return {false, std::max<int64_t>(row_step, 1)};
+  }
+  const int64_t column = x.cols > 1 ? x.col_stride : std::max<int64_t>(x.rows, 1);
+  const int64_t row = x.rows > 1 ? x.row_stride : 1;
+  if (row == 1 && column >= x.rows && column <= kLargestBlasInt) {
+    return {true, std::max<int64_t>(column, 1)};
+  }
+  return {};
+}
+
+template <class T>
+MatrixView<T> block(MatrixView<T> x, int64_t row, int64_t rows, int64_t col, int64_t cols) {
+  return {x.data + row * x.row_stride + col * x.col_stride, rows, cols, x.row_stride, x.col_stride};
+}
+
+template <class T>
+MatrixView<const T> dense_copy(MatrixView<const T> x, std::vector<T>& memory) {
+  memory.resize(static_cast<size_t>(x.rows * x.cols));
+  for (int64_t i = 0; i < x.rows; ++i) {
+    for (int64_t j = 0; j < x.cols; ++j) memory[static_cast<size_t>(i * x.cols + j)] = x(i, j);
+  }
+  return row_major<const T>(memory.data(), x.rows, x.cols);
+}
+
+// beta C, overwriting whatever C holds when beta is 0.
+template <class T>
+void scale(MatrixView<T> c, T beta) {
+  if (beta == T(1)) return;
+  for (int64_t i = 0; i < c.rows; ++i) {
+    for (int64_t j = 0; j < c.cols; ++j) c(i, j) = beta == T(0) ? T(0) : beta * c(i, j);
+  }
+}
+
+// Element by element: for products of a few numbers.
+template <class T>
+void gemm_dots(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
+  for (int64_t i = 0; i < c.rows; ++i) {
+    for (int64_t j = 0; j < c.cols; ++j) {
+      const T *x = &a(i, 0), *y = &b(0, j);
+      T sum = 0;
+      for (int64_t p = 0; p < a.cols; ++p, x += a.col_stride, y += b.row_stride) sum += *x * *y;
+      c(i, j) = beta == T(0) ? alpha * sum : alpha * sum + beta * c(i, j);
+    }
+  }
+}
+
+// Row by row, B's rows added up: for whole numbers.
+template <class T>
+void gemm_loops(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
+  scale(c, beta);
+  for (int64_t i = 0; i < c.rows; ++i) {
+    for (int64_t p = 0; p < a.cols; ++p) {
+      const T factor = alpha * a(i, p);
+      T* out = c.data + i * c.row_stride;
+      const T* in = b.data + p * b.row_stride;
+      if (b.col_stride == 1 && c.col_stride == 1) {
+        for (int64_t j = 0; j < c.cols; ++j) out[j] += factor * in[j];
+      } else {
+        for (int64_t j = 0; j < c.cols; ++j) {
+          out[j * c.col_stride] += factor * in[j * b.col_stride];
+        }
+      }
+    }
+  }
+}
+
+// One call into BLAS. Every size fits an int, C's rows lie together.
+template <class T>
+void gemm_block(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
+  const int m = static_cast<int>(c.rows);
+  const int n = static_cast<int>(c.cols);
+  const int k = static_cast<int>(a.cols);
+  const Layout la = layout_of(a);
+  const Layout lb = layout_of(b);
+  const bool vectors_fit = a.col_stride > 0 && a.col_stride <= kLargestBlasInt &&
+                           b.row_stride > 0 && b.row_stride <= kLargestBlasInt &&
+                           c.row_stride > 0 && c.row_stride <= kLargestBlasInt;
+  if (n == 1 && vectors_fit) {
+    // gemv computes beta y as a product: NaN in C would survive beta = 0.
+    if (beta == T(0)) scale(c, beta);
+    const bool rows = !la.transposed;
+    blas::gemv(la.transposed, rows ? m : k, rows ? k : m, alpha, a.data,
+               static_cast<int>(la.leading), b.data, static_cast<int>(b.row_stride), beta, c.data,
+               static_cast<int>(c.row_stride));
+    return;
+  }
+  if (m == 1 && vectors_fit) {
+    if (beta == T(0)) scale(c, beta);
+    const bool rows = !lb.transposed;
+    blas::gemv(rows, rows ? k : n, rows ? n : k, alpha, b.data, static_cast<int>(lb.leading),
+               a.data, static_cast<int>(a.col_stride), beta, c.data, 1);
+    return;
+  }
+  const int ldc = static_cast<int>(m > 1 ? c.row_stride : std::max<int64_t>(n, 1));
+  constexpr int kMostRows = 32, kMostDepth = 128;
+  if (!la.transposed && lb.transposed && m >= 16 && m <= kMostRows && n >= 64 && k <= kMostDepth) {
+    // OpenBLAS's kernel for a small A B^T runs at half the speed of the other three.
+    T turned[kMostRows * kMostDepth];
+    for (int p = 0; p < k; ++p) {
+      for (int i = 0; i < m; ++i) turned[p * m + i] = a(i, p);
+    }
+    blas::gemm(true, true, m, n, k, alpha, turned, m, b.data, static_cast<int>(lb.leading), beta,
+               c.data, ldc);
+    return;
+  }
+  blas::gemm(la.transposed, lb.transposed, m, n, k, alpha, a.data, static_cast<int>(la.leading),
+             b.data, static_cast<int>(lb.leading), beta, c.data, ldc);
+}
+
+// How C is cut; depends on nothing but the shape.
+struct Partition {
+  int64_t row_blocks = 1;
+  int64_t col_blocks = 1;
+  int64_t block_rows = 0;
+  int64_t block_cols = 0;
+  int64_t count() const { return row_blocks * col_blocks; }
+};
+
+Partition partition(int64_t m, int64_t n, int64_t k) {
+  // Two blocks from about 15 microseconds on; every further doubling costs a percent or more with
+  // one thread and needs 8 times the work.
+  // Whole tiles of the kernels, whose edges are slower.
+  constexpr int64_t kTile = 16;
+  const double wanted = work_of(m, n, k) / kBlockWork;
+  int64_t blocks = wanted < 2 ? 1 : 2;
+  for (double enough = 256; wanted >= enough; enough *= 8) blocks *= 2;
+  const int64_t most_rows = std::max<int64_t>(1, m / kTile);
+  const int64_t most_cols = std::max<int64_t>(1, n / kTile);
+  // A cut across the rows has B packed once more, one across the columns A.
+  int64_t row_blocks = 1, col_blocks = 1;
+  while (row_blocks * col_blocks < blocks) {
+    const bool rows_next = m / row_blocks >= n / col_blocks;
+    if (rows_next && row_blocks * 2 <= most_rows) {
+      row_blocks *= 2;
+    } else if (col_blocks * 2 <= most_cols) {
+      col_blocks *= 2;
+    } else if (row_blocks * 2 <= most_rows) {
+      row_blocks *= 2;
+    } else {
+      break;
+    }
+  }
+  auto size = [](int64_t total, int64_t count) {
+    const int64_t tiles = (total + kTile - 1) / kTile;
+    // Far below what an int counts, too.
+    return std::min((tiles + count - 1) / count * kTile, int64_t{1} << 30);
+  };
+  Partition p;
+  p.block_rows = size(m, row_blocks);
+  p.block_cols = size(n, col_blocks);
+  p.row_blocks = (m + p.block_rows - 1) / p.block_rows;
+  p.col_blocks = (n + p.block_cols - 1) / p.block_cols;
+  return p;
+}
+
+template <class T>
+void gemm_part(const Partition& p, int64_t index, T alpha, MatrixView<const T> a,
+               MatrixView<const T> b, T beta, MatrixView<T> c) {
+  constexpr int64_t kMostDepth = int64_t{1} << 30;
+  const int64_t row = index / p.col_blocks * p.block_rows;
+  const int64_t col = index % p.col_blocks * p.block_cols;
+  const int64_t rows = std::min(p.block_rows, c.rows - row);
+  const int64_t cols = std::min(p.block_cols, c.cols - col);
+  for (int64_t depth = 0; depth < a.cols; depth += kMostDepth) {
+    const int64_t depths = std::min(kMostDepth, a.cols - depth);
+    gemm_block(alpha, block(a, row, rows, depth, depths), block(b, depth, depths, col, cols),
+               depth == 0 ? beta : T(1), block(c, row, rows, col, cols));
+  }
+}
+
+std::string sizes(int64_t rows, int64_t cols) {
+  return "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
+}
+
+template <class T>
+void check_sizes(const char* op, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c) {
+  if (a.cols == b.rows && a.rows == c.rows && b.cols == c.cols) return;
+  throw ShapeError(std::string(op) + ": " + sizes(a.rows, a.cols) + " times " +
+                   sizes(b.rows, b.cols) + " into " + sizes(c.rows, c.cols) +
+                   " do not fit; pass [m, k], [k, n] and [m, n]");
+}
+
+// Leading dimensions of a block whose rows lie together, as BLAS wants C.
+template <class T>
+bool fits_output(MatrixView<T> c) {
+  const bool together = c.cols <= 1 || c.col_stride == 1;
+  return together && (c.rows <= 1 || (c.row_stride >= std::max<int64_t>(c.cols, 1) &&
+                                      c.row_stride <= kLargestBlasInt));
+}
+
+// Brings the operands of one product into a form that BLAS reads, then hands it to `run`.
+template <class T, class Run>
+void with_blas_views(MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c,
+                     Run&& run) {
+  if (!fits_output(c)) {
+    if (fits_output(c.transposed())) {
+      with_blas_views(b.transposed(), a.transposed(), beta, c.transposed(), run);
+      return;
+    }
+    std::vector<T> memory;
+    dense_copy<T>(c, memory);
+    const MatrixView<T> dense = row_major(memory.data(), c.rows, c.cols);
+    with_blas_views(a, b, beta, dense, run);
+    for (int64_t i = 0; i < c.rows; ++i) {
+      for (int64_t j = 0; j < c.cols; ++j) c(i, j) = dense(i, j);
+    }
+    return;
+  }
+  std::vector<T> a_memory, b_memory;
+  if (layout_of(a).leading < 0) a = dense_copy(a, a_memory);
+  if (layout_of(b).leading < 0) b = dense_copy(b, b_memory);
+  run(a, b, c);
+}
+
+}  // namespace
+
+template <class T>
+void gemm(T alpha, ConstMatrix<T> a, ConstMatrix<T> b, std::type_identity_t<T> beta,
+          OutMatrix<T> c) {
+  check_sizes("gemm", a, b, c);
+  if (c.rows == 0 || c.cols == 0) return;
+  if (a.cols == 0) {
+    scale(c, beta);
+    return;
+  }
+  if constexpr (std::is_floating_point_v<T>) {
+    const double work = work_of(c.rows, c.cols, a.cols);
+    if (work > kTinyWork) {
+      with_blas_views(
+          a, b, beta, c, [=](MatrixView<const T> x, MatrixView<const T> y, MatrixView<T> z) {
+            if (work < 2 * kBlockWork) return gemm_block(alpha, x, y, beta, z);
+            const Partition p = partition(z.rows, z.cols, x.cols);
+            parallel_chunks(p.count(),
+                            [&](int64_t index) { gemm_part(p, index, alpha, x, y, beta, z); });
+          });
+      return;
+    }
+    gemm_dots<T>(alpha, a, b, beta, c);
+  } else {
+    gemm_loops<T>(alpha, a, b, beta, c);
+  }
+}
+
+template <class T>
+void gemm_batched(T alpha, std::span<const MatrixView<const std::type_identity_t<T>>> a,
+                  std::span<const MatrixView<const std::type_identity_t<T>>> b,
+                  std::type_identity_t<T> beta,
+                  std::span<const MatrixView<std::type_identity_t<T>>> c) {
+  if (a.size() != c.size() || b.size() != c.size()) {
+    throw ShapeError("gemm_batched: got " + std::to_string(a.size()) + " and " +
+                     std::to_string(b.size()) + " operands for " + std::to_string(c.size()) +
+                     " results; pass as many of each");
+  }
+  if (c.empty()) return;
+  for (size_t i = 0; i < c.size(); ++i) {
+    check_sizes<T>("gemm_batched", a[i], b[i], c[i]);
+    if (c[i].rows != c[0].rows || c[i].cols != c[0].cols || a[i].cols != a[0].cols) {
+      throw ShapeError("gemm_batched: product " + std::to_string(i) + " is " +
+                       sizes(c[i].rows, c[i].cols) + " over " + std::to_string(a[i].cols) +
+                       ", the first " + sizes(c[0].rows, c[0].cols) + " over " +
+                       std::to_string(a[0].cols) + "; all must have one size");
+    }
+  }
+  const int64_t count = static_cast<int64_t>(c.size());
+  const double work = work_of(c[0].rows, c[0].cols, a[0].cols);
+  // Large products are cut each for itself; of small ones several make a chunk.
+  if (count == 1 || work >= 8 * kBlockWork) {
+    for (size_t i = 0; i < c.size(); ++i) gemm<T>(alpha, a[i], b[i], beta, c[i]);
+    return;
+  }
+  const int64_t together = static_cast<int64_t>(kBlockWork / (work + 1)) + 1;
+  parallel_for(count, together, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const size_t at = static_cast<size_t>(i);
+      gemm<T>(alpha, a[at], b[at], beta, c[at]);
+    }
+  });
+}
+
+template void gemm<float>(float, ConstMatrix<float>, ConstMatrix<float>, float, OutMatrix<float>);
+template void gemm<double>(double, ConstMatrix<double>, ConstMatrix<double>, double,
+                           OutMatrix<double>);
+template void gemm<int64_t>(int64_t, ConstMatrix<int64_t>, ConstMatrix<int64_t>, int64_t,
+                            OutMatrix<int64_t>);
+template void gemm_batched<float>(float, std::span<const MatrixView<const float>>,
+                                  std::span<const MatrixView<const float>>, float,
+                                  std::span<const MatrixView<float>>);
+template void gemm_batched<double>(double, std::span<const MatrixView<const double>>,
+                                   std::span<const MatrixView<const double>>, double,
+                                   std::span<const MatrixView<double>>);
+template void gemm_batched<int64_t>(int64_t, std::span<const MatrixView<const int64_t>>,
+                                    std::span<const MatrixView<const int64_t>>, int64_t,
+                                    std::span<const MatrixView<int64_t>>);
+
+std::string blas_kernels() { return blas::kernels(); }
+
+std::string blas_config() { return blas::config(); }
+
+}  // namespace retrace::kernels

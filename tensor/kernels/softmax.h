@@ -1,0 +1,81 @@
+#pragma once
+
+// Softmax of one dense row, for whatever is fused with it. Rows are short enough to stay in the
+// cache, so each pass is a loop of its own.
+
+#include <retrace/tensor/kernels/math.h>
+#include <retrace/tensor/kernels/reduce.h>
+
+namespace retrace::kernels {
+
+/// Reducer: the largest element, NaN if there is one; -infinity of nothing.
+template <class T>
+struct Largest {
+  T initial() const { return -std::numeric_limits<T>::infinity(); }
+  T step(T largest, T x) const { return math::max(largest, x); }
+  T combine(T a, T b) const { return math::max(a, b); }
+};
+
+/// Reducer: Σ x.
+template <class T>
+struct RowSum {
+  double initial() const { return 0; }
+  double step(double sum, T x) const { return sum + static_cast<double>(x); }
+  double combine(double a, double b) const { return a + b; }
+};
+
+/// Reducer: Σ exp(x - shift).
+template <class T>
+struct RowSumExp : RowSum<T> {
+  T shift;
+  double step(double sum, T x) const { return sum + static_cast<double>(math::exp(x - shift)); }
+};
+
+/// Σ a b, in double, in the order of reduce_run.
+template <class T>
+double dot_run(const T* a, const T* b, std::int64_t n) {
+  constexpr int kLanes = 16;
+  double lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+#pragma omp simd
+    for (int l = 0; l < kLanes; ++l)
+      lanes[l] += static_cast<double>(a[i + l]) * static_cast<double>(b[i + l]);
+  }
+  for (int l = 0; i < n; ++i, ++l)
+    lanes[l] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; ++l) lanes[l] += lanes[l + width];
+  return lanes[0];
+}
+
+/// y = exp(x) / Σ exp(x). y may be x.
+template <class T>
+void softmax_row(const T* x, std::int64_t n, T* y) {
+  const T largest = reduce_run(Largest<T>(), x, n);
+  dense_row([largest](T v) { return math::exp(v - largest); }, n, y, x);
+  const T scale = static_cast<T>(1.0 / reduce_run(RowSum<T>(), y, n));
+  dense_row([scale](T e) { return e * scale; }, n, y, y);
+}
+
+/// ln Σ exp(x) = largest + log_sum: apart, so that subtracting them one by one from an x of the
+/// size of `largest` rounds only once.
+template <class T>
+struct LogSumExp {
+  T largest, log_sum;
+};
+template <class T>
+LogSumExp<T> log_sum_exp_row(const T* x, std::int64_t n) {
+  const T largest = reduce_run(Largest<T>(), x, n);
+  return {largest, static_cast<T>(std::log(reduce_run(RowSumExp<T>{{}, largest}, x, n)))};
+}
+
+/// y = x - ln Σ exp(x). y may be x.
+template <class T>
+void log_softmax_row(const T* x, std::int64_t n, T* y) {
+  const auto [largest, log_sum] = log_sum_exp_row(x, n);
+  const T first = largest, second = log_sum;
+  dense_row([first, second](T v) { return v - first - second; }, n, y, x);
+}
+
+}  // namespace retrace::kernels
