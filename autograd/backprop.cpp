@@ -1,0 +1,482 @@
+#include <retrace/autograd/anomaly.h>
+#include <retrace/autograd/backprop.h>
+#include <retrace/autograd/notes.h>
+#include <retrace/autograd/observer.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/tensor/kernels/loop.h>
+#include <retrace/tensor/view.h>
+
+#include <algorithm>
+
+namespace retrace {
+namespace {
+
+std::atomic<std::uint64_t> next_pass{1};
+
+Tensor seed_for(const Tensor& output, const Tensor& gradient) {
+  require<ValueError>(output.defined(),
+                      "backward: an undefined tensor (default-constructed or moved from) has no "
+                      "gradient; give it a value first");
+  require<AutogradError>(
+      output.requires_grad(),
+      "backward: the tensor of shape {} has no history: nothing that it was computed from "
+      "wants a gradient, or recording was off; call requires_grad_() on the leaves",
+      output.sizes());
+  if (!gradient.defined()) {
+    require<AutogradError>(
+        output.numel() == 1,
+        "backward: only a scalar can start without a gradient, this tensor is {}; "
+        "reduce it with .sum() or .mean(), or pass a gradient of its shape",
+        output.sizes());
+    return ones(output.sizes(), output.dtype());
+  }
+  require<ShapeError>(gradient.sizes() == output.sizes(),
+                      "backward: the gradient is {}, the tensor {}; they must be equal",
+                      gradient.sizes(), output.sizes());
+  require<DTypeError>(gradient.dtype() == output.dtype(),
+                      "backward: the gradient is {}, the tensor {}; convert with .to(dtype)",
+                      gradient.dtype(), output.dtype());
+  return gradient;
+}
+
+// Nobody else can see the numbers, and they fill their shape one to one.
+bool is_private(const Tensor& x) {
+  const TensorData& data = x.get();
+  return data.references.count() == 1 && data.storage->references.count() == 1 && data.contiguous &&
+         !data.producer && !data.storage->owner;
+}
+
+void add_in_place(const Tensor& sum, const Tensor& gradient) {
+  visit_float(sum.dtype(), "backward", [&]<class T>() {
+    kernels::map<T, T, T>([](T a, T b) { return a + b; }, sum, sum, gradient);
+  });
+}
+
+}  // namespace
+
+// Building the pass -----------------------------------------------------------------------------
+
+Backprop::Backprop(const Tensor& output, const BackwardOptions& options)
+    : Backprop({output}, {options.gradient}, nullptr, options.retain_graph, options.create_graph) {}
+
+Backprop::Backprop(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients,
+                   const std::vector<Tensor>* inputs, bool retain_graph, bool create_graph)
+    : pass_(next_pass.fetch_add(1, std::memory_order_relaxed)),
+      for_inputs_(inputs != nullptr),
+      retain_graph_(retain_graph || create_graph),
+      create_graph_(create_graph) {
+  require<AutogradError>(gradients.empty() || gradients.size() == outputs.size(),
+                         "backward: {} gradients for {} outputs; give one for each",
+                         gradients.size(), outputs.size());
+  std::vector<Tensor> seeds(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    seeds[i] = seed_for(outputs[i], gradients.empty() ? Tensor() : gradients[i]);
+  if (inputs != nullptr) set_targets(*inputs);
+  collect(outputs);
+  if (for_inputs_) leave_out_unneeded();
+  for (const Slot& slot : tape_) {
+    if (slot.needed) slot.node->check_saved();
+  }
+  seed(outputs, seeds);
+  if (tape_.empty()) finish();
+}
+
+Backprop::~Backprop() = default;
+
+void Backprop::set_targets(const std::vector<Tensor>& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    require<ValueError>(inputs[i].defined(),
+                        "grad: input {} is an undefined tensor (default-constructed or moved "
+                        "from); give it a value first",
+                        i);
+    const Edge edge = edge_to(inputs[i]);
+    require<AutogradError>(static_cast<bool>(edge),
+                           "grad: input {} of shape {} wants no gradient; call requires_grad_() "
+                           "before computing with it",
+                           i, inputs[i].sizes());
+    targets_.push_back({edge.node, edge.output, edge.leaf, {}});
+    if (edge.leaf && leaf_positions_.emplace(edge.leaf.get(), leaf_sums_.size()).second)
+      leaf_sums_.push_back({edge.leaf, {}});
+  }
+}
+
+void Backprop::collect(const std::vector<Tensor>& outputs) {
+  std::vector<Node*> found;
+  const auto visit_node = [&](Node* node) {
+    if (node == nullptr || node->pass_.load(std::memory_order_relaxed) == pass_) return;
+    node->pass_.store(pass_, std::memory_order_relaxed);
+    found.push_back(node);
+  };
+  for (const Tensor& output : outputs) visit_node(output.get().producer.get());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    for (const Edge& edge : found[i]->edges_) visit_node(edge.node.get());
+  }
+  const auto newer = [](const Node* a, const Node* b) { return a->number() > b->number(); };
+  if (!std::is_sorted(found.begin(), found.end(), newer))
+    std::sort(found.begin(), found.end(), newer);
+  tape_.resize(found.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    tape_[i].node = Ref<Node>::share(found[i]);
+    found[i]->position_.store(static_cast<std::uint32_t>(i), std::memory_order_relaxed);
+  }
+}
+
+// Oldest first, so that a node is decided after all that lie behind it.
+void Backprop::leave_out_unneeded() {
+  for (const Target& target : targets_) {
+    // One that the outputs do not depend on is not on the tape.
+    if (target.node && target.node->pass_.load(std::memory_order_relaxed) == pass_)
+      slot_of(*target.node).asked = true;
+  }
+  const auto is_target = [&](const Edge& edge) {
+    if (edge.leaf) return leaf_positions_.contains(edge.leaf.get());
+    return slot_of(*edge.node).asked &&
+           std::any_of(targets_.begin(), targets_.end(), [&](const Target& target) {
+             return target.node == edge.node && target.output == edge.output;
+           });
+  };
+  for (std::size_t i = tape_.size(); i-- > 0;) {
+    const Node& node = *tape_[i].node;
+    tape_[i].needed = std::any_of(node.edges_.begin(), node.edges_.end(), [&](const Edge& edge) {
+      return edge && (is_target(edge) || (edge.node && slot_of(*edge.node).needed));
+    });
+  }
+}
+
+void Backprop::seed(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const TensorData& data = outputs[i].get();
+    if (data.producer) {
+      accumulate(slot_of(*data.producer).at(data.output), gradients[i]);
+    } else {
+      into_leaf(outputs[i].ref(), gradients[i]);
+    }
+  }
+}
+
+Tensor& Backprop::Slot::at(std::uint32_t output) {
+  if (output == 0) return gradient;
+  if (!others) others = std::make_unique<std::vector<Tensor>>();
+  if (others->size() < output) others->resize(output);
+  return (*others)[output - 1];
+}
+
+Backprop::Slot& Backprop::slot_of(Node& node) {
+  // The hint is wrong when another pass over the same nodes began after this one.
+  const std::size_t hint = node.position_.load(std::memory_order_relaxed);
+  if (hint < tape_.size() && tape_[hint].node.get() == &node) [[likely]]
+    return tape_[hint];
+  return *std::lower_bound(
+      tape_.begin(), tape_.end(), node.number(),
+      [](const Slot& slot, std::uint64_t number) { return slot.node->number() > number; });
+}
+
+// Running it ------------------------------------------------------------------------------------
+
+Step Backprop::step() {
+  require<ValueError>(!done(), "step: the pass is done after {} nodes; make a new one",
+                      tape_.size());
+  Step step;
+  stepping_ = true;
+  advance(&step);
+  stepping_ = false;
+  return step;
+}
+
+void Backprop::run() {
+  TapeObserver* observer = ObserverScope::current();
+  if (observer == nullptr) {
+    while (!done()) advance(nullptr);
+    return;
+  }
+  while (!done()) {
+    const Step taken = step();
+    if (taken.node) observer->on_step(taken);
+  }
+}
+
+bool Backprop::Slot::reached() const {
+  return gradient.defined() || (others && std::any_of(others->begin(), others->end(),
+                                                      [](const Tensor& g) { return g.defined(); }));
+}
+
+void Backprop::leave(Slot& slot) {
+  slot.gradient = {};
+  slot.others.reset();
+  if (!retain_graph_ && slot.needed) slot.node->release_saved();
+}
+
+// Nodes that no gradient reached, or that lead to nothing asked for, take no step.
+void Backprop::pass_over() {
+  for (; !done(); ++next_) {
+    Slot& slot = tape_[next_];
+    const bool reached = slot.reached();
+    if (reached && slot.needed) return;
+    if (reached) finish_outputs(slot);
+    leave(slot);
+  }
+}
+
+namespace {
+
+// A hook that goes back through itself without end would use up the stack.
+constexpr int kMaxNested = 500;
+thread_local constinit int nested = 0;
+
+struct Nested {
+  Nested() {
+    require<AutogradError>(nested < kMaxNested,
+                           "backward: {} passes are nested in each other's hooks; collect what a "
+                           "hook needs and go back after the outer pass",
+                           nested);
+    ++nested;
+  }
+  ~Nested() { --nested; }
+};
+
+}  // namespace
+
+void Backprop::advance(Step* step) {
+  const Nested depth;
+  const AnomalyMode::Backward backward;
+  try {
+    take(step);
+  } catch (...) {
+    // Half a step cannot be repeated: its first gradients are under way.
+    next_ = tape_.size();
+    leaf_sums_.clear();
+    throw;
+  }
+}
+
+void Backprop::take(Step* step) {
+  pass_over();
+  if (!done()) {
+    Slot& slot = tape_[next_];
+    finish_outputs(slot);
+    run_node(slot, step);
+    leave(slot);
+    ++next_;
+  }
+  pass_over();
+  if (done()) finish();
+}
+
+// The gradients of the node's outputs are complete: hooks, retained gradients, targets.
+void Backprop::finish_outputs(Slot& slot) {
+  Node& node = *slot.node;
+  if (node.notes_) [[unlikely]] {
+    NodeNotes& notes = *node.notes_;
+    // A hook may add hooks; they count from the next pass on.
+    for (std::size_t h = 0, count = notes.hooks.size(); h < count; ++h) {
+      Tensor& gradient = slot.at(notes.hooks[h].output);
+      if (gradient.defined()) gradient = through_hook(*notes.hooks[h].call, gradient);
+    }
+    for (const auto& retained : notes.retained) {
+      const Tensor& gradient = slot.at(retained.output);
+      if (gradient.defined() && !for_inputs_) add_to_grad(*retained.tensor, gradient);
+    }
+  }
+  if (!slot.asked) return;
+  for (Target& target : targets_) {
+    if (target.node == slot.node) target.gradient = slot.at(target.output);
+  }
+}
+
+Tensor Backprop::through_hook(GradientHook& hook, const Tensor& gradient) const {
+  const Tensor changed = call_hook(hook, gradient);
+  return changed.requires_grad() && !create_graph_ ? changed.detach() : changed;
+}
+
+void Backprop::run_node(Slot& slot, Step* step) {
+  Node& node = *slot.node;
+  if (node.released_) [[unlikely]]
+    node.check_saved();  // freed since this pass began: by a hook, or a pass taking turns
+  Gradients gradients(*this, node);
+  {
+    const AutoGradMode mode(create_graph_);
+    node.backward_outputs(slot.gradient, slot.others.get(), gradients);
+  }
+  if (step != nullptr) {
+    step->node = slot.node;
+    step->upstream.push_back(slot.gradient);
+    if (slot.others)
+      step->upstream.insert(step->upstream.end(), slot.others->begin(), slot.others->end());
+    step->gradients.resize(node.inputs());
+  }
+  for (std::size_t i = 0; i < node.inputs(); ++i) {
+    if (!node.wants(i)) continue;
+    Tensor& gradient = gradients.given_[i].gradient;
+    const Edge& edge = node.input(i);
+    require<AutogradError>(gradients.given_[i].answered,
+                           "{}: backward gave no gradient for input {} of shape {}; give one, or "
+                           "an undefined tensor where it is zero",
+                           node.name(), i, edge.sizes());
+    if (!gradient.defined()) continue;
+    require<DTypeError>(gradient.dtype() == edge.dtype(),
+                        "{}: backward gave input {} of shape {} a {} gradient, it is {}",
+                        node.name(), i, edge.sizes(), gradient.dtype(), edge.dtype());
+    if (gradient.sizes() != edge.sizes()) {
+      const AutoGradMode mode(create_graph_);
+      gradient = sum_to(gradient, edge.sizes(), node.name());
+    }
+    if (AnomalyMode::is_enabled()) [[unlikely]]
+      watch_gradient(node, i, gradient, /*summed=*/false);
+    if (step != nullptr) step->gradients[i] = gradient;
+    route(node, i, std::move(gradient));
+  }
+}
+
+void Backprop::route(Node& node, std::size_t input, Tensor gradient) {
+  const Edge& edge = node.input(input);
+  if (edge.leaf) return into_leaf(edge.leaf, std::move(gradient));
+  Tensor& sum = slot_of(*edge.node).at(edge.output);
+  accumulate(sum, std::move(gradient));
+  if (AnomalyMode::is_enabled()) [[unlikely]]
+    watch_gradient(node, input, sum, /*summed=*/true);
+}
+
+void Backprop::into_leaf(const Ref<TensorData>& leaf, Tensor gradient) {
+  if (!for_inputs_ && leaf->hooks == nullptr) return add_to_grad(*leaf, std::move(gradient));
+  auto position = leaf_positions_.find(leaf.get());
+  if (position == leaf_positions_.end()) {
+    if (for_inputs_) return;  // not asked for
+    position = leaf_positions_.emplace(leaf.get(), leaf_sums_.size()).first;
+    leaf_sums_.push_back({leaf, {}});
+  }
+  accumulate(leaf_sums_[position->second].gradient, std::move(gradient));
+}
+
+// Taken out of the tensor meanwhile, so that the sum may be private, and put back even when adding
+// throws.
+void Backprop::add_to_grad(TensorData& tensor, Tensor gradient) {
+  struct Borrowed {
+    TensorData& from;
+    Tensor sum;
+    ~Borrowed() { from.grad = std::move(sum).ref(); }
+  } borrowed{tensor, Tensor(std::move(tensor.grad))};
+  // Others may see this gradient as well (add gives the same one to both inputs): take a copy, or
+  // changing one grad would change the other.
+  if (!borrowed.sum.defined() && !create_graph_ && !is_private(gradient))
+    gradient = contiguous_copy(gradient);
+  accumulate(borrowed.sum, std::move(gradient));
+}
+
+void Backprop::accumulate(Tensor& sum, Tensor gradient) {
+  if (!sum.defined()) {
+    sum = std::move(gradient);
+  } else if (!create_graph_ && is_private(sum)) {
+    add_in_place(sum, gradient);
+  } else {
+    const AutoGradMode mode(create_graph_);
+    sum = add(sum, gradient);
+  }
+}
+
+// End of the pass: leaves whose gradient had to be complete first, and what was asked for.
+void Backprop::finish() {
+  for (LeafSum& entry : leaf_sums_) {
+    if (!entry.gradient.defined()) continue;
+    if (entry.leaf->hooks != nullptr) {
+      // A hook may add hooks; they count from the next pass on.
+      const auto& hooks = entry.leaf->hooks->hooks;
+      for (std::size_t h = 0, count = hooks.size(); h < count; ++h)
+        entry.gradient = through_hook(*hooks[h], entry.gradient);
+    }
+    if (!for_inputs_) add_to_grad(*entry.leaf, std::move(entry.gradient));
+  }
+  for (Target& target : targets_) {
+    if (target.leaf) target.gradient = leaf_sums_[leaf_positions_.at(target.leaf.get())].gradient;
+  }
+  leaf_sums_.clear();
+  for (Target& target : targets_) {
+    Tensor& gradient = target.gradient;
+    if (gradient.defined() && !create_graph_ && !is_private(gradient))
+      gradient = contiguous_copy(gradient);
+  }
+}
+
+// A sum that the op may add into itself ---------------------------------------------------------
+
+Tensor* Backprop::private_sum(const Edge& edge) {
+  if (create_graph_ || stepping_ || AnomalyMode::is_enabled()) return nullptr;
+  if (edge.node) {
+    Tensor& sum = slot_of(*edge.node).at(edge.output);
+    return sum.defined() && is_private(sum) ? &sum : nullptr;
+  }
+  return nullptr;
+}
+
+void Gradients::refuse(std::size_t i) const {
+  fail<AutogradError>("{}: backward gave a gradient for input {}, the node has {}; count from 0",
+                      node_.name(), i, node_.inputs());
+}
+
+Tensor Gradients::accumulator(std::size_t i) {
+  if (i >= given_.size()) refuse(i);
+  const Edge& edge = node_.input(i);
+  if (Tensor* sum = pass_.private_sum(edge)) {
+    given_[i].answered = true;
+    return *sum;
+  }
+  if (!edge.leaf || pass_.for_inputs_ || edge.leaf->hooks != nullptr || !edge.leaf->grad) return {};
+  if (pass_.create_graph_ || pass_.stepping_ || AnomalyMode::is_enabled()) return {};
+  Tensor sum(std::move(edge.leaf->grad));
+  const bool usable = is_private(sum);
+  edge.leaf->grad = sum.ref();
+  given_[i].answered = usable;
+  return usable ? sum : Tensor();
+}
+
+std::vector<Tensor> Backprop::gradients() const {
+  std::vector<Tensor> result;
+  for (const Target& target : targets_) result.push_back(target.gradient);
+  return result;
+}
+
+std::vector<Ref<Node>> Backprop::tape() const {
+  std::vector<Ref<Node>> nodes;
+  for (const Slot& slot : tape_) {
+    if (slot.needed) nodes.push_back(slot.node);
+  }
+  return nodes;
+}
+
+// What people call ------------------------------------------------------------------------------
+
+void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_graph) const {
+  Backprop(*this, {gradient, retain_graph, create_graph}).run();
+}
+
+std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
+                         const std::vector<Tensor>& grad_outputs, bool retain_graph,
+                         bool create_graph, bool allow_unused) {
+  Backprop pass(outputs, grad_outputs, &inputs, retain_graph, create_graph);
+  pass.run();
+  std::vector<Tensor> gradients = pass.gradients();
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    require<AutogradError>(gradients[i].defined() || allow_unused,
+                           "grad: the outputs do not depend on input {} of shape {}; pass "
+                           "allow_unused = true to get an undefined gradient for it",
+                           i, inputs[i].sizes());
+  }
+  return gradients;
+}
+
+std::string Step::str() const {
+  std::string text = fmt::format("{} #{}: {}", node->name(), node->number(), node->gradient_text());
+  if (const std::string place = node->place(); !place.empty()) text += "  (" + place + ")";
+  const auto append = [&](std::string_view what, std::size_t i, const Tensor& x) {
+    if (x.defined()) text += fmt::format("\n  {} {} {}: {}", what, i, x.sizes(), x.str());
+  };
+  for (std::size_t i = 0; i < upstream.size(); ++i) append("upstream of output", i, upstream[i]);
+  for (std::size_t i = 0; i < gradients.size(); ++i) append("gradient of input", i, gradients[i]);
+  return text;
+}
+
+std::ostream& operator<<(std::ostream& out, const Step& step) { return out << step.str(); }
+
+}  // namespace retrace

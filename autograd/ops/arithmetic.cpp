@@ -1,0 +1,278 @@
+#include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/ops/arithmetic.h>
+
+namespace retrace {
+namespace {
+
+// Two tensors: the gradients are tensor ops themselves ------------------------------------------
+
+struct AddNode final : NodeOf<AddNode> {
+  static constexpr std::string_view op = "add", formula = "y = a + α·b",
+                                    gradient = "da = g, db = α · g";
+  explicit AddNode(Scalar s) : alpha(s) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, g);
+    if (gradients.wants(1)) gradients.give(1, alpha.as_double() == 1.0 ? g : mul(g, alpha));
+  }
+  Scalar alpha;
+};
+
+struct SubNode final : NodeOf<SubNode> {
+  static constexpr std::string_view op = "sub", formula = "y = a - α·b",
+                                    gradient = "da = g, db = -α · g";
+  explicit SubNode(Scalar s) : alpha(s) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, g);
+    if (gradients.wants(1))
+      gradients.give(1, alpha.as_double() == 1.0 ? neg(g) : neg(mul(g, alpha)));
+  }
+  Scalar alpha;
+};
+
+struct MulNode final : NodeOf<MulNode> {
+  static constexpr std::string_view op = "mul", formula = "y = a · b",
+                                    gradient = "da = g · b, db = g · a";
+  void backward(const Tensor& g, Gradients& gradients) override {
+    if (gradients.wants(0)) gradients.give(0, mul(g, saved_input(1)));
+    if (gradients.wants(1)) gradients.give(1, mul(g, saved_input(0)));
+  }
+};
+
+struct DivNode final : NodeOf<DivNode> {
+  static constexpr std::string_view op = "div", formula = "y = a / b",
+                                    gradient = "da = g / b, db = -g · y / b";
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Tensor b = saved_input(1);
+    const Tensor by_b = div(g, b);
+    if (gradients.wants(1)) gradients.give(1, neg(mul(by_b, saved_output())));
+    if (gradients.wants(0)) gradients.give(0, by_b);
+  }
+};
+
+struct Add {
+  static constexpr std::string_view op = "add";
+  static constexpr bool numbers = true;
+  template <class T>
+  T y(T a, T b) const {
+    return a + b;
+  }
+};
+struct Sub {
+  static constexpr std::string_view op = "sub";
+  static constexpr bool numbers = true;
+  template <class T>
+  T y(T a, T b) const {
+    return a - b;
+  }
+};
+template <class Op>
+struct WithAlpha {
+  static constexpr std::string_view op = Op::op;
+  static constexpr bool numbers = true;
+  double alpha;
+  std::int64_t whole_alpha;
+  template <class T>
+  T y(T a, T b) const {
+    if constexpr (std::is_same_v<T, std::int64_t>) {
+      return Op().y(a, whole_alpha * b);
+    } else {
+      return Op().y(a, static_cast<T>(alpha) * b);
+    }
+  }
+};
+struct Mul {
+  static constexpr std::string_view op = "mul";
+  static constexpr bool numbers = true;
+  template <class T>
+  T y(T a, T b) const {
+    return a * b;
+  }
+};
+struct Div {
+  static constexpr std::string_view op = "div";
+  static constexpr bool numbers = true;
+  template <class T>
+  T y(T a, T b) const {
+    return a / b;
+  }
+};
+
+template <class Op>
+Tensor with_alpha(const Tensor& a, const Tensor& b, Scalar alpha) {
+  if (alpha.as_double() == 1.0) return binary_value(a, b, Op());
+  require_defined(Op::op, {&a, &b});
+  const std::int64_t whole = a.dtype() == kInt64 ? alpha.to<std::int64_t>(Op::op) : 0;
+  return binary_value(a, b, WithAlpha<Op>{alpha.as_double(), whole});
+}
+
+// Whole numbers: by zero is an error, and the smallest by -1 does not fit.
+void require_divisors(std::string_view op, const Tensor& a, const Tensor& b) {
+  require_defined(op, {&a, &b});
+  if (b.dtype() != kInt64) return;
+  const Tensor divisors = as_contiguous(b);
+  const auto* d = elements<std::int64_t>(divisors);
+  for (std::int64_t i = 0; i < b.numel(); ++i)
+    require<ValueError>(
+        d[i] != 0,
+        "{}: {} / {} (int64), the divisor has a 0 at element {}; mask it or convert "
+        "to float32",
+        op, a.sizes(), b.sizes(), i);
+}
+
+// A tensor and a number -------------------------------------------------------------------------
+
+struct AddNumber {
+  static constexpr std::string_view op = "add", formula = "y = x + c", gradient = "dx = g";
+  static constexpr bool numbers = true;
+  Scalar c;
+  template <class T>
+  T y(T x) const {
+    return x + c.as<T>();
+  }
+  template <class T>
+  T dy_dx() const {
+    return T(1);
+  }
+};
+
+struct SubNumber {
+  static constexpr std::string_view op = "sub", formula = "y = x - c", gradient = "dx = g";
+  static constexpr bool numbers = true;
+  Scalar c;
+  template <class T>
+  T y(T x) const {
+    return x - c.as<T>();
+  }
+  template <class T>
+  T dy_dx() const {
+    return T(1);
+  }
+};
+
+struct MulNumber {
+  static constexpr std::string_view op = "mul", formula = "y = x · c", gradient = "dx = g · c";
+  static constexpr bool numbers = true;
+  Scalar c;
+  template <class T>
+  T y(T x) const {
+    return x * c.as<T>();
+  }
+  template <class T>
+  T dy_dx() const {
+    return c.as<T>();
+  }
+};
+
+struct SubFromNumber {
+  static constexpr std::string_view op = "rsub", formula = "y = c - x", gradient = "dx = -g";
+  static constexpr bool numbers = true;
+  Scalar c;
+  template <class T>
+  T y(T x) const {
+    return c.as<T>() - x;
+  }
+  template <class T>
+  T dy_dx() const {
+    return T(-1);
+  }
+};
+
+struct DivByNumber {
+  static constexpr std::string_view op = "div", formula = "y = x / c", gradient = "dx = g / c";
+  static constexpr bool numbers = true;
+  Scalar c;
+  template <class T>
+  T y(T x) const {
+    return x / c.as<T>();
+  }
+  template <class T>
+  T dy_dx() const {
+    return static_cast<T>(1.0 / c.as_double());
+  }
+};
+
+struct DivNumberBy {
+  static constexpr std::string_view op = "rdiv", formula = "y = c / x",
+                                    gradient = "dx = -g · c / x²";
+  static constexpr bool numbers = true;
+  Scalar c;
+  template <class T>
+  T y(T x) const {
+    return c.as<T>() / x;
+  }
+  template <class T>
+  T dy_dx(T x) const {
+    return -c.as<T>() / (x * x);
+  }
+};
+
+struct Neg {
+  static constexpr std::string_view op = "neg", formula = "y = -x", gradient = "dx = -g";
+  static constexpr bool numbers = true;
+  template <class T>
+  T y(T x) const {
+    return -x;
+  }
+  template <class T>
+  T dy_dx() const {
+    return T(-1);
+  }
+};
+
+template <class Rule>
+Tensor with_number(const Tensor& x, Scalar c) {
+  require_defined(Rule::op, {&x});
+  if (x.dtype() == kInt64) c.to<std::int64_t>(Rule::op);
+  return unary(x, Rule{c});
+}
+
+}  // namespace
+
+Tensor scale(const Tensor& x, Scalar factor) { return mul(x, factor); }
+
+Tensor add(const Tensor& a, const Tensor& b, Scalar alpha) {
+  return record<AddNode>(
+      with_alpha<Add>(a, b, alpha), {&a, &b}, [](AddNode&) {}, alpha);
+}
+
+Tensor sub(const Tensor& a, const Tensor& b, Scalar alpha) {
+  return record<SubNode>(
+      with_alpha<Sub>(a, b, alpha), {&a, &b}, [](SubNode&) {}, alpha);
+}
+
+Tensor mul(const Tensor& a, const Tensor& b) {
+  return record<MulNode>(binary_value(a, b, Mul()), {&a, &b}, [&](MulNode& node) {
+    if (node.wants(1)) node.save_input(0, a);
+    if (node.wants(0)) node.save_input(1, b);
+  });
+}
+
+Tensor div(const Tensor& a, const Tensor& b) {
+  require_divisors("div", a, b);
+  Tensor y = binary_value(a, b, Div());
+  return record<DivNode>(y, {&a, &b}, [&](DivNode& node) {
+    node.save_input(1, b);
+    if (node.wants(1)) node.save_output(y);
+  });
+}
+
+Tensor add(const Tensor& a, Scalar b) { return with_number<AddNumber>(a, b); }
+Tensor sub(const Tensor& a, Scalar b) { return with_number<SubNumber>(a, b); }
+Tensor rsub(const Tensor& a, Scalar b) { return with_number<SubFromNumber>(a, b); }
+Tensor mul(const Tensor& a, Scalar b) { return with_number<MulNumber>(a, b); }
+Tensor neg(const Tensor& x) { return unary(x, Neg()); }
+
+Tensor div(const Tensor& a, Scalar b) {
+  require_defined("div", {&a});
+  require<ValueError>(a.dtype() != kInt64 || b.as_double() != 0.0,
+                      "div: an int64 tensor {} is divided by 0; convert it to float32 first",
+                      a.sizes());
+  return with_number<DivByNumber>(a, b);
+}
+
+Tensor rdiv(const Tensor& x, Scalar a) {
+  require_divisors("rdiv", x, x);
+  return with_number<DivNumberBy>(x, a);
+}
+
+}  // namespace retrace

@@ -1,0 +1,138 @@
+#include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/ops/linalg.h>
+#include <retrace/autograd/ops/linear.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/view.h>
+#include <retrace/tensor/kernels/columns.h>
+#include <retrace/tensor/kernels/product.h>
+
+namespace retrace {
+namespace {
+
+using kernels::MatrixView;
+using kernels::RowsOf;
+
+template <class T>
+MatrixView<const T> weight_matrix(const Tensor& weight) {
+  const Strides& strides = weight.strides();
+  return {elements<const T>(weight), weight.sizes()[0], weight.sizes()[1], strides[0], strides[1]};
+}
+
+template <class T>
+MatrixView<T> out_rows(const Tensor& y, std::int64_t rows) {
+  return kernels::row_major(elements<T>(y), rows, y.sizes().back());
+}
+
+// y(r, ..) = bias for every row. Rows that are there are copied in ever longer runs: row by row, a
+// short one would cost a call each.
+template <class T>
+void repeat_row(T* y, std::int64_t rows, std::int64_t columns, const T* bias) {
+  constexpr std::int64_t kRun = 4096;  // elements that a run copies, in the first cache
+  parallel_for(rows, kernels::kElementGrain / (columns + 1) + 1,
+               [=](std::int64_t begin, std::int64_t end) {
+                 T* first = y + begin * columns;
+                 const std::int64_t all = (end - begin) * columns;
+                 std::copy_n(bias, columns, first);
+                 for (std::int64_t done = columns, run = columns; done < all; done += run) {
+                   if (run < kRun) run = done;
+                   run = std::min(run, all - done);
+                   std::copy_n(first, run, first + done);
+                 }
+               });
+}
+
+template <class T>
+void forward(const Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const RowsOf rows(x);
+  if (bias.defined())
+    repeat_row(elements<T>(y), rows.rows(), y.sizes().back(),
+               elements<const T>(as_contiguous(bias)));
+  kernels::gemm<T>(T(1), rows.view<T>(), weight_matrix<T>(weight).transposed(),
+                   bias.defined() ? T(1) : T(0), out_rows<T>(y, rows.rows()));
+}
+
+struct LinearNode final : NodeOf<LinearNode> {
+  static constexpr std::string_view op = "linear", formula = "y = x Wᵀ + b",
+                                    gradient = "dx = g W, dW = gᵀ x, db = Σ g";
+
+  void backward(const Tensor& g, Gradients& gradients) override {
+    if (GradMode::is_enabled()) return recorded_backward(g, gradients);
+    const Tensor upstream = as_contiguous(g);
+    visit_float(g.dtype(), op, [&]<class T>() {
+      const std::int64_t out = g.sizes().back(), rows = out == 0 ? 0 : g.numel() / out;
+      const MatrixView<const T> dy = kernels::row_major(elements<const T>(upstream), rows, out);
+      if (gradients.wants(0)) {
+        const Tensor weight = saved_input(1);
+        add_product<T>(gradients, 0, dy, weight_matrix<T>(weight));
+      }
+      if (gradients.wants(1)) {
+        const RowsOf x(saved_input(0));
+        add_product<T>(gradients, 1, dy.transposed(), x.view<T>());
+      }
+      if (gradients.wants(2)) {
+        const Tensor sum = gradients.accumulator(2);
+        const Tensor db = sum.defined() ? sum : empty({out}, g.dtype());
+        kernels::sum_columns(dy.data, rows, out, out, elements<T>(db), sum.defined());
+        if (!sum.defined()) gradients.give(2, db);
+      }
+    });
+  }
+
+ private:
+  // The gradient of input i is left · right; the product adds it up where it can.
+  template <class T>
+  void add_product(Gradients& gradients, std::size_t i, MatrixView<const T> left,
+                   MatrixView<const T> right) {
+    const Tensor sum = gradients.accumulator(i);
+    Tensor d = sum.defined() ? sum : empty(input(i).sizes(), output_dtype());
+    kernels::gemm<T>(T(1), left, right, sum.defined() ? T(1) : T(0),
+                     kernels::row_major(elements<T>(d), left.rows, right.cols));
+    if (!sum.defined()) gradients.give(i, std::move(d));
+  }
+
+  void recorded_backward(const Tensor& g, Gradients& gradients) {
+    if (gradients.wants(0)) gradients.give(0, matmul(g, saved_input(1)));
+    if (!gradients.wants(1) && !gradients.wants(2)) return;
+    const Tensor rows = g.dim() == 1 ? g.unsqueeze(0) : g.flatten(0, -2);
+    if (gradients.wants(1)) {
+      const Tensor x = saved_input(0);
+      gradients.give(1, matmul(rows.t(), x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2)));
+    }
+    if (gradients.wants(2)) gradients.give(2, sum(rows, 0));
+  }
+};
+
+void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  require_defined("linear", {&x, &weight});
+  require<DTypeError>(x.dtype() == weight.dtype() && is_floating(x.dtype()),
+                      "linear: x is {} {}, weight {} {}; both must be float32 or both float64: "
+                      "convert x with .to({})",
+                      x.dtype(), x.sizes(), weight.dtype(), weight.sizes(),
+                      is_floating(weight.dtype()) ? weight.dtype() : kFloat32);
+  require<ShapeError>(weight.dim() == 2 && x.dim() > 0 && x.sizes().back() == weight.sizes()[1],
+                      "linear: x is {}, weight {}; weight must be [out, in] and the last dim of x "
+                      "have the size `in`",
+                      x.sizes(), weight.sizes());
+  if (!bias.defined()) return;
+  require<DTypeError>(bias.dtype() == x.dtype(), "linear: bias is {} {}, x {} {}; convert one",
+                      bias.dtype(), bias.sizes(), x.dtype(), x.sizes());
+  require<ShapeError>(bias.dim() == 1 && bias.sizes()[0] == weight.sizes()[0],
+                      "linear: bias is {}, weight {}; bias must be [{}]", bias.sizes(),
+                      weight.sizes(), weight.sizes()[0]);
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  check(x, weight, bias);
+  Shape sizes = x.sizes();
+  sizes[sizes.size() - 1] = weight.sizes()[0];
+  Tensor y = empty(sizes, x.dtype());
+  visit_float(x.dtype(), "linear", [&]<class T>() { forward<T>(y, x, weight, bias); });
+  return record<LinearNode>(std::move(y), {&x, &weight, &bias}, [&](LinearNode& node) {
+    if (node.wants(1)) node.save_input(0, x);
+    if (node.wants(0)) node.save_input(1, weight);
+  });
+}
+
+}  // namespace retrace

@@ -1,0 +1,310 @@
+#include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/extremum.h>
+#include <retrace/autograd/ops/moments.h>
+#include <retrace/autograd/ops/reduced.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/tensor/kernels/reduce.h>
+
+#include <cmath>
+
+namespace retrace {
+namespace {
+
+// Powers that are 0 at 0 -------------------------------------------------------------------------
+//
+// The derivatives of norms and standard deviations at 0 are taken to be 0; these powers carry that
+// through every further derivative.
+
+template <bool Signed>
+Tensor power_of_magnitude(const Tensor& x, double exponent);
+
+/// y = |x|^q, or sign(x) |x|^q; 0 at 0. The derivative of one kind is of the other.
+template <bool Signed>
+struct PowerNode final : NodeOf<PowerNode<Signed>> {
+  static constexpr std::string_view op = "power_of_magnitude",
+                                    formula = Signed ? "y = sign(x) · |x|^q" : "y = |x|^q",
+                                    gradient = Signed ? "dx = g · q · |x|^(q-1)"
+                                                      : "dx = g · q · sign(x) · |x|^(q-1)";
+  explicit PowerNode(double q) : exponent(q) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Tensor slope = power_of_magnitude<!Signed>(this->saved_input(0), exponent - 1);
+    gradients.give(0, mul(g, mul(slope, exponent)));
+  }
+  double exponent;
+};
+
+template <bool Signed, class T>
+T power_at(T x, T exponent) {
+  const T size = std::abs(x);
+  const T power = exponent == T(-1)  ? T(1) / size
+                  : exponent == T(0) ? T(1)
+                  : exponent == T(1) ? size
+                                     : std::pow(size, exponent);
+  return size == T(0) ? T(0) : Signed ? std::copysign(power, x) : power;
+}
+
+template <bool Signed>
+Tensor power_of_magnitude(const Tensor& x, double exponent) {
+  Tensor y = empty(x.sizes(), x.dtype());
+  visit_float(x.dtype(), "power_of_magnitude", [&]<class T>() {
+    const T q = static_cast<T>(exponent);
+    kernels::map<T, T>([q](T v) { return power_at<Signed>(v, q); }, y, x);
+  });
+  return record<PowerNode<Signed>>(
+      std::move(y), {&x}, [&](auto& node) { node.save_input(0, x); }, exponent);
+}
+
+Tensor reciprocal_or_zero(const Tensor& x) { return power_of_magnitude<true>(x, -1); }
+
+// Variance ----------------------------------------------------------------------------------------
+
+/// Of numbers that are centred up to rounding; what is left of their mean is taken out again.
+template <class T>
+struct Variance {
+  struct Acc {
+    double sum = 0, squares = 0;
+  };
+  double count, divisor;
+  Variance(double n, double d) : count(n), divisor(d) {}
+  Acc initial() const { return {}; }
+  Acc step(Acc acc, T x) const {
+    const auto d = static_cast<double>(x);
+    return {acc.sum + d, acc.squares + d * d};
+  }
+  Acc combine(Acc a, Acc b) const { return {a.sum + b.sum, a.squares + b.squares}; }
+  double value(Acc acc) const {
+    return std::max(acc.squares - acc.sum * (acc.sum / count), acc.squares * 0.0) / divisor;
+  }
+  T finish(Acc acc) const { return static_cast<T>(value(acc)); }
+};
+
+template <class T>
+struct StandardDeviation : Variance<T> {
+  using Variance<T>::Variance;
+  T finish(typename Variance<T>::Acc acc) const {
+    return static_cast<T>(std::sqrt(this->value(acc)));
+  }
+};
+
+struct Moment {
+  Shape kept_as_one, dims;
+  double divisor;
+};
+
+/// (x - mean x) / divisor, for the gradients.
+Tensor centred(const Tensor& x, const Moment& moment) {
+  return div(sub(x, mean(x, moment.dims, /*keepdim=*/true)), moment.divisor);
+}
+
+struct VarNode final : NodeOf<VarNode> {
+  static constexpr std::string_view op = "var", formula = "y = Σ (x - mean x)² / (n - 1)",
+                                    gradient = "dx = g · 2 (x - mean x) / (n - 1)";
+  explicit VarNode(const Moment& m) : moment(m) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, mul(mul(g, 2).reshape(moment.kept_as_one), centred(saved_input(0), moment)));
+  }
+  Moment moment;
+};
+
+struct StdNode final : NodeOf<StdNode> {
+  static constexpr std::string_view op = "std", formula = "y = √(Σ (x - mean x)² / (n - 1))",
+                                    gradient = "dx = g · (x - mean x) / ((n - 1) · y)";
+  explicit StdNode(const Moment& m) : moment(m) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Tensor by_y = mul(g, reciprocal_or_zero(saved_output())).reshape(moment.kept_as_one);
+    gradients.give(0, mul(by_y, centred(saved_input(0), moment)));
+  }
+  Moment moment;
+};
+
+template <class N, template <class> class Reducer>
+Tensor moment_over(const Tensor& x, const Shape* dims, bool unbiased, bool keepdim) {
+  require_defined(N::op, {&x});
+  const Reduced reduced(N::op, x, dims);
+  const auto count = static_cast<double>(reduced.count);
+  const double divisor = std::max(count - (unbiased ? 1.0 : 0.0), 0.0);
+  Tensor y = empty(reduced.sizes(keepdim), x.dtype());
+  visit_float(x.dtype(), N::op, [&]<class T>() {
+    const Tensor offsets = empty(x.sizes(), x.dtype());
+    const Tensor means = without_recording([&] { return mean(x, reduced.dims, true); });
+    kernels::map<T, T, T>([](T a, T m) { return a - m; }, offsets, x, means);
+    kernels::reduce<T, T>(Reducer<T>(count, divisor), y, offsets, reduced.marked);
+  });
+  return record<N>(
+      y, {&x},
+      [&](N& node) {
+        node.save_input(0, x);
+        if constexpr (std::is_same_v<N, StdNode>) node.save_output(y);
+      },
+      Moment{reduced.kept_as_one, reduced.dims, divisor});
+}
+
+// Norms -------------------------------------------------------------------------------------------
+
+/// Σ |x|^p for any finite p; those for 1 and 2 apart, so that their loops are vectorised.
+struct PlainSum {
+  double initial() const { return 0; }
+  double combine(double a, double b) const { return a + b; }
+};
+
+template <class T>
+struct MagnitudeSum : PlainSum {
+  double step(double acc, T x) const { return acc + std::abs(static_cast<double>(x)); }
+  T finish(double acc) const { return static_cast<T>(acc); }
+};
+
+template <class T>
+struct SquareSum : PlainSum {
+  double step(double acc, T x) const {
+    return acc + static_cast<double>(x) * static_cast<double>(x);
+  }
+  T finish(double acc) const { return static_cast<T>(std::sqrt(acc)); }
+};
+
+template <class T>
+struct PowerSum : PlainSum {
+  double p;
+  explicit PowerSum(double exponent) : p(exponent) {}
+  double step(double acc, T x) const {
+    const double size = std::abs(static_cast<double>(x));
+    return acc + (p == 0 ? static_cast<double>(size != 0) : std::pow(size, p));
+  }
+  T finish(double acc) const { return static_cast<T>(p == 0 ? acc : std::pow(acc, 1 / p)); }
+};
+
+template <class T>
+struct LargestMagnitude {
+  T initial() const { return 0; }
+  T step(T acc, T x) const { return math::max(acc, std::abs(x)); }
+  T combine(T a, T b) const { return math::max(a, b); }
+  T finish(T acc) const { return acc; }
+};
+
+template <class T>
+struct SmallestMagnitude {
+  T initial() const { return std::numeric_limits<T>::infinity(); }
+  T step(T acc, T x) const { return math::min(acc, std::abs(x)); }
+  T combine(T a, T b) const { return math::min(a, b); }
+  T finish(T acc) const { return acc; }
+};
+
+struct NormNode final : NodeOf<NormNode> {
+  static constexpr std::string_view op = "norm", formula = "y = (Σ |x|^p)^(1/p)",
+                                    gradient = "dx = g · sign(x) · (|x| / y)^(p-1)";
+  NormNode(double exponent, const Reduced& reduced)
+      : p(exponent), kept_as_one(reduced.kept_as_one), dims(reduced.dims) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Tensor x = saved_input(0), spread = g.reshape(kept_as_one);
+    if (p == 0) {
+      gradients.give(0, zeros(x.sizes(), x.dtype()));
+    } else if (p == 1) {
+      gradients.give(0, mul(spread, power_of_magnitude<true>(x, 0)));
+    } else if (std::isinf(p)) {
+      gradients.give(0, mul(spread, without_recording([&] { return share_of_ties(x); })));
+    } else {
+      const Tensor inverse = reciprocal_or_zero(saved_output()).reshape(kept_as_one);
+      if (p == 2) {
+        gradients.give(0, mul(mul(spread, inverse), x));
+      } else {
+        gradients.give(0, mul(spread, power_of_magnitude<true>(mul(x, inverse), p - 1)));
+      }
+    }
+  }
+  /// sign(x) / number of ties where |x| = y, 0 elsewhere.
+  Tensor share_of_ties(const Tensor& x) const {
+    const Tensor y = saved_output().reshape(kept_as_one);
+    const Tensor tied = empty(x.sizes(), x.dtype()), ties = empty(x.sizes(), x.dtype());
+    visit_float(x.dtype(), op, [&]<class T>() {
+      kernels::map<T, T, T>([](T a, T b) { return std::abs(a) == b ? T(1) : T(0); }, ties, x, y);
+      kernels::map<T, T, T>([](T a, T t) { return t * math::sign(a); }, tied, x, ties);
+    });
+    return div(tied, sum(ties, dims, /*keepdim=*/true));
+  }
+  double p;
+  Shape kept_as_one, dims;
+};
+
+Tensor norm_over(const Tensor& x, double p, const Shape* dims, bool keepdim) {
+  require_defined("norm", {&x});
+  require<ValueError>(!std::isnan(p), "norm: p is NaN; give a number or an infinity");
+  const Reduced reduced("norm", x, dims);
+  require<ShapeError>(p >= 0 || !std::isinf(p) || reduced.count > 0 || reduced.kept.numel() == 0,
+                      "norm: shape {} has no smallest magnitude", x.sizes());
+  Tensor y = empty(reduced.sizes(keepdim), x.dtype());
+  visit_float(x.dtype(), "norm", [&]<class T>() {
+    if (p == 2) {
+      kernels::reduce<T, T>(SquareSum<T>(), y, x, reduced.marked);
+    } else if (p == 1) {
+      kernels::reduce<T, T>(MagnitudeSum<T>(), y, x, reduced.marked);
+    } else if (!std::isinf(p)) {
+      kernels::reduce<T, T>(PowerSum<T>(p), y, x, reduced.marked);
+    } else if (p > 0) {
+      kernels::reduce<T, T>(LargestMagnitude<T>(), y, x, reduced.marked);
+    } else {
+      kernels::reduce<T, T>(SmallestMagnitude<T>(), y, x, reduced.marked);
+    }
+  });
+  return record<NormNode>(
+      y, {&x},
+      [&](NormNode& node) {
+        node.save_input(0, x);
+        node.save_output(y);
+      },
+      p, reduced);
+}
+
+}  // namespace
+
+Tensor var(const Tensor& x, bool unbiased) {
+  return moment_over<VarNode, Variance>(x, nullptr, unbiased, false);
+}
+Tensor var(const Tensor& x, std::int64_t dim, bool unbiased, bool keepdim) {
+  return var(x, Shape{dim}, unbiased, keepdim);
+}
+Tensor var(const Tensor& x, const Shape& dims, bool unbiased, bool keepdim) {
+  return moment_over<VarNode, Variance>(x, &dims, unbiased, keepdim);
+}
+
+Tensor std(const Tensor& x, bool unbiased) {
+  return moment_over<StdNode, StandardDeviation>(x, nullptr, unbiased, false);
+}
+Tensor std(const Tensor& x, std::int64_t dim, bool unbiased, bool keepdim) {
+  return std(x, Shape{dim}, unbiased, keepdim);
+}
+Tensor std(const Tensor& x, const Shape& dims, bool unbiased, bool keepdim) {
+  return moment_over<StdNode, StandardDeviation>(x, &dims, unbiased, keepdim);
+}
+
+Tensor norm(const Tensor& x, double p) { return norm_over(x, p, nullptr, false); }
+Tensor norm(const Tensor& x, double p, std::int64_t dim, bool keepdim) {
+  return norm(x, p, Shape{dim}, keepdim);
+}
+Tensor norm(const Tensor& x, double p, const Shape& dims, bool keepdim) {
+  return norm_over(x, p, &dims, keepdim);
+}
+
+Tensor normalize(const Tensor& x, double p, std::int64_t dim, double eps) {
+  require_defined("normalize", {&x});
+  if (!x.is_floating_point()) refuse_dtype("normalize", x.dtype(), "float32 or float64");
+  require<ValueError>(eps > 0, "normalize: eps = {}; give a positive number", eps);
+  return div(x, norm(x, p, dim, /*keepdim=*/true).clamp(eps));
+}
+
+// Members
+// -------------------------------------------------------------------------------------------
+
+Tensor Tensor::var(bool unbiased) const { return retrace::var(*this, unbiased); }
+Tensor Tensor::var(std::int64_t d, bool unbiased, bool keepdim) const {
+  return retrace::var(*this, d, unbiased, keepdim);
+}
+Tensor Tensor::std(bool unbiased) const { return retrace::std(*this, unbiased); }
+Tensor Tensor::std(std::int64_t d, bool unbiased, bool keepdim) const {
+  return retrace::std(*this, d, unbiased, keepdim);
+}
+Tensor Tensor::norm(double p) const { return retrace::norm(*this, p); }
+Tensor Tensor::norm(double p, std::int64_t d, bool keepdim) const {
+  return retrace::norm(*this, p, d, keepdim);
+}
+
+}  // namespace retrace

@@ -1,0 +1,241 @@
+#include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/ops/normalization.h>
+#include <retrace/tensor/kernels/columns.h>
+#include <retrace/tensor/kernels/reduce.h>
+
+#include <cmath>
+
+namespace retrace {
+namespace {
+
+/// Mean and 1 / sqrt(var + eps) of one slice.
+struct Statistics {
+  double mean, rstd;
+};
+
+constexpr std::int64_t kLanes = 16;
+
+// One pass, shifted by the first element. Its distance from the mean is at most sqrt(n) deviations,
+// so that what cancels in double is nothing that float32 could show.
+template <class T>
+Statistics statistics(const T* x, std::int64_t n, double eps) {
+  const double shift = static_cast<double>(x[0]);
+  double sum[kLanes] = {}, square[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+#pragma omp simd
+    for (std::int64_t l = 0; l < kLanes; ++l) {
+      const double d = static_cast<double>(x[i + l]) - shift;
+      sum[l] += d;
+      square[l] = math::mul_add(d, d, square[l]);
+    }
+  }
+  for (std::int64_t l = 0; i < n; ++i, ++l) {
+    const double d = static_cast<double>(x[i]) - shift;
+    sum[l] += d;
+    square[l] = math::mul_add(d, d, square[l]);
+  }
+  const double mean = kernels::sum_lanes<kLanes>(sum) / static_cast<double>(n);
+  // Rounding may leave it a trifle below 0; a NaN stays one.
+  const double var =
+      math::max(kernels::sum_lanes<kLanes>(square) / static_cast<double>(n) - mean * mean, 0.0);
+  return {shift + mean, 1.0 / std::sqrt(var + eps)};
+}
+
+/// n = (x - mean) · rstd for numbers of type T. The mean is taken away in two parts, or its
+/// rounding to T would shift a slice that lies far from 0.
+template <class T>
+struct Normalize {
+  explicit Normalize(const Statistics& s)
+      : center(static_cast<T>(s.mean)),
+        rstd(static_cast<T>(s.rstd)),
+        rest(static_cast<T>((static_cast<double>(center) - s.mean) * s.rstd)) {}
+  T operator()(T x) const { return math::mul_add(x - center, rstd, rest); }
+  T center, rstd, rest;
+};
+
+template <class T>
+void normalize_row(const T* x, const T* weight, const T* bias, T* y, std::int64_t n,
+                   const Normalize<T>& normal) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) y[i] = math::mul_add(normal(x[i]), weight[i], bias[i]);
+}
+
+/// Sums that a slice's gradient needs.
+template <class T>
+struct RowSums {
+  T h = 0, h_n = 0;  // Σ h, Σ h · n
+};
+
+// Up to kBlock elements of a row; dweight and dbias get their share on the way.
+template <class T>
+RowSums<T> sums_of_block(const T* g, const T* x, const T* weight, std::int64_t count,
+                         const Normalize<T>& normal, T* dweight, T* dbias) {
+  T sum_h[kLanes] = {}, sum_hn[kLanes] = {};
+  const auto lane = [&](std::int64_t i, std::int64_t l) {
+    const T n = normal(x[i]), h = g[i] * weight[i];
+    sum_h[l] += h;
+    sum_hn[l] = math::mul_add(h, n, sum_hn[l]);
+    dweight[i] = math::mul_add(g[i], n, dweight[i]);
+    dbias[i] += g[i];
+  };
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+#pragma omp simd
+    for (std::int64_t l = 0; l < kLanes; ++l) lane(i + l, l);
+  }
+  for (std::int64_t l = 0; i < count; ++i, ++l) lane(i, l);
+  return {kernels::sum_lanes<kLanes>(sum_h), kernels::sum_lanes<kLanes>(sum_hn)};
+}
+
+template <class T>
+void backward_row(const T* g, const T* x, const T* weight, std::int64_t n,
+                  const Normalize<T>& normal, T* dweight, T* dbias, T* dx) {
+  constexpr std::int64_t kBlock = 1024;  // elements that are summed in T, the blocks in double
+  double h = 0, h_n = 0;
+  for (std::int64_t i = 0; i < n; i += kBlock) {
+    const RowSums<T> sums = sums_of_block(g + i, x + i, weight + i, std::min(kBlock, n - i), normal,
+                                          dweight + i, dbias + i);
+    h += static_cast<double>(sums.h);
+    h_n += static_cast<double>(sums.h_n);
+  }
+  if (dx == nullptr) return;
+  const T mean_h = static_cast<T>(h / static_cast<double>(n));
+  const T mean_hn = static_cast<T>(h_n / static_cast<double>(n));
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    dx[i] = normal.rstd * (g[i] * weight[i] - math::mul_add(normal(x[i]), mean_hn, mean_h));
+}
+
+// Rows whose dweight and dbias are summed in T; the blocks' sums are then added up in double.
+constexpr std::int64_t kBlockRows = 32;
+
+template <class T>
+struct Backward {
+  const T *g, *x, *weight;
+  const Statistics* statistics;
+  std::int64_t rows, n;
+
+  /// sums[0 .. n) and [n .. 2n): dweight and dbias of the block's rows. dx may be null.
+  void block(std::int64_t index, T* sums, T* dx) const {
+    std::fill_n(sums, 2 * n, T(0));
+    const std::int64_t end = std::min((index + 1) * kBlockRows, rows);
+    for (std::int64_t r = index * kBlockRows; r < end; ++r) {
+      backward_row<T>(g + r * n, x + r * n, weight, n, Normalize<T>(statistics[r]), sums, sums + n,
+                      dx == nullptr ? nullptr : dx + r * n);
+    }
+  }
+};
+
+struct LayerNormNode final : NodeOf<LayerNormNode> {
+  static constexpr std::string_view op = "layer_norm",
+                                    formula = "n = (x - mean) / sqrt(var + ε), y = n · w + b",
+                                    gradient =
+                                        "h = g · w, dx = (h - mean(h) - n · mean(h · n)) / "
+                                        "sqrt(var + ε), dw = Σ g · n, db = Σ g";
+  explicit LayerNormNode(const Shape& sizes) : normalized_shape(sizes) {}
+
+  void backward(const Tensor& g, Gradients& gradients) override {
+    require<AutogradError>(!GradMode::is_enabled(),
+                           "layer_norm: second derivatives are not available; go back without "
+                           "create_graph here");
+    const Tensor upstream = as_contiguous(g), x = saved_input(0);
+    const Tensor weight = saved_extra(0), statistics = saved_extra(1);
+    const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
+    const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
+    Tensor dx = gradients.wants(0) ? empty(x.sizes(), x.dtype()) : Tensor();
+    const Tensor sums = empty({blocks, 2, n}, x.dtype());
+    visit_float(x.dtype(), op, [&]<class T>() {
+      const Backward<T> pass{elements<T>(upstream),
+                             elements<T>(x),
+                             elements<T>(weight),
+                             elements<Statistics>(statistics),
+                             rows,
+                             n};
+      T* out = dx.defined() ? elements<T>(dx) : nullptr;
+      parallel_for(blocks, kernels::kElementGrain / (n * kBlockRows + 1) + 1,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t b = begin; b < end; ++b)
+                       pass.block(b, elements<T>(sums) + b * 2 * n, out);
+                   });
+      give_sum<T>(gradients, 1, elements<T>(sums), blocks, n);
+      give_sum<T>(gradients, 2, elements<T>(sums) + n, blocks, n);
+    });
+    if (dx.defined()) gradients.give(0, std::move(dx));
+  }
+
+ private:
+  template <class T>
+  void give_sum(Gradients& gradients, std::size_t i, const T* first, std::int64_t blocks,
+                std::int64_t n) {
+    if (!gradients.wants(i)) return;
+    const Tensor sum = gradients.accumulator(i);
+    Tensor d = sum.defined() ? sum : empty(normalized_shape, output_dtype());
+    kernels::sum_columns(first, blocks, n, 2 * n, elements<T>(d), sum.defined());
+    if (!sum.defined()) gradients.give(i, std::move(d));
+  }
+
+  Shape normalized_shape;
+};
+
+void check_affine(const Tensor& x, const Shape& normalized_shape, const char* name,
+                  const Tensor& parameter) {
+  if (!parameter.defined()) return;
+  require<DTypeError>(parameter.dtype() == x.dtype(),
+                      "layer_norm: x is {} {}, {} {} {}; convert one with .to({})", x.dtype(),
+                      x.sizes(), name, parameter.dtype(), parameter.sizes(), x.dtype());
+  require<ShapeError>(parameter.sizes() == normalized_shape,
+                      "layer_norm: {} is {}, normalized_shape {}; they must be equal", name,
+                      parameter.sizes(), normalized_shape);
+}
+
+void check(const Tensor& x, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
+           double eps) {
+  require_defined("layer_norm", {&x});
+  if (!x.is_floating_point()) refuse_dtype("layer_norm", x.dtype(), "float32 or float64");
+  const int lead = x.dim() - normalized_shape.size();
+  require<ShapeError>(
+      !normalized_shape.empty() && lead >= 0 &&
+          std::equal(normalized_shape.begin(), normalized_shape.end(), x.sizes().begin() + lead),
+      "layer_norm: x is {}, normalized_shape {}; the last dims of x must be normalized_shape, of "
+      "at least one dim",
+      x.sizes(), normalized_shape);
+  check_affine(x, normalized_shape, "weight", weight);
+  check_affine(x, normalized_shape, "bias", bias);
+  require<ValueError>(eps >= 0, "layer_norm: eps is {}; it must be 0 or above", eps);
+}
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight,
+                  const Tensor& bias, double eps) {
+  check(x, normalized_shape, weight, bias, eps);
+  const Tensor rows_of_x = as_contiguous(x);
+  const Tensor scale = weight.defined() ? as_contiguous(weight) : ones(normalized_shape, x.dtype());
+  const Tensor shift = bias.defined() ? as_contiguous(bias) : zeros(normalized_shape, x.dtype());
+  const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
+  Tensor y = empty(x.sizes(), x.dtype());
+  const Tensor statistics_of_rows = empty({rows, 2}, kFloat64);
+  visit_float(x.dtype(), "layer_norm", [&]<class T>() {
+    const T *in = elements<T>(rows_of_x), *w = elements<T>(scale), *b = elements<T>(shift);
+    T* out = elements<T>(y);
+    auto* stats = elements<Statistics>(statistics_of_rows);
+    parallel_for(rows, kernels::kElementGrain / (n + 1) + 1,
+                 [=](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t r = begin; r < end; ++r) {
+                     stats[r] = statistics(in + r * n, n, eps);
+                     normalize_row(in + r * n, w, b, out + r * n, n, Normalize<T>(stats[r]));
+                   }
+                 });
+  });
+  return record<LayerNormNode>(
+      std::move(y), {&x, &weight, &bias},
+      [&](LayerNormNode& node) {
+        node.save_input(0, rows_of_x);
+        node.save_extra(scale);
+        node.save_extra(statistics_of_rows);
+      },
+      normalized_shape);
+}
+
+}  // namespace retrace
