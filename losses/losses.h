@@ -1,0 +1,8 @@
+#pragma once
+
+// Every loss. A loss takes logits wherever that is the stable form, demands equal shapes, and
+// reduces to a mean unless told otherwise.
+
+#include <retrace/losses/classification.h>
+#include <retrace/losses/reduction.h>
+#include <retrace/losses/regression.h>
