@@ -1,0 +1,271 @@
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <unordered_set>
+
+#include <retrace/data/csv.h>
+#include <retrace/data/text.h>
+#include <retrace/tensor/check.h>
+
+namespace retrace::data {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// As much of a field as a message can show.
+std::string shown(std::string_view field) {
+  std::string text(field.substr(0, 40));
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
+  // Not a character cut in two.
+  while (field.size() > 40 && !text.empty() && (text.back() & 0x80) != 0) text.pop_back();
+  return '"' + text + (field.size() > 40 ? "...\"" : "\"");
+}
+
+// Cuts a text into fields, one call each.
+class FieldReader {
+ public:
+  FieldReader(const std::string& path, std::string_view text, char separator)
+      : path_(path), rest_(text), separator_(separator) {}
+
+  bool at_end() const { return rest_.empty(); }
+  std::int64_t line() const { return line_; }
+  /// Whether the field that was read last ended its row.
+  bool ended_row() const { return ended_row_; }
+
+  /// The next field, valid until the next call; `column` (from 1) is for messages.
+  std::string_view next(std::size_t column) {
+    const std::string_view field = rest_.starts_with('"') ? quoted(column) : unquoted();
+    const std::size_t nul = field.find('\0');
+    require<IoError>(nul == std::string_view::npos, "{}:{}: column {}: a NUL byte; is this a text?",
+                     path_, line_, column);
+    end_field(column);
+    return field;
+  }
+
+ private:
+  std::string_view unquoted() {
+    std::size_t size = 0;
+    while (size < rest_.size() && rest_[size] != separator_ && rest_[size] != '\r' &&
+           rest_[size] != '\n') {
+      ++size;
+    }
+    const std::string_view field = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return field;
+  }
+
+  std::string_view quoted(std::size_t column) {
+    const std::int64_t opened = line_;
+    rest_.remove_prefix(1);
+    field_.clear();
+    for (;;) {
+      const std::size_t quote = rest_.find('"');
+      require<IoError>(quote != std::string_view::npos,
+                       "{}:{}: column {}: a quote is opened and never closed", path_, opened,
+                       column);
+      field_ += rest_.substr(0, quote);
+      rest_.remove_prefix(quote + 1);
+      if (!rest_.starts_with('"')) break;
+      field_ += '"';
+      rest_.remove_prefix(1);
+    }
+    // Lines within the field count for what comes behind it.
+    for (std::size_t i = 0; i < field_.size(); ++i) {
+      const bool crlf = field_[i] == '\r' && i + 1 < field_.size() && field_[i + 1] == '\n';
+      line_ += (field_[i] == '\n' || field_[i] == '\r') && !crlf;
+    }
+    return field_;
+  }
+
+  void end_field(std::size_t column) {
+    ended_row_ = true;
+    if (rest_.empty()) return;
+    const char end = rest_.front();
+    require<IoError>(
+        end == separator_ || end == '\r' || end == '\n',
+        "{}:{}: column {}: text follows the closing quote; double a quote within quotes", path_,
+        line_, column);
+    if (end == separator_) {
+      ended_row_ = false;
+      rest_.remove_prefix(1);
+      return;
+    }
+    rest_.remove_prefix(rest_.starts_with("\r\n") ? 2 : 1);
+    ++line_;
+  }
+
+  const std::string& path_;
+  std::string_view rest_;
+  char separator_;
+  std::string field_;
+  std::int64_t line_ = 1;
+  bool ended_row_ = true;
+};
+
+enum class NumberStatus { number, not_finite, out_of_range, no_number };
+
+NumberStatus parse_number(std::string_view text, double& value) {
+  // from_chars takes no plus sign, and would take "nan" and "inf".
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size())
+    return NumberStatus::no_number;
+  if (error == std::errc::result_out_of_range) return NumberStatus::out_of_range;
+  return std::isfinite(value) ? NumberStatus::number : NumberStatus::not_finite;
+}
+
+class CsvParser {
+ public:
+  CsvParser(const std::string& path, const CsvOptions& options) : path_(path), options_(options) {}
+
+  Table parse(std::string_view text) {
+    Table table;
+    table.path = path_;
+    // Blank lines at the end are no rows.
+    text = text.substr(0, text.find_last_not_of("\r\n") + 1);
+    require<IoError>(!text.empty(), "{}: is empty", path_);
+    FieldReader reader(path_, text, options_.separator);
+    if (options_.header) {
+      read_names(reader, table);
+    } else {
+      count_columns(reader, table);
+    }
+    // Once to learn what the columns hold, and once to keep it: no list of fields is ever in
+    // memory, which for short fields would be many times the file.
+    counts_.resize(table.names.size());
+    for_each_row_field(reader, table.names, nullptr,
+                       [&](std::size_t column, std::string_view field, std::int64_t) {
+                         count(counts_[column], field);
+                       });
+    choose_types(table);
+    for_each_row_field(reader, table.names, &table.lines,
+                       [&](std::size_t column, std::string_view field, std::int64_t line) {
+                         keep(table.columns[column], column, field, line);
+                       });
+    return table;
+  }
+
+ private:
+  struct Counts {
+    std::int64_t numbers = 0, others = 0;
+  };
+
+  void read_names(FieldReader& reader, Table& table) {
+    std::unordered_set<std::string> seen;
+    do {
+      const std::size_t column = table.names.size() + 1;
+      const std::string name(trimmed(reader.next(column)));
+      require<IoError>(!name.empty(), "{}:1: column {} has no name", path_, column);
+      require<IoError>(seen.insert(name).second, "{}:1: column {}: the name {} comes twice", path_,
+                       column, shown(name));
+      table.names.push_back(name);
+    } while (!reader.ended_row());
+  }
+
+  void count_columns(FieldReader reader, Table& table) {
+    do {
+      reader.next(table.names.size() + 1);
+      table.names.push_back(std::to_string(table.names.size() + 1));
+    } while (!reader.ended_row());
+  }
+
+  // Calls f(column, field, line) for each field of the remaining rows, all of the same length.
+  template <class F>
+  void for_each_row_field(FieldReader reader, const std::vector<std::string>& names,
+                          std::vector<std::int64_t>* lines, F&& f) {
+    while (!reader.at_end()) {
+      const std::int64_t row_line = reader.line();
+      std::size_t column = 0;
+      do {
+        const std::int64_t line = reader.line();
+        const std::string_view field = reader.next(column + 1);
+        if (column < names.size()) f(column, field, line);
+        ++column;
+      } while (!reader.ended_row());
+      require<IoError>(column == names.size(), "{}:{}: {} fields, but the first line has {}", path_,
+                       row_line, column, names.size());
+      if (lines != nullptr) lines->push_back(row_line);
+    }
+  }
+
+  bool is_missing(std::string_view value) const {
+    const auto& tokens = options_.missing;
+    return std::find(tokens.begin(), tokens.end(), value) != tokens.end();
+  }
+
+  void count(Counts& counts, std::string_view field) const {
+    const std::string_view value = trimmed(field);
+    double ignored = 0;
+    if (is_missing(value)) return;
+    const bool number = parse_number(value, ignored) != NumberStatus::no_number;
+    ++(number ? counts.numbers : counts.others);
+  }
+
+  void choose_types(Table& table) const {
+    for (const std::string& name : options_.text_columns) {
+      require<IoError>(std::find(table.names.begin(), table.names.end(), name) != table.names.end(),
+                       "{}: there is no column {} to take as text", path_, shown(name));
+    }
+    for (std::size_t i = 0; i < table.names.size(); ++i) {
+      const auto& forced = options_.text_columns;
+      Column column{.name = table.names[i]};
+      column.is_text = counts_[i].others > counts_[i].numbers / 9 ||
+                       std::find(forced.begin(), forced.end(), column.name) != forced.end();
+      table.columns.push_back(std::move(column));
+    }
+  }
+
+  void keep(Column& column, std::size_t i, std::string_view field, std::int64_t line) const {
+    const std::string_view value = trimmed(field);
+    const bool missing = is_missing(value);
+    column.missing.push_back(missing);
+    if (column.is_text) {
+      column.texts.emplace_back(missing ? std::string_view() : value);
+      return;
+    }
+    double number = std::numeric_limits<double>::quiet_NaN();
+    const NumberStatus status = missing ? NumberStatus::number : parse_number(value, number);
+    if (status != NumberStatus::number) {
+      fail<IoError>("{}:{}: column {} ({}): {} {}", path_, line, i + 1, column.name, shown(value),
+                    status == NumberStatus::no_number
+                        ? "is not a number, as the rest of its column is; correct it, or take "
+                          "the column as text"
+                    : status == NumberStatus::not_finite ? "is not finite"
+                                                         : "is too large or too small for float64");
+    }
+    column.numbers.push_back(number);
+  }
+
+  const std::string& path_;
+  const CsvOptions& options_;
+  std::vector<Counts> counts_;
+};
+
+}  // namespace
+
+bool Table::contains(std::string_view name) const {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+const Column& Table::column(std::string_view name) const {
+  const auto place = std::find(names.begin(), names.end(), name);
+  require<IoError>(place != names.end(), "{}: there is no column {}; the columns are {}", path,
+                   shown(name), fmt::join(names, ", "));
+  return columns[static_cast<std::size_t>(place - names.begin())];
+}
+
+Table read_csv(const std::string& path, const CsvOptions& options) {
+  require<ValueError>(options.separator != '"' && options.separator != '\n' &&
+                          options.separator != '\r' && options.separator != '\0',
+                      "read_csv: a quote, a line end or NUL cannot separate fields");
+  return CsvParser(path, options).parse(as_text(path, read_plain_or_gzip(path, options.limits)));
+}
+
+}  // namespace retrace::data

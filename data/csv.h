@@ -1,0 +1,54 @@
+#pragma once
+
+// Tables in comma-separated values (RFC 4180), plain or gzip. Every error is an IoError that names
+// file, line and column: "houses.csv:12: column 3 (age): "1,5" is not a number; ...".
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <retrace/data/gzip.h>
+#include <retrace/tensor/tensor.h>
+
+namespace retrace::data {
+
+struct CsvOptions {
+  char separator = ',';
+  bool header = true;  ///< the first line holds the names; else they are "1", "2", ...
+  /// What stands for a value that is not known, spaces around it left out.
+  std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};
+  /// Columns to take as text even though they look like numbers.
+  std::vector<std::string> text_columns = {};
+  UnpackLimits limits = {};
+};
+
+/// A column is one of numbers when nine tenths of its known values are (or more); another value in
+/// it is then an error. Else all its values are texts.
+struct Column {
+  std::string name;
+  bool is_text = false;
+  std::vector<double> numbers = {};     ///< of a column of numbers; NaN where missing
+  std::vector<std::string> texts = {};  ///< of a column of texts; empty where missing
+  std::vector<bool> missing = {};       ///< for each row
+};
+
+struct Table {
+  std::string path;  ///< where it was read, for messages
+  std::vector<std::string> names = {};
+  std::vector<Column> columns = {};
+  std::vector<std::int64_t> lines = {};  ///< the line of the file on which each row starts
+
+  std::int64_t rows() const { return static_cast<std::int64_t>(lines.size()); }
+  bool contains(std::string_view name) const;
+  /// IoError, listing the names, when there is none.
+  const Column& column(std::string_view name) const;
+};
+
+/// Quotes protect separators, line ends and doubled quotes; line ends are LF, CRLF or CR; a byte
+/// order mark and blank lines at the end are left out. Errors: no lines, a row with more or fewer
+/// fields than the first, a quote left open or followed by more text, a NUL byte, a name that is
+/// empty or comes twice, a number that float64 cannot hold or that is not finite, bytes that are
+/// not UTF-8.
+Table read_csv(const std::string& path, const CsvOptions& options = {});
+
+}  // namespace retrace::data

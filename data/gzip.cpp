@@ -1,0 +1,134 @@
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <span>
+
+#include <retrace/data/gzip.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/file.h>
+
+namespace retrace::data {
+namespace {
+
+constexpr std::size_t kChunk = 256 << 10;
+constexpr int kGzip = 16 + MAX_WBITS;  // asks zlib for gzip's frame, checksum included
+
+class Unpacker {
+ public:
+  explicit Unpacker(const InputFile& file, const UnpackLimits& limits)
+      : file_(file), limits_(limits) {
+    require<ValueError>(inflateInit2(&stream_, kGzip) == Z_OK, "{}: no memory to unpack it",
+                        file.path());
+  }
+  Unpacker(const Unpacker&) = delete;
+  Unpacker& operator=(const Unpacker&) = delete;
+  ~Unpacker() { inflateEnd(&stream_); }
+
+  std::string unpack() {
+    while (read_chunk()) {
+      do {
+        if (ended_) start_next_member();
+        inflate_some();
+        // A full buffer may leave more inside zlib than there is input.
+      } while (stream_.avail_in > 0 || (!ended_ && stream_.avail_out == 0));
+    }
+    require<IoError>(ended_, "{}: the gzip file is cut short after {} bytes", file_.path(),
+                     file_.size());
+    return std::move(text_);
+  }
+
+ private:
+  bool read_chunk() {
+    const auto count =
+        static_cast<std::size_t>(std::min<std::uint64_t>(packed_.size(), file_.size() - position_));
+    file_.read(position_, std::as_writable_bytes(std::span(packed_).first(count)));
+    position_ += count;
+    stream_.next_in = packed_.data();
+    stream_.avail_in = static_cast<uInt>(count);
+    return count > 0;
+  }
+
+  // A gzip file may be several put one behind the other.
+  void start_next_member() {
+    require<IoError>(*stream_.next_in == 0x1f, "{}: something else follows the gzip data",
+                     file_.path());
+    inflateReset(&stream_);
+    ended_ = false;
+  }
+
+  void inflate_some() {
+    stream_.next_out = unpacked_.data();
+    stream_.avail_out = static_cast<uInt>(unpacked_.size());
+    const int status = inflate(&stream_, Z_NO_FLUSH);
+    require<IoError>(status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR,
+                     "{}: damaged gzip file: {}", file_.path(),
+                     stream_.msg != nullptr ? stream_.msg : zError(status));
+    ended_ = status == Z_STREAM_END;
+    const std::size_t count = unpacked_.size() - stream_.avail_out;
+    check_limits(text_.size() + count);
+    text_.append(reinterpret_cast<const char*>(unpacked_.data()), count);
+  }
+
+  void check_limits(std::uint64_t bytes) {
+    require<IoError>(bytes <= limits_.bytes, "{}: unpacks to more than the limit of {} bytes",
+                     file_.path(), limits_.bytes);
+    const double ratio = static_cast<double>(bytes) / static_cast<double>(file_.size());
+    require<IoError>(bytes <= limits_.free_bytes || ratio <= limits_.ratio,
+                     "{}: unpacks to more than {} times its size; unpack it yourself if it is "
+                     "meant to",
+                     file_.path(), limits_.ratio);
+  }
+
+  const InputFile& file_;
+  const UnpackLimits& limits_;
+  z_stream stream_{};
+  std::uint64_t position_ = 0;
+  bool ended_ = false;
+  std::array<Bytef, kChunk / 4> packed_{};
+  std::array<Bytef, kChunk> unpacked_{};
+  std::string text_;
+};
+
+}  // namespace
+
+std::string read_plain_or_gzip(const std::string& path, const UnpackLimits& limits) {
+  const InputFile file(path);
+  std::array<unsigned char, 2> start{};
+  if (file.size() >= 2) file.read(0, std::as_writable_bytes(std::span(start)));
+  if (start[0] == 0x1f && start[1] == 0x8b) {
+    // On the heap: threads may have small stacks.
+    return std::make_unique<Unpacker>(file, limits)->unpack();
+  }
+  std::string contents(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(contents)));
+  return contents;
+}
+
+void write_gzip(const std::string& path, std::string_view contents) {
+  OutputFile file(path);
+  z_stream stream{};
+  require<ValueError>(deflateInit2(&stream, 9, Z_DEFLATED, kGzip, 8, Z_DEFAULT_STRATEGY) == Z_OK,
+                      "{}: no memory to pack it", path);
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> owner(&stream, deflateEnd);
+  std::string packed(kChunk, '\0');
+  std::string_view rest = contents;
+  int status = Z_OK;
+  do {
+    if (stream.avail_in == 0) {
+      const std::string_view piece = rest.substr(0, std::min(rest.size(), kChunk));
+      rest.remove_prefix(piece.size());
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));
+      stream.avail_in = static_cast<uInt>(piece.size());
+    }
+    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+    stream.avail_out = static_cast<uInt>(packed.size());
+    status = deflate(&stream, rest.empty() ? Z_FINISH : Z_NO_FLUSH);
+    file.write(std::string_view(packed).substr(0, packed.size() - stream.avail_out));
+  } while (status == Z_OK);
+  require<IoError>(status == Z_STREAM_END, "{}: cannot pack: {}", path, zError(status));
+  file.commit();
+}
+
+}  // namespace retrace::data

@@ -1,0 +1,113 @@
+#include <retrace/data/loader.h>
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <utility>
+
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/tensor/random.h>
+
+namespace retrace::data {
+
+DataLoader::DataLoader(TensorDataset dataset, const DataLoaderOptions& options)
+    : dataset_(std::move(dataset)), options_(options) {
+  check_dataset("DataLoader", dataset_);
+  require<ValueError>(options.batch_size >= 1, "DataLoader: batch_size must be at least 1, not {}",
+                      options.batch_size);
+  require<ValueError>(dataset_.size() > 0, "DataLoader: the dataset has no rows (inputs {})",
+                      dataset_.inputs.sizes());
+  require<ValueError>(rows_per_epoch() > 0,
+                      "DataLoader: drop_last leaves nothing of {} rows with batch_size {}; use a "
+                      "smaller batch_size or keep the last batch",
+                      dataset_.size(), options.batch_size);
+  if (options.seed) seed_ = *options.seed;
+  if (options.shuffle && !options.seed) seed_ = default_generator().next_u64();
+  start_epoch(0);
+}
+
+std::int64_t DataLoader::batches() const {
+  return (rows_per_epoch() - 1) / options_.batch_size + 1;
+}
+
+std::int64_t DataLoader::rows_per_epoch() const {
+  const std::int64_t rows = dataset_.size();
+  return options_.drop_last ? rows - rows % options_.batch_size : rows;
+}
+
+void DataLoader::start_epoch(std::int64_t epoch) {
+  epoch_ = epoch;
+  position_ = 0;
+  if (!options_.shuffle) return;
+  // Epochs are 2^40 blocks apart in the seed's stream: more than a permutation can use.
+  Generator generator;
+  generator.set_state(seed_, static_cast<std::uint64_t>(epoch) << 40);
+  order_ = randperm(dataset_.size(), &generator).to_vector<std::int64_t>();
+}
+
+TensorDataset DataLoader::next() {
+  const std::int64_t end = position_ + std::min(options_.batch_size, rows_per_epoch() - position_);
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(end - position_));
+  if (options_.shuffle) {
+    std::copy(order_.begin() + position_, order_.begin() + end, rows.begin());
+  } else {
+    std::iota(rows.begin(), rows.end(), position_);
+  }
+  TensorDataset batch = dataset_.subset(rows);
+  position_ = end;
+  resumed_ = false;
+  if (end == rows_per_epoch()) start_epoch(epoch_ + 1);
+  return batch;
+}
+
+DataLoader::Iterator DataLoader::begin() {
+  if (position_ > 0 && !resumed_) start_epoch(epoch_ + 1);
+  return Iterator(*this);
+}
+
+DataLoader::Iterator& DataLoader::Iterator::operator++() {
+  if (loader_->epoch_ == epoch_) {
+    batch_ = loader_->next();
+  } else {
+    loader_ = nullptr;
+  }
+  return *this;
+}
+
+StateDict DataLoader::state_dict() const {
+  StateDict state;
+  state["seed"] = tensor(std::bit_cast<std::int64_t>(seed_));
+  state["epoch"] = tensor(epoch_);
+  state["position"] = tensor(position_);
+  state["rows"] = tensor(dataset_.size());
+  state["batch_size"] = tensor(options_.batch_size);
+  return state;
+}
+
+void DataLoader::load_state_dict(const StateDict& state) {
+  const auto number = [&state](std::string_view name) {
+    const auto item = state.find(name);
+    require<ValueError>(item != state.end() && item->second.dtype() == kInt64 &&
+                            item->second.numel() == 1,
+                        "DataLoader: the state has no whole number \"{}\"; save one with "
+                        "state_dict()",
+                        name);
+    return item->second.item<std::int64_t>();
+  };
+  const std::int64_t seed = number("seed"), epoch = number("epoch"), position = number("position");
+  const std::int64_t rows = number("rows"), batch_size = number("batch_size");
+  require<ValueError>(rows == dataset_.size() && batch_size == options_.batch_size,
+                      "DataLoader: the state is of {} rows with batch_size {}, this loader has {} "
+                      "with {}; give it the same data",
+                      rows, batch_size, dataset_.size(), options_.batch_size);
+  require<ValueError>(epoch >= 0 && position >= 0 && position < rows_per_epoch(),
+                      "DataLoader: the state's epoch {} and position {} are not a place in {} rows",
+                      epoch, position, rows);
+  seed_ = std::bit_cast<std::uint64_t>(seed);
+  start_epoch(epoch);
+  position_ = position;
+  resumed_ = position > 0;
+}
+
+}  // namespace retrace::data

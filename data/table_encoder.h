@@ -1,0 +1,81 @@
+#pragma once
+
+// The columns of a table as numbers that a network can take.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <retrace/data/csv.h>
+
+namespace retrace::data {
+
+/// Learns from the rows to train on, and from them alone, how to turn any row into features:
+///
+/// - a column of numbers becomes one feature, (x - mean) / standard deviation;
+/// - a column of texts becomes one feature for each text that it has, 1 where it is that text;
+/// - a missing cell, and a text that was not learnt, takes the mean of its features;
+/// - a column with more than 100 texts names its rows rather than describing them: it is left out.
+class TableEncoder {
+ public:
+  TableEncoder() = default;
+  /// Of all columns but `left_out`. IoError when no feature is left.
+  TableEncoder(const Table& table, const std::vector<std::int64_t>& rows,
+               const std::vector<std::string>& left_out);
+  /// Columns of numbers that are features as they are.
+  static TableEncoder unchanged(const std::vector<std::string>& names);
+
+  std::int64_t features() const;
+  /// What a reader of another table must take as text, whatever it looks like.
+  std::vector<std::string> text_columns() const;
+  /// For the reader of a log, a line each: cells that were missing, columns that were left out.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+  /// float32 [rows, features]; columns are found by their names, others are ignored. IoError when
+  /// one is not there, or holds texts where numbers were learnt.
+  Tensor encode(const Table& table) const;
+
+  /// All that was learnt, as JSON, and back (IoError when it is not that).
+  std::string to_json() const;
+  static TableEncoder from_json(const std::string& json);
+
+ private:
+  struct ColumnRule {
+    std::string name;
+    bool is_text = false;
+    double mean = 0, deviation = 1;        // of numbers
+    std::vector<std::string> levels = {};  // of texts, sorted
+    std::vector<double> shares = {};       // of each level among the known cells
+
+    std::int64_t features() const {
+      return is_text ? static_cast<std::int64_t>(levels.size()) : 1;
+    }
+    void encode(const Column& column, std::size_t row, float* features) const;
+  };
+
+  std::optional<ColumnRule> learn(const Column& column, const std::vector<std::int64_t>& rows);
+
+  std::vector<ColumnRule> rules_;
+  std::vector<std::string> notes_;
+};
+
+/// The classes of a column and their numbers: sorted by value when all are numbers, else by text.
+class ClassNames {
+ public:
+  ClassNames() = default;
+  explicit ClassNames(std::vector<std::string> names) : names_(std::move(names)) {}
+  /// Of all rows of the column, read as text. IoError for a missing cell (with its line), fewer than
+  /// two classes, or more than a thousand: then it is a quantity, not a class.
+  ClassNames(const Table& table, const std::string& column);
+
+  std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }
+  const std::vector<std::string>& names() const { return names_; }
+
+  /// int64 [rows]. IoError for a cell that is missing or of no class, with its line.
+  Tensor encode(const Table& table, const std::string& column) const;
+
+ private:
+  std::vector<std::string> names_;
+};
+
+}  // namespace retrace::data
