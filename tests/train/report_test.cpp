@@ -1,0 +1,104 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+#include <retrace/tests/files.h>
+#include <retrace/train/exit.h>
+#include <retrace/train/report.h>
+
+using namespace retrace::train;
+using retrace::testing::contents_of;
+using retrace::testing::message_of;
+using retrace::testing::TemporaryFolder;
+
+TEST_CASE("JSON keeps every number and text") {
+  const JsonObject inner = JsonObject().add("a", 1.5);
+  const std::string text = JsonObject()
+                               .add("name", "a \"quoted\\\" \n\x01 text, é 日本 😀")
+                               .add("third", 1.0 / 3)
+                               .add("tenth", 0.1)
+                               .add("float", static_cast<double>(0.1f))
+                               .add("tiny", 5e-324)
+                               .add("huge", 1.7976931348623157e308)
+                               .add("seed", std::numeric_limits<std::uint64_t>::max())
+                               .add("low", std::numeric_limits<std::int64_t>::min())
+                               .add("yes", true)
+                               .add("inner", inner)
+                               .add("empty", JsonObject())
+                               .str();
+  const auto json = nlohmann::json::parse(text);
+  CHECK(json["name"] == "a \"quoted\\\" \n\x01 text, é 日本 😀");
+  CHECK(json["third"].get<double>() == 1.0 / 3);
+  CHECK(json["tenth"].get<double>() == 0.1);
+  CHECK(json["tiny"].get<double>() == 5e-324);
+  CHECK(json["huge"].get<double>() == 1.7976931348623157e308);
+  CHECK(json["seed"].get<std::uint64_t>() == std::numeric_limits<std::uint64_t>::max());
+  CHECK(json["low"].get<std::int64_t>() == std::numeric_limits<std::int64_t>::min());
+  CHECK(json["yes"] == true);
+  CHECK(json["inner"]["a"] == 1.5);
+  CHECK(json["empty"].is_object());
+  CHECK(text.find("\"float\":0.1,") != std::string::npos);
+  CHECK(text.find('\n') == std::string::npos);
+}
+
+TEST_CASE("what is not finite or not known is null") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(JsonObject().add("a", std::nan("")).add("b", infinity).add("c", -infinity).str() ==
+        R"({"a":null,"b":null,"c":null})");
+  CHECK(JsonObject().add("a", std::optional<double>()).add("b", std::optional<bool>(false)).str() ==
+        R"({"a":null,"b":false})");
+  CHECK(number_text(std::nan("")).empty());
+}
+
+TEST_CASE("bytes that are no UTF-8 become the replacement character") {
+  for (const std::string text : {"\xff", "\xc3", "\xe2\x82", "\xed\xa0\x80", "\xc0\x80",
+                                 "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "a\x80z"}) {
+    const auto json = nlohmann::json::parse(JsonObject().add("t", text).str());
+    CHECK(json["t"].get<std::string>().find("\xef\xbf\xbd") != std::string::npos);
+  }
+}
+
+TEST_CASE("a report writes a line for each step and event") {
+  const TemporaryFolder folder;
+  {
+    Report report(folder / "r.jsonl", folder / "r.csv", false);
+    report.step({.step = 1, .loss = 0.5, .lr = 0.01, .gradient_norm = {}, .seconds = 0.25});
+    report.step({.step = 2, .loss = std::nan(""), .lr = {}, .gradient_norm = 2.0, .seconds = 0.5});
+    report.event(JsonObject().add("event", "result"));
+    report.flush();
+    CHECK(contents_of(folder / "r.jsonl") ==
+          "{\"event\":\"step\",\"step\":1,\"loss\":0.5,\"lr\":0.01,\"gradient_norm\":null,"
+          "\"seconds\":0.25}\n"
+          "{\"event\":\"step\",\"step\":2,\"loss\":null,\"lr\":null,\"gradient_norm\":2,"
+          "\"seconds\":0.5}\n"
+          "{\"event\":\"result\"}\n");
+    CHECK(contents_of(folder / "r.csv") ==
+          "step,loss,lr,gradient_norm,seconds\n1,0.5,0.01,,0.25\n2,,,2,0.5\n");
+  }
+  Report more(folder / "r.jsonl", folder / "r.csv", true);
+  more.step({.step = 3, .loss = 1});
+  more.flush();
+  CHECK(contents_of(folder / "r.csv").ends_with("\n2,,,2,0.5\n3,1,,,0\n"));
+  Report nothing("", "", false);
+  nothing.step({.step = 1, .loss = 1});
+}
+
+TEST_CASE("a resumed run's CSV has its header also when the file is new") {
+  const TemporaryFolder folder;
+  Report report("", folder / "r.csv", true);
+  report.flush();
+  CHECK(contents_of(folder / "r.csv") == "step,loss,lr,gradient_norm,seconds\n");
+}
+
+TEST_CASE("a report that cannot be written says where and why") {
+  const TemporaryFolder folder;
+  const std::string missing = folder / "no/such/file";
+  CHECK(message_of<WriteError>([&] { Report(missing, "", false); }).starts_with(missing));
+  CHECK_THROWS_AS(Report("", folder.path(), false), WriteError);
+  Report full("/dev/full", "", false);
+  full.event(JsonObject());
+  CHECK(message_of<WriteError>([&] { full.flush(); }).find("No space") != std::string::npos);
+}

@@ -1,0 +1,97 @@
+// The same bits, however a run came about: twice, on one thread or two, killed and resumed.
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include <retrace/tests/train/process.h>
+
+using namespace retrace::testing;
+
+namespace {
+
+// A task that draws on everything a checkpoint keeps: shuffled epochs, dropout, momentum, a rate
+// that changes.
+class Killable {
+ public:
+  Killable() {
+    std::string text = "x,y,kind\n";
+    for (int i = 0; i < 300; ++i) {
+      text += std::to_string(i * 37 % 101) + "," + std::to_string(i * 53 % 89) + "," +
+              std::to_string(i * 7 % 3) + "\n";
+    }
+    data_ = folder_.put("data.csv", text);
+  }
+
+  std::string path(const std::string& run) const { return folder_ / run; }
+  std::string model(const std::string& run) const {
+    return contents_of(folder_ / (run + "/model.safetensors"));
+  }
+
+  std::vector<std::string> arguments(const std::string& how, const std::string& run) const {
+    return {"--data", data_,   "--target",     "kind", "--steps", "400", "--batch-size", "32",
+            how,      path(run), "--save-every", "10",  "--seed",  "5"};
+  }
+
+  int finish(std::vector<std::string> arguments) const {
+    Process process(example("mlp_classifier"), std::move(arguments), folder_ / "out",
+                    folder_ / "err");
+    return process.wait();
+  }
+
+  // Whether the process ended by itself before the kill.
+  bool kill_after(std::vector<std::string> arguments, std::chrono::microseconds delay) const {
+    Process process(example("mlp_classifier"), std::move(arguments), folder_ / "out",
+                    folder_ / "err");
+    std::this_thread::sleep_for(delay);
+    process.send(SIGKILL);
+    return process.wait() == 0;
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::string data_;
+};
+
+}  // namespace
+
+TEST_CASE("two runs, and one and two threads, give the same model file") {
+  const Killable task;
+  std::vector<std::string> models;
+  for (const char* threads : {"1", "1", "2", "3"}) {
+    const std::string run = "run" + std::to_string(models.size());
+    auto arguments = task.arguments("--save", run);
+    arguments.insert(arguments.end(), {"--threads", threads});
+    REQUIRE(task.finish(arguments) == 0);
+    models.push_back(task.model(run));
+    REQUIRE(!models.back().empty());
+    CHECK(models.back() == models.front());
+  }
+}
+
+TEST_CASE("runs killed at random moments and resumed give the same model file, 20 of 20") {
+  const Killable task;
+  const auto begin = std::chrono::steady_clock::now();
+  REQUIRE(task.finish(task.arguments("--save", "whole")) == 0);
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - begin);
+  const std::string model = task.model("whole");
+  std::mt19937 random(1);
+  std::uniform_int_distribution<std::int64_t> delay(0, whole.count());
+  int same = 0;
+  for (int i = 0; i < 20; ++i) {
+    // Every run is killed at least once: a kill that came too late is tried again, earlier, afresh.
+    std::string run;
+    std::int64_t moment = delay(random);
+    for (int attempt = 0;; ++attempt, moment /= 2) {
+      run = "run" + std::to_string(i) + "-" + std::to_string(attempt);
+      REQUIRE(attempt < 40);
+      if (!task.kill_after(task.arguments("--resume", run), std::chrono::microseconds(moment)))
+        break;
+    }
+    const auto resume = task.arguments("--resume", run);
+    task.kill_after(resume, std::chrono::microseconds(delay(random)));
+    REQUIRE(task.finish(resume) == 0);
+    same += task.model(run) == model;
+  }
+  CHECK(same == 20);
+}

@@ -1,0 +1,285 @@
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <limits>
+
+#include <retrace/retrace.h>
+#include <retrace/tests/files.h>
+
+using namespace retrace;
+using testing::contents_of;
+using testing::message_of;
+using testing::TemporaryFolder;
+
+namespace {
+
+// A program's run, as its main() would make it.
+struct Session {
+  explicit Session(std::vector<std::string> arguments)
+      : command("program", "Does something.",
+                {"seed", "steps", "json", "csv", "check", "save", "lr"}) {
+    std::vector<const char*> argv = {"program"};
+    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+    run.emplace(command, *command.parse(static_cast<int>(argv.size()), argv.data()));
+  }
+  train::CommandLine command;
+  std::optional<train::Run> run;
+};
+
+data::TensorDataset regression(std::int64_t rows) {
+  Generator generator(11);
+  Tensor inputs = randn({rows, 3}, kFloat32, &generator);
+  return {inputs, (inputs * inputs).sum(1, true)};
+}
+
+// Everything that a run needs, made from the seed.
+struct Task {
+  explicit Task(std::int64_t width = 6)
+      : net{nn::Linear(3, width), nn::Tanh(), nn::Dropout(0.1), nn::Linear(width, 1)} {}
+  nn::Sequential net;
+  optim::AdamW optimizer{net.parameters(), {.lr = 0.02}};
+  optim::WarmupCosineLR schedule{optimizer, {.warmup_steps = 3, .total_steps = 30}};
+  data::DataLoader loader{regression(37), {.batch_size = 5, .shuffle = true}};
+
+  Tensor loss() {
+    const auto [x, y] = loader.next();
+    return losses::mse_loss(net(x), y);
+  }
+};
+
+// Trains as the arguments say; `before_step` is called before each batch with its number from 1 on.
+template <class F>
+void train_task(Task& task, train::Run& run, F&& before_step) {
+  train::Trainer trainer(run, task.net, task.optimizer, {.steps = 30, .clip_norm = 0.5});
+  trainer.follow(task.schedule);
+  trainer.keep("loader", task.loader);
+  int step = 0;
+  trainer.fit([&] {
+    before_step(++step);
+    return task.loss();
+  });
+}
+
+void train_task(const std::vector<std::string>& arguments) {
+  Session session(arguments);
+  Task task;
+  train_task(task, *session.run, [](int) {});
+}
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("the trainer does what the loop written out does") {
+  Session session({"--seed", "4"});
+  Task task;
+  train_task(task, *session.run, [](int) {});
+
+  manual_seed(4);
+  Task same;
+  for (int step = 0; step < 30; ++step) {
+    same.optimizer.zero_grad();
+    same.loss().backward();
+    nn::utils::clip_grad_norm_(same.net.parameters(), 0.5);
+    same.optimizer.step();
+    same.schedule.step();
+  }
+  const auto parameters = task.net.parameters(), expected = same.net.parameters();
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(parameters[i].equal(expected[i]));
+}
+
+TEST_CASE("accumulated batches of any sizes step like one batch") {
+  const data::TensorDataset data = regression(10);
+  const auto trained = [&data](std::vector<std::int64_t> cuts) {
+    Session session({"--seed", "2"});
+    nn::Sequential net{nn::Linear(3, 4), nn::Tanh(), nn::Linear(4, 1)};
+    net.to(kFloat64);
+    optim::SGD optimizer(net.parameters(), {.lr = 0.1});
+    train::Trainer trainer(
+        *session.run, net, optimizer,
+        {.steps = 5, .accumulate = static_cast<std::int64_t>(cuts.size()) - 1});
+    std::size_t i = 0;
+    trainer.fit([&] {
+      const std::int64_t begin = cuts[i], size = cuts[i + 1] - begin;
+      i = (i + 1) % (cuts.size() - 1);
+      const Tensor x = data.inputs.narrow(0, begin, size).to(kFloat64);
+      const Tensor y = data.targets.narrow(0, begin, size).to(kFloat64);
+      return train::BatchLoss(losses::mse_loss(net(x), y), size);
+    });
+    return net;
+  };
+  const nn::Sequential whole = trained({0, 10});
+  for (const auto& cuts : std::vector<std::vector<std::int64_t>>{{0, 5, 10}, {0, 7, 8, 10}}) {
+    const nn::Sequential parts = trained(cuts);
+    for (std::size_t i = 0; i < whole.parameters().size(); ++i) {
+      CHECK(allclose(parts.parameters()[i], whole.parameters()[i], 1e-12, 1e-12));
+    }
+  }
+}
+
+TEST_CASE("a run that was interrupted and resumed ends in the same bits") {
+  const TemporaryFolder folder;
+  train_task({"--seed", "3", "--save", folder / "whole", "--save-every", "7"});
+  const std::string whole = contents_of(folder / "whole/model.safetensors");
+  REQUIRE(!whole.empty());
+
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const std::string path = folder / ("signal" + std::to_string(signal));
+    for (const int stop : {1, 9, 8, 100}) {  // batches of this process; then the rest
+      Session session({"--seed", "3", "--resume", path});
+      Task task;
+      bool interrupted = false;
+      try {
+        train_task(task, *session.run, [&](int step) {
+          if (step == stop) std::raise(signal);
+        });
+      } catch (const train::Interrupted& error) {
+        interrupted = true;
+        CHECK(error.signal() == signal);
+        CHECK(says(error.what(), "--resume " + path));
+      }
+      CHECK(interrupted == (stop != 100));
+      CHECK(std::filesystem::exists(path + "/model.safetensors") == !interrupted);
+    }
+    CHECK(contents_of(path + "/model.safetensors") == whole);
+  }
+}
+
+TEST_CASE("a finished run that is resumed has nothing to do") {
+  const TemporaryFolder folder;
+  train_task({"--seed", "3", "--save", folder / "run"});
+  const std::string model = contents_of(folder / "run/model.safetensors");
+  std::filesystem::remove(folder / "run/model.safetensors");
+  Session session({"--resume", folder / "run"});
+  Task task;
+  train_task(task, *session.run, [](int) { FAIL("a step was made"); });
+  CHECK(contents_of(folder / "run/model.safetensors") == model);
+}
+
+TEST_CASE("checkpoints are written as often as was asked, and the newest three kept") {
+  const TemporaryFolder folder;
+  train_task({"--save", folder / "run", "--save-every", "4"});
+  CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{30, 28, 24});
+  // Another run in the same folder does not mix its checkpoints with those.
+  train_task({"--seed", "1", "--save", folder / "run"});
+  CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{30});
+}
+
+TEST_CASE("a checkpoint of another architecture is refused in one error and changes nothing") {
+  const TemporaryFolder folder;
+  train_task({"--save", folder / "run"});
+  Session session({"--resume", folder / "run"});
+  Task wider(7);
+  const Tensor before = wider.net.parameters()[0].detach().clone();
+  const std::string message =
+      message_of<IoError>([&] { train_task(wider, *session.run, [](int) {}); });
+  CHECK(says(message, "checkpoint-30.safetensors"));
+  CHECK(says(message, "0.weight"));
+  CHECK(says(message, "[6, 3]"));
+  CHECK(says(message, "[7, 3]"));
+  CHECK(wider.net.parameters()[0].equal(before));
+}
+
+TEST_CASE("a run is resumed by its own program, with its own options") {
+  const TemporaryFolder folder;
+  train_task({"--seed", "3", "--save", folder / "run"});
+  CHECK(says(message_of<train::UsageError>([&] {
+               Session({"--seed", "4", "--resume", folder / "run"});
+             }),
+             "--seed 4 (3 before)"));
+  train::CommandLine other("other", "Does something else.", {"seed", "save"});
+  const std::string path = folder / "run";
+  const std::vector<const char*> argv = {"other", "--resume", path.c_str()};
+  const train::Options* options = other.parse(3, argv.data());
+  CHECK(says(message_of<train::UsageError>([&] { train::Run(other, *options); }), "program"));
+}
+
+TEST_CASE("a loss that is not finite ends the run, and says which op made it so") {
+  const TemporaryFolder folder;
+  Session session({"--json", folder / "steps"});
+  Task task;
+  const std::string message = message_of<train::NotFiniteError>([&] {
+    train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 9});
+    trainer.keep("loader", task.loader);
+    trainer.fit([&] {
+      const auto [x, y] = task.loader.next();
+      // The third batch has a negative number under the root.
+      const Tensor shifted = y - (task.loader.state_dict().at("position").item<int>() == 15 ? 1e6 : -1);
+      return losses::mse_loss(task.net(x), shifted.sqrt());
+    });
+  });
+  CHECK(says(message, "step 3: the loss is nan"));
+  CHECK(says(message, "sqrt"));
+  session.run.reset();
+  CHECK(says(contents_of(folder / "steps"), "\"step\":3,\"loss\":null"));
+}
+
+TEST_CASE("a gradient that is not finite ends the run before the step is made") {
+  Session session({});
+  Tensor weight = tensor({1.0}).requires_grad_();
+  struct One : nn::Module {
+  } module;
+  module.register_parameter("weight", weight);
+  optim::SGD optimizer({weight}, {.lr = 1.0});
+  train::Trainer trainer(*session.run, module, optimizer, {.steps = 3, .clip_norm = 1});
+  const std::string message = message_of<train::NotFiniteError>([&] {
+    trainer.fit([&] { return (weight - 1.0).sqrt().sum(); });  // d √x at 0 is infinite
+  });
+  CHECK(says(message, "step 1: the gradient's norm is inf"));
+  CHECK(weight.equal(tensor({1.0})));
+}
+
+TEST_CASE("evaluation changes neither the model's mode nor the tape") {
+  nn::Sequential net{nn::Linear(3, 4), nn::Dropout(0.5)};
+  const Tensor x = randn({10, 3});
+  net.train();
+  const Tensor first = train::predict(net, x, 3);
+  CHECK(net.is_training());
+  CHECK_FALSE(first.requires_grad());
+  CHECK(first.sizes() == Shape({10, 4}));
+  CHECK(allclose(first, train::predict(net, x, 100)));
+  net.eval();
+  CHECK(train::predict(net, x).sizes() == Shape({10, 4}));
+  CHECK_FALSE(net.is_training());
+  CHECK(train::predict(net, zeros({0, 3})).sizes() == Shape({0, 4}));
+  CHECK_THROWS_AS(train::predict(net, x, 0), ValueError);
+  const auto total = [](const Tensor& part) { return part.sum(); };
+  CHECK_THROWS_AS(train::predict(total, x, 3), ShapeError);
+}
+
+TEST_CASE("a kept model is loaded into its like only") {
+  const TemporaryFolder folder;
+  train_task({"--save", folder / "run"});
+  const train::SavedModel saved(folder / "run");
+  CHECK(saved.size_of("0.weight", 0) == 6);
+  CHECK(saved.metadata().at("program") == "program");
+  Task task, wider(7);
+  saved.load_into(task.net);
+  CHECK(says(message_of<IoError>([&] { saved.load_into(wider.net); }), "model.safetensors"));
+  CHECK_THROWS_AS(saved.size_of("fc1.weight", 0), IoError);
+  CHECK_THROWS_AS(saved.size_of("0.weight", 2), IoError);
+  CHECK_THROWS_AS(train::SavedModel(folder / "nothing"), IoError);
+}
+
+TEST_CASE("predictions are written as CSV") {
+  CHECK(train::predictions_csv(tensor({{0.25, 0.75}, {0.5, 0.5}}), {"a", "b,\"c\""}) ==
+        "prediction,p(a),\"p(b,\"\"c\"\")\"\n\"b,\"\"c\"\"\",0.25,0.75\na,0.5,0.5\n");
+  CHECK(train::predictions_csv(zeros({0, 1}), {"a"}) == "prediction,p(a)\n");
+  CHECK_THROWS_AS(train::predictions_csv(zeros({1, 2}), {"a"}), ShapeError);
+}
+
+TEST_CASE("trainers that make no sense are refused") {
+  Session session({});
+  Task task;
+  const auto make = [&](const train::TrainerOptions& options) {
+    train::Trainer(*session.run, task.net, task.optimizer, options);
+  };
+  CHECK_THROWS_AS(make({.steps = 0}), ValueError);
+  CHECK_THROWS_AS(make({.steps = 1, .accumulate = 0}), ValueError);
+  CHECK_THROWS_AS(make({.steps = 1, .clip_norm = -1}), ValueError);
+  CHECK_THROWS_AS(make({.steps = 1, .clip_norm = std::numeric_limits<double>::infinity()}),
+                  ValueError);
+}

@@ -1,0 +1,144 @@
+#include <retrace/train/checkpoint.h>
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <filesystem>
+
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/tensor/random.h>
+#include <retrace/train/exit.h>
+#include <retrace/train/log.h>
+
+namespace retrace::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "checkpoint-", kSuffix = ".safetensors";
+constexpr const char* kFormat = "checkpoint.version";
+const std::string kVersion = "1";
+
+Tensor as_tensor(std::uint64_t bits) { return tensor(std::bit_cast<std::int64_t>(bits)); }
+
+std::uint64_t bits_of(const StateDict& state, std::string_view name) {
+  const auto item = state.find(name);
+  require<IoError>(item != state.end() && item->second.dtype() == kInt64 &&
+                       item->second.numel() == 1,
+                   "checkpoint: has no random state ({})", name);
+  return std::bit_cast<std::uint64_t>(item->second.item<std::int64_t>());
+}
+
+}  // namespace
+
+StateDict CheckpointParts::state_dict() const {
+  StateDict all;
+  for (const Part& part : parts_) {
+    for (const auto& [name, value] : part.save()) all.insert(part.name + "." + name, value);
+  }
+  all.insert("random.seed", as_tensor(default_generator().seed()));
+  all.insert("random.position", as_tensor(default_generator().position()));
+  return all;
+}
+
+void CheckpointParts::load_state_dict(const StateDict& state) const {
+  const std::uint64_t seed = bits_of(state, "random.seed");
+  const std::uint64_t position = bits_of(state, "random.position");
+  StateDict before;
+  for (const auto& [name, value] : state_dict()) before[name] = value.detach().clone();
+  try {
+    load_parts(state);
+  } catch (...) {
+    load_parts(before);
+    throw;
+  }
+  default_generator().set_state(seed, position);
+}
+
+void CheckpointParts::load_parts(const StateDict& state) const {
+  for (const Part& part : parts_) {
+    StateDict of_part;
+    for (const auto& [name, value] : state) {
+      if (name.starts_with(part.name + ".")) of_part[name.substr(part.name.size() + 1)] = value;
+    }
+    part.load(of_part);
+  }
+}
+
+CheckpointFolder::CheckpointFolder(std::string path, std::size_t keep)
+    : path_(std::move(path)), keep_(keep) {
+  std::error_code error;
+  fs::create_directory(path_, error);
+  if (!error && !fs::is_directory(path_)) error = std::make_error_code(std::errc::not_a_directory);
+  require<WriteError>(!error, "{}: cannot make the folder: {}", path_, error.message());
+}
+
+std::string CheckpointFolder::model_path() const {
+  return (fs::path(path_) / "model.safetensors").string();
+}
+
+std::string CheckpointFolder::checkpoint_path(std::int64_t step) const {
+  return (fs::path(path_) / fmt::format("{}{}{}", kPrefix, step, kSuffix)).string();
+}
+
+std::vector<std::int64_t> CheckpointFolder::steps() const {
+  std::vector<std::int64_t> steps;
+  std::error_code error;
+  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.size() <= kPrefix.size() + kSuffix.size() || !name.starts_with(kPrefix) ||
+        !name.ends_with(kSuffix))
+      continue;
+    std::int64_t step = 0;
+    const char* last = name.data() + name.size() - kSuffix.size();
+    const auto [stop, problem] = std::from_chars(name.data() + kPrefix.size(), last, step);
+    if (problem == std::errc() && stop == last && step >= 0) steps.push_back(step);
+  }
+  require<IoError>(!error, "{}: cannot list the folder: {}", path_, error.message());
+  std::sort(steps.rbegin(), steps.rend());
+  return steps;
+}
+
+std::optional<Checkpoint> CheckpointFolder::newest() const {
+  std::string problem;
+  for (const std::int64_t step : steps()) {
+    try {
+      SafetensorsFile file = load_safetensors_file(checkpoint_path(step));
+      const std::string version = file.metadata[kFormat];
+      require<IoError>(version == kVersion,
+                       "{}: is a checkpoint of version \"{}\", this program reads version {}",
+                       checkpoint_path(step), version, kVersion);
+      return Checkpoint{step, std::move(file.tensors), std::move(file.metadata)};
+    } catch (const IoError& error) {
+      problem = error.what();
+      log_warning("passed over: " + problem);
+    }
+  }
+  require<IoError>(problem.empty(), "{}: no checkpoint is sound; the oldest: {}", path_, problem);
+  return {};
+}
+
+void CheckpointFolder::save(std::int64_t step, const StateDict& state, Metadata metadata) const {
+  metadata[kFormat] = kVersion;
+  writing([&] { save_safetensors(checkpoint_path(step), state, metadata); });
+  const std::vector<std::int64_t> all = steps();
+  for (std::size_t i = keep_; i < all.size(); ++i) remove(all[i]);
+}
+
+void CheckpointFolder::save_model(const StateDict& state, const Metadata& metadata) const {
+  writing([&] { save_safetensors(model_path(), state, metadata); });
+}
+
+void CheckpointFolder::clear() const {
+  for (const std::int64_t step : steps()) remove(step);
+}
+
+void CheckpointFolder::remove(std::int64_t step) const {
+  std::error_code error;
+  fs::remove(checkpoint_path(step), error);
+  require<WriteError>(!error, "{}: cannot remove: {}", checkpoint_path(step), error.message());
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <retrace/tensor/safetensors.h>
+
+namespace retrace::train {
+
+/// Anything that can be saved and resumed: a module, an optimizer, a schedule, a loader.
+template <class T>
+concept Stateful = requires(T& object, const StateDict& state) {
+  { object.state_dict() } -> std::convertible_to<StateDict>;
+  object.load_state_dict(state);
+};
+
+/// Stateful objects under names, saved and loaded together. Does not own them.
+class CheckpointParts {
+ public:
+  template <Stateful T>
+  void add(std::string name, T& object) {
+    parts_.push_back({std::move(name), [&object] { return object.state_dict(); },
+                      [&object](const StateDict& state) { object.load_state_dict(state); }});
+  }
+
+  /// "model.fc1.weight", "optimizer.0.step", ...: their tensors, which they share. With the state of
+  /// the default generator, "random.seed" and "random.position".
+  StateDict state_dict() const;
+  /// All of it or nothing: when one object refuses its part, the others get back what they had, and
+  /// the error goes on.
+  void load_state_dict(const StateDict& state) const;
+
+ private:
+  struct Part {
+    std::string name;
+    std::function<StateDict()> save;
+    std::function<void(const StateDict&)> load;
+  };
+  void load_parts(const StateDict& state) const;
+
+  std::vector<Part> parts_;
+};
+
+/// A checkpoint as it was read.
+struct Checkpoint {
+  std::int64_t step = 0;
+  StateDict state;
+  Metadata metadata;
+};
+
+/// A folder of checkpoints of one run, checkpoint-STEP.safetensors, and its final model. Each file
+/// is complete or not there at all (see OutputFile), and every bit of it is under a checksum.
+class CheckpointFolder {
+ public:
+  /// Made if it is not there (not its parents); WriteError when that fails.
+  explicit CheckpointFolder(std::string path, std::size_t keep = 3);
+
+  const std::string& path() const { return path_; }
+  std::string model_path() const;
+  std::string checkpoint_path(std::int64_t step) const;
+
+  /// Steps of which there is a file, newest first, sound or not.
+  std::vector<std::int64_t> steps() const;
+  /// The newest checkpoint that can be read; a warning is logged for each newer one that cannot.
+  /// Nothing when there is no checkpoint. IoError when there are, but none is sound.
+  std::optional<Checkpoint> newest() const;
+
+  /// Writes the checkpoint, then removes all but the newest `keep` files. WriteError.
+  void save(std::int64_t step, const StateDict& state, Metadata metadata) const;
+  void save_model(const StateDict& state, const Metadata& metadata) const;
+  /// Removes all checkpoints: another run begins.
+  void clear() const;
+
+ private:
+  void remove(std::int64_t step) const;
+
+  std::string path_;
+  std::size_t keep_;
+};
+
+}  // namespace retrace::train

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <retrace/tensor/tensor.h>
+
+namespace retrace::train {
+
+/// How often each class was taken for each: rows are the true classes, columns the predicted ones.
+class ConfusionMatrix {
+ public:
+  /// `logits` [rows, classes], floating, the largest counting (the first of equals); `labels` int64
+  /// [rows]. ShapeError, DTypeError; IndexError for a label that is no class.
+  ConfusionMatrix(const Tensor& logits, const Tensor& labels);
+
+  std::int64_t classes() const { return classes_; }
+  std::int64_t total() const { return total_; }
+  std::int64_t count(std::int64_t label, std::int64_t predicted) const;
+
+  double accuracy() const;  ///< NaN without rows
+  /// Of those predicted as the class, how many are of it. NaN when none were.
+  double precision(std::int64_t label) const;
+  /// Of those of the class, how many were predicted as it. NaN when there are none.
+  double recall(std::int64_t label) const;
+  /// 2 · true positives / (predicted + present); NaN when the class is neither.
+  double f1(std::int64_t label) const;
+
+  /// As an aligned table with precision and recall, lines ending in '\n'. Beyond 20 classes the ten
+  /// most frequent confusions instead. `names`: one for each class, or none for their numbers.
+  std::string str(const std::vector<std::string>& names = {}) const;
+
+ private:
+  std::int64_t predicted(std::int64_t label) const;
+  std::int64_t present(std::int64_t label) const;
+  std::string table(const std::vector<std::string>& names) const;
+  std::string most_confused(const std::vector<std::string>& names) const;
+
+  std::int64_t classes_ = 0, total_ = 0;
+  std::vector<std::int64_t> counts_;
+};
+
+/// The share of rows whose largest logit is that of the label; errors as ConfusionMatrix.
+double accuracy(const Tensor& logits, const Tensor& labels);
+
+}  // namespace retrace::train

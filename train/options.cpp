@@ -1,0 +1,352 @@
+#include <retrace/train/options.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+#include <retrace/tensor/check.h>
+#include <retrace/train/exit.h>
+#include <retrace/train/log.h>
+#include <retrace/train/report.h>
+
+namespace retrace::train {
+namespace {
+
+constexpr const char* kData = "Data";
+constexpr const char* kRun = "Run";
+constexpr const char* kResults = "Results";
+constexpr const char* kKeep = "Keep and use the model";
+constexpr const char* kOther = "Other";
+
+constexpr const char* kFooter =
+    "Results go to standard output, progress to standard error. Exit codes: 0 done, 1 failure, 2 "
+    "wrong usage, 3 bad data or model file, 4 loss not finite, 5 --check missed its bound, 130 and "
+    "143 interrupted (the step is finished and saved; a second Ctrl-C stops at once).";
+constexpr std::size_t kHelpWidth = 88, kHelpIndent = 29;
+
+// Words in lines of kHelpWidth; all but the first line are indented.
+void append_wrapped(std::string& text, const std::string& words, std::size_t indent) {
+  std::size_t column = indent;
+  for (std::size_t begin = 0; begin < words.size();) {
+    const std::size_t end = std::min(words.find(' ', begin), words.size());
+    const std::size_t length = end - begin;
+    if (column > indent && column + 1 + length > kHelpWidth) {
+      text += '\n';
+      text.append(indent, ' ');
+      column = indent;
+    }
+    if (column > indent) {
+      text += ' ';
+      ++column;
+    }
+    text.append(words, begin, length);
+    column += length;
+    begin = end + 1;
+  }
+  text += '\n';
+}
+
+template <class T>
+std::optional<T> parsed(const std::string& text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+// One spelling of numbers that are equal: 1e-2 and 0.01.
+std::string canonical(const std::string& text) {
+  if (parsed<std::int64_t>(text) || parsed<std::uint64_t>(text)) return text;
+  const std::optional<double> number = parsed<double>(text);
+  return number ? number_text(*number) : text;
+}
+
+CLI::Validator at_least(std::int64_t low) {
+  return CLI::Validator(
+      [low](const std::string& text) {
+        const auto value = parsed<std::int64_t>(text);
+        return value && *value >= low
+                   ? std::string()
+                   : fmt::format("{} is not a whole number of at least {}", text, low);
+      },
+      "");
+}
+
+CLI::Validator is_seed() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return parsed<std::uint64_t>(text)
+                   ? std::string()
+                   : fmt::format("{} is not a whole number from 0 to 2^64 - 1", text);
+      },
+      "");
+}
+
+CLI::Validator between(double low, double high) {
+  return CLI::Validator(
+      [low, high](const std::string& text) {
+        const auto value = parsed<double>(text);
+        return value && *value > low && *value < high
+                   ? std::string()
+                   : fmt::format("{} is not a number above {}{}", text, low,
+                                 std::isinf(high) ? "" : fmt::format(" and below {}", high));
+      },
+      "");
+}
+
+}  // namespace
+
+struct CommandLine::Parser {
+  Parser(std::string about, std::string program) : app(std::move(about), std::move(program)) {}
+
+  // An option whose value decides the outcome of a run.
+  struct Setting {
+    CLI::Option* option;
+    std::string default_text;
+    bool may_change;
+  };
+
+  template <class T>
+  CLI::Option* option(const char* group, const std::string& name, T& value, const std::string& what,
+                      const char* type) {
+    return app.add_option(name, value, what)->group(group)->type_name(type);
+  }
+  void decides(CLI::Option* option, std::string default_text = "", bool may_change = false) {
+    settings[option->get_single_name()] = {option, std::move(default_text), may_change};
+  }
+  void offer(std::string_view name);
+  void check() const;
+
+  CLI::App app;
+  Options options;
+  std::string resume_folder;
+  std::map<std::string, Setting> settings;
+};
+
+void CommandLine::Parser::offer(std::string_view name) {
+  Options& o = options;
+  const double infinity = std::numeric_limits<double>::infinity();
+  if (name == "data") {
+    decides(option(kData, "--data", o.data,
+                   "Train on this instead of the generated task: a folder of IDX files such as "
+                   "MNIST, or a CSV file with --target; plain or .gz",
+                   "PATH"),
+            "", true);
+  } else if (name == "test") {
+    decides(option(kData, "--test", o.test, "Test on this file, like --data", "PATH"), "", true);
+  } else if (name == "test-fraction") {
+    decides(option(kData, "--test-fraction", o.test_fraction,
+                   "Without --test: the share of the rows, drawn from the seed, to test on and not "
+                   "train on (0.2)",
+                   "FRACTION")
+                ->check(between(0, 1)),
+            "0.2");
+  } else if (name == "target") {
+    decides(option(kData, "--target", o.target, "The column of the CSV file to predict", "COLUMN"));
+  } else if (name == "no-header") {
+    app.add_flag("--no-header", o.no_header,
+                 "The first line of the CSV file is data; columns are called 1, 2, ...")
+        ->group(kData);
+  } else if (name == "seed") {
+    decides(option(kRun, "--seed", o.seed,
+                   "Of all that is random: the same seed gives the same model to the last bit (0)",
+                   "N")
+                ->check(is_seed()),
+            "0");
+  } else if (name == "threads") {
+    option(kRun, "--threads", o.threads,
+           "Processors to use, at most (all of them); changes no result", "N")
+        ->check(at_least(1));
+  } else if (name == "epochs") {
+    decides(option(kRun, "--epochs", o.epochs, "How often to go through the training data", "N")
+                ->check(at_least(1)),
+            "", true);
+  } else if (name == "steps") {
+    decides(option(kRun, "--steps", o.steps, "How many batches to train on", "N")
+                ->check(at_least(1)),
+            "", true);
+  } else if (name == "batch-size") {
+    decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")->check(at_least(1)));
+  } else if (name == "lr") {
+    decides(option(kRun, "--lr", o.lr, "The largest learning rate", "RATE")
+                ->check(between(0, infinity)));
+  } else if (name == "json") {
+    option(kResults, "--json", o.json,
+           "Write each step and the result as JSON, one object a line (-: to standard output, "
+           "which then holds nothing else)",
+           "FILE");
+  } else if (name == "csv") {
+    option(kResults, "--csv", o.csv, "Write each step as a row of a table", "FILE");
+  } else if (name == "check") {
+    app.add_flag("--check", o.check,
+                 "Fail (exit code 5) unless the loss comes as near to the known best as it should")
+        ->group(kResults);
+  } else if (name == "save") {
+    option(kKeep, "--save", o.save,
+           "Keep the trained model there, as model.safetensors, and checkpoints to resume from",
+           "DIR");
+    option(kKeep, "--save-every", o.save_every,
+           "Write a checkpoint every N steps (without it: when interrupted and at the end)", "N")
+        ->check(at_least(1));
+    option(kKeep, "--resume", resume_folder,
+           "Go on from the newest sound checkpoint there, and save there; in an empty folder, "
+           "start. The final model is that of an uninterrupted run, to the last bit. Options that "
+           "are left out are those of the first run",
+           "DIR");
+  } else if (name == "load") {
+    option(kKeep, "--load", o.load, "Do not train: take the model that --save kept there", "DIR");
+    option(kKeep, "--predict", o.predict, "With --load: the file whose rows to predict", "FILE");
+    option(kKeep, "--out", o.out, "With --predict: write the predictions there as CSV", "FILE");
+  } else {
+    fail<ValueError>("CommandLine: there is no common option \"{}\"", name);
+  }
+}
+
+// What needs what, and what excludes what.
+void CommandLine::Parser::check() const {
+  const auto given = [this](const char* name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
+  };
+  const auto needs = [&given](const char* name, std::initializer_list<const char*> others) {
+    require<UsageError>(!given(name) || std::any_of(others.begin(), others.end(), given),
+                        "{} needs {}", name, fmt::join(others, " or "));
+  };
+  const auto excludes = [&given](const char* name, const char* other) {
+    require<UsageError>(!given(name) || !given(other), "{} and {} exclude each other", name, other);
+  };
+  needs("--test", {"--data"});
+  needs("--test-fraction", {"--data"});
+  needs("--target", {"--data"});
+  needs("--save-every", {"--save", "--resume"});
+  needs("--load", {"--predict"});
+  needs("--predict", {"--load"});
+  needs("--out", {"--predict"});
+  excludes("--epochs", "--steps");
+  excludes("--test", "--test-fraction");
+  excludes("--check", "--data");  // nobody knows the best possible loss there
+  for (const char* other : {"--data", "--save", "--resume", "--check", "--json", "--csv"}) {
+    excludes("--load", other);
+  }
+  require<UsageError>(!given("--save") || !given("--resume") || options.save == resume_folder,
+                      "--save and --resume name different folders; --resume goes on saving in its "
+                      "own");
+  for (const CLI::Option* option : app.get_options()) {
+    require<UsageError>(option->count() == 0 || option->results().empty() ||
+                            !option->results().front().empty(),
+                        "{} needs a value, not an empty one", option->get_name());
+  }
+}
+
+CommandLine::CommandLine(std::string name, std::string about,
+                         const std::vector<std::string_view>& offered)
+    : parser_(std::make_unique<Parser>(std::move(about), std::move(name))) {
+  parser_->app.set_help_flag("-h,--help", "Print this and stop")->group(kOther);
+  for (const std::string_view option : offered) parser_->offer(option);
+}
+
+CommandLine::~CommandLine() = default;
+
+void CommandLine::add(const std::string& name, std::int64_t& value, const std::string& what) {
+  auto* option = parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "N");
+  parser_->decides(option->check(at_least(1)), std::to_string(value));
+}
+
+void CommandLine::add(const std::string& name, double& value, const std::string& what) {
+  auto* option = parser_->option(
+      kRun, name, value, fmt::format("{} ({})", what, number_text(value)), "NUMBER");
+  parser_->decides(option, number_text(value));
+}
+
+void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
+  parser_->decides(parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "TEXT"),
+                   value);
+}
+
+const std::string& CommandLine::name() const { return parser_->app.get_name(); }
+
+std::string CommandLine::help() const {
+  const CLI::App& app = parser_->app;
+  std::string text = fmt::format("usage: {} [OPTIONS]\n\n", name());
+  append_wrapped(text, app.get_description(), 0);
+  for (const char* group : {kData, kRun, kResults, kKeep, kOther}) {
+    const auto options =
+        app.get_options([group](const CLI::Option* option) { return option->get_group() == group; });
+    if (options.empty()) continue;
+    text += fmt::format("\n{}:\n", group);
+    for (const CLI::Option* option : options) {
+      const std::string names = option->get_name(false, true);
+      const std::string head = names + (option->get_type_size() == 0 ? "" : " ") + option->get_type_name();
+      text += fmt::format("  {:<{}}", head, kHelpIndent - 2);
+      append_wrapped(text, option->get_description(), kHelpIndent);
+    }
+  }
+  text += '\n';
+  append_wrapped(text, kFooter, 0);
+  return text;
+}
+
+const Options* CommandLine::parse(int argc, const char* const* argv) {
+  try {
+    parser_->app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const std::string text = help();
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+      throw WriteError("standard output: cannot write the help");
+    return nullptr;
+  } catch (const CLI::ParseError& error) {
+    std::string message = error.what();
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    throw UsageError(message);
+  }
+  parser_->check();
+  Options& options = parser_->options;
+  if (!parser_->resume_folder.empty()) {
+    options.save = parser_->resume_folder;
+    options.resume = true;
+  }
+  return &options;
+}
+
+Metadata CommandLine::settings() const {
+  Metadata result;
+  for (const auto& [name, setting] : parser_->settings) {
+    result[name] =
+        setting.option->count() > 0 ? setting.option->results().back() : setting.default_text;
+  }
+  return result;
+}
+
+void CommandLine::adopt(const Metadata& saved) {
+  std::vector<std::string> differences;
+  for (const auto& [name, setting] : parser_->settings) {
+    const auto item = saved.find(name);
+    if (item == saved.end()) continue;
+    const std::string& was = item->second;
+    const bool is_given = setting.option->count() > 0;
+    if (!is_given) {
+      if (was == setting.default_text) continue;
+      setting.option->add_result(was);
+      setting.option->run_callback();
+    } else if (canonical(setting.option->results().back()) != canonical(was)) {
+      const std::string difference =
+          fmt::format("--{} {} ({} before)", name, setting.option->results().back(),
+                      was.empty() ? "not given" : was);
+      if (setting.may_change) {
+        log_warning("the run that is resumed now has " + difference);
+      } else {
+        differences.push_back(difference);
+      }
+    }
+  }
+  require<UsageError>(differences.empty(),
+                      "a resumed run keeps its options, but these differ: {}; leave them out, or "
+                      "start another run with --save",
+                      fmt::join(differences, ", "));
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <retrace/tensor/safetensors.h>
+
+namespace retrace::train {
+
+/// The options that programs have in common. Empty or without a value: not given.
+struct Options {
+  // Data
+  std::string data = "";  ///< a file or folder; without it the program generates its task
+  std::string test = "";
+  double test_fraction = 0.2;
+  std::string target = "";
+  bool no_header = false;
+  // Run
+  std::uint64_t seed = 0;
+  std::int64_t threads = 0;  ///< 0: all processors
+  std::optional<std::int64_t> epochs = {}, steps = {}, batch_size = {};
+  std::optional<double> lr = {};
+  // Results
+  std::string json = "", csv = "";
+  bool check = false;
+  // Keeping and using a model
+  std::string save = "";  ///< where to keep the run: with --resume, that folder
+  std::int64_t save_every = 0;
+  bool resume = false;
+  std::string load = "", predict = "", out = "";
+};
+
+/// What a program understands on its command line.
+///
+///     train::CommandLine command("xor", "Learns exclusive or.", {"seed", "steps", "json"});
+///     command.add("--hidden", hidden, "neurons of the hidden layer");
+///     const train::Options& options = command.parse(argc, argv);
+class CommandLine {
+ public:
+  /// `offered`: which members of Options, by name ("test-fraction"); there is no other way to set
+  /// them. ValueError for an unknown one.
+  CommandLine(std::string name, std::string about, const std::vector<std::string_view>& offered);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  /// Options of the program's own; `value` holds the default and must outlive the command line.
+  void add(const std::string& name, std::int64_t& value, const std::string& what);
+  void add(const std::string& name, double& value, const std::string& what);
+  void add(const std::string& name, std::string& value, const std::string& what);
+
+  /// UsageError when it makes no sense. On --help prints the help and returns nothing.
+  const Options* parse(int argc, const char* const* argv);
+
+  const std::string& name() const;
+  std::string help() const;
+  /// Everything that decides the outcome of a run, as it was given, for its checkpoints: seed,
+  /// data, rate and so on, and the program's own options.
+  Metadata settings() const;
+  /// For a run that is resumed: takes over what is not on the command line. UsageError, listing all,
+  /// when something there differs. Where the data lie and how long to train may change.
+  void adopt(const Metadata& settings);
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+}  // namespace retrace::train

@@ -1,0 +1,66 @@
+#include <retrace/train/predict.h>
+
+#include <algorithm>
+
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+
+namespace retrace::train {
+namespace {
+
+// Quoted where it must be (RFC 4180).
+void append_field(std::string& csv, std::string_view text) {
+  const bool quotes = text.find_first_of(",\"\r\n") != std::string_view::npos;
+  if (quotes) csv += '"';
+  for (const char c : text) csv.append(c == '"' ? 2 : 1, c);
+  if (quotes) csv += '"';
+}
+
+}  // namespace
+
+Tensor predict(const std::function<Tensor(const Tensor&)>& forward, const Tensor& inputs,
+               std::int64_t batch_size) {
+  require<ValueError>(batch_size >= 1, "predict: batch_size must be at least 1, not {}",
+                      batch_size);
+  const NoGradGuard no_grad;
+  const std::int64_t rows = inputs.size(0);
+  if (rows <= batch_size) return forward(inputs);
+  Tensor result;
+  for (std::int64_t begin = 0; begin < rows; begin += batch_size) {
+    const std::int64_t size = std::min(batch_size, rows - begin);
+    const Tensor part = forward(inputs.narrow(0, begin, size));
+    if (!result.defined()) {
+      require<ShapeError>(part.dim() > 0 && part.size(0) == size,
+                          "predict: {} rows gave {}; the model must give one row for each", size,
+                          part.sizes());
+      Shape sizes = part.sizes();
+      sizes[0] = rows;
+      result = empty(sizes, part.dtype());
+    }
+    result.narrow(0, begin, size).copy_(part);
+  }
+  return result;
+}
+
+std::string predictions_csv(const Tensor& probabilities, const std::vector<std::string>& classes) {
+  require<ShapeError>(
+      probabilities.dim() == 2 && probabilities.size(1) == std::ssize(classes) && !classes.empty(),
+      "predictions_csv: probabilities must be [rows, {}], not {}", classes.size(),
+      probabilities.sizes());
+  std::string text = "prediction";
+  for (const std::string& name : classes) {
+    text += ',';
+    append_field(text, fmt::format("p({})", name));
+  }
+  text += '\n';
+  const std::vector<float> values = probabilities.to_vector<float>();
+  for (auto row = values.begin(); row != values.end(); row += std::ssize(classes)) {
+    const auto best = std::max_element(row, row + std::ssize(classes)) - row;
+    append_field(text, classes[static_cast<std::size_t>(best)]);
+    for (std::ptrdiff_t i = 0; i < std::ssize(classes); ++i) text += fmt::format(",{}", row[i]);
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace retrace::train

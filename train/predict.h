@@ -1,0 +1,43 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <retrace/autograd/grad_mode.h>
+#include <retrace/nn/module.h>
+
+namespace retrace::train {
+
+/// Puts a module into evaluation mode (no dropout) while it lives, and back after.
+class EvalGuard {
+ public:
+  explicit EvalGuard(nn::Module& model) : model_(model), was_training_(model.is_training()) {
+    model_.eval();
+  }
+  ~EvalGuard() { model_.train(was_training_); }
+  EvalGuard(const EvalGuard&) = delete;
+  EvalGuard& operator=(const EvalGuard&) = delete;
+
+ private:
+  nn::Module& model_;
+  bool was_training_;
+};
+
+/// forward(rows) for all rows of `inputs`, in batches, unrecorded, joined along the first dim.
+Tensor predict(const std::function<Tensor(const Tensor&)>& forward, const Tensor& inputs,
+               std::int64_t batch_size = 1024);
+
+/// The same of a model's forward(), in evaluation mode.
+template <std::derived_from<nn::Module> Model>
+Tensor predict(Model& model, const Tensor& inputs, std::int64_t batch_size = 1024) {
+  const EvalGuard eval(model);
+  return predict([&model](const Tensor& x) { return model.forward(x); }, inputs, batch_size);
+}
+
+/// The most probable class of each row, and the probability of every class, as CSV with a header:
+/// "prediction,p(cat),p(dog)". `probabilities` [rows, classes].
+std::string predictions_csv(const Tensor& probabilities, const std::vector<std::string>& classes);
+
+}  // namespace retrace::train

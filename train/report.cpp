@@ -1,0 +1,150 @@
+#include <retrace/train/report.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include <retrace/train/exit.h>
+
+namespace retrace::train {
+namespace {
+
+// Length of the well-formed UTF-8 character that `text` starts with, 0 if there is none.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return 1;
+  const std::size_t length = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+  if (byte(0) < 0xC2 || byte(0) > 0xF4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // No longer forms than needed, no surrogates, nothing beyond U+10FFFF.
+  const bool allowed = (byte(0) != 0xE0 || byte(1) >= 0xA0) && (byte(0) != 0xED || byte(1) < 0xA0) &&
+                       (byte(0) != 0xF0 || byte(1) >= 0x90) && (byte(0) != 0xF4 || byte(1) < 0x90);
+  return allowed ? length : 0;
+}
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  while (!text.empty()) {
+    const char c = text.front();
+    const std::size_t length = character_length(text);
+    if (length == 0) {
+      result += "\\ufffd";  // a path may hold any bytes
+    } else if (c == '"' || c == '\\') {
+      result += {'\\', c};
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      result += fmt::format("\\u{:04x}", c);
+    } else {
+      result += text.substr(0, length);
+    }
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return result + '"';
+}
+
+constexpr std::string_view kCsvHeader = "step,loss,lr,gradient_norm,seconds";
+
+}  // namespace
+
+std::string number_text(double value) {
+  if (!std::isfinite(value)) return "";
+  const auto rounded = static_cast<float>(value);
+  return static_cast<double>(rounded) == value ? fmt::format("{}", rounded)
+                                               : fmt::format("{}", value);
+}
+
+JsonObject& JsonObject::add_raw(std::string_view name, std::string_view value) {
+  if (!members_.empty()) members_ += ',';
+  members_ += quoted(name);
+  members_ += ':';
+  members_ += value;
+  return *this;
+}
+
+JsonObject& JsonObject::add(std::string_view name, double value) {
+  return add_raw(name, std::isfinite(value) ? number_text(value) : "null");
+}
+JsonObject& JsonObject::add(std::string_view name, std::int64_t value) {
+  return add_raw(name, fmt::format("{}", value));
+}
+JsonObject& JsonObject::add(std::string_view name, std::uint64_t value) {
+  return add_raw(name, fmt::format("{}", value));
+}
+JsonObject& JsonObject::add(std::string_view name, bool value) {
+  return add_raw(name, value ? "true" : "false");
+}
+JsonObject& JsonObject::add(std::string_view name, std::string_view value) {
+  return add_raw(name, quoted(value));
+}
+JsonObject& JsonObject::add(std::string_view name, const JsonObject& value) {
+  return add_raw(name, value.str());
+}
+
+void LineFile::Close::operator()(std::FILE* file) const {
+  if (file != stdout) std::fclose(file);
+}
+
+LineFile::LineFile(std::string path, bool append) : path_(std::move(path)) {
+  file_.reset(path_ == "-" ? stdout : std::fopen(path_.c_str(), append ? "ae" : "we"));
+  if (!file_) fail_to("open");
+  if (path_ == "-") path_ = "standard output";
+}
+
+void LineFile::write(std::string_view line) {
+  if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
+      std::fputc('\n', file_.get()) == EOF)
+    fail_to("write");
+}
+
+void LineFile::flush() {
+  if (std::fflush(file_.get()) != 0) fail_to("write");
+}
+
+void LineFile::fail_to(const char* what) const {
+  throw WriteError(fmt::format("{}: cannot {}: {}", path_, what, std::strerror(errno)));
+}
+
+Report::Report(const std::string& json_path, const std::string& csv_path, bool append) {
+  if (!json_path.empty()) json_.emplace(json_path, append);
+  if (csv_path.empty()) return;
+  std::error_code none;  // a file that is not there has no size
+  const auto size = std::filesystem::file_size(csv_path, none);
+  csv_.emplace(csv_path, append);
+  if (!append || none || size == 0) csv_->write(kCsvHeader);
+}
+
+void Report::step(const StepRecord& record) {
+  if (json_) {
+    json_->write(JsonObject()
+                     .add("event", "step")
+                     .add("step", record.step)
+                     .add("loss", record.loss)
+                     .add("lr", record.lr)
+                     .add("gradient_norm", record.gradient_norm)
+                     .add("seconds", record.seconds)
+                     .str());
+  }
+  if (csv_) {
+    const auto text = [](const std::optional<double>& value) {
+      return value ? number_text(*value) : std::string();
+    };
+    csv_->write(fmt::format("{},{},{},{},{}", record.step, number_text(record.loss),
+                            text(record.lr), text(record.gradient_norm),
+                            number_text(record.seconds)));
+  }
+}
+
+void Report::event(const JsonObject& object) {
+  if (json_) json_->write(object.str());
+}
+
+void Report::flush() {
+  if (json_) json_->flush();
+  if (csv_) csv_->flush();
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,86 @@
+#pragma once
+
+// What a run reports for programs to read: JSON, an object a line, and CSV.
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace retrace::train {
+
+/// A JSON object, put together in order. Numbers are written in their shortest exact form; what is
+/// not finite or not known becomes null.
+class JsonObject {
+ public:
+  JsonObject& add(std::string_view name, double value);
+  JsonObject& add(std::string_view name, std::int64_t value);
+  JsonObject& add(std::string_view name, std::uint64_t value);
+  JsonObject& add(std::string_view name, bool value);
+  JsonObject& add(std::string_view name, std::string_view value);
+  JsonObject& add(std::string_view name, const char* value) {
+    return add(name, std::string_view(value));
+  }
+  JsonObject& add(std::string_view name, const JsonObject& value);
+  template <class T>
+  JsonObject& add(std::string_view name, const std::optional<T>& value) {
+    return value ? add(name, *value) : add_raw(name, "null");
+  }
+  std::string str() const { return "{" + members_ + "}"; }
+
+ private:
+  JsonObject& add_raw(std::string_view name, std::string_view value);
+  std::string members_;
+};
+
+/// A number in the shortest form that reads back the same, whatever the locale; "" unless finite.
+/// One that is a float32, as losses are, in the shortest form that reads back the same float32.
+std::string number_text(double value);
+
+/// A text file that is written line by line. WriteError, naming the path, when that fails.
+class LineFile {
+ public:
+  /// "-" is standard output. `append` goes on behind what the file has.
+  LineFile(std::string path, bool append);
+  void write(std::string_view line);
+  void flush();
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const;
+  };
+  [[noreturn]] void fail_to(const char* what) const;
+
+  std::string path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+/// One step of training.
+struct StepRecord {
+  std::int64_t step = 0;  ///< from 1 on
+  double loss = 0;        ///< mean over the step's samples, before the update
+  std::optional<double> lr = {};
+  std::optional<double> gradient_norm = {};  ///< before clipping
+  double seconds = 0;                        ///< since training began
+};
+
+/// Sends the steps and the result of a run to where the user wants them.
+class Report {
+ public:
+  /// Paths may be empty.
+  Report(const std::string& json_path, const std::string& csv_path, bool append);
+
+  void step(const StepRecord& record);
+  /// Any other object, its "event" included.
+  void event(const JsonObject& object);
+  void flush();
+
+ private:
+  std::optional<LineFile> json_, csv_;
+};
+
+}  // namespace retrace::train

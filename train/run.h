@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <retrace/train/checkpoint.h>
+#include <retrace/train/exit.h>
+#include <retrace/train/interrupt.h>
+#include <retrace/train/options.h>
+#include <retrace/train/plot.h>
+#include <retrace/train/progress.h>
+#include <retrace/train/report.h>
+
+namespace retrace::train {
+
+/// How a run ended. Losses are in nats.
+struct Result {
+  /// In order; what has no name here is not reported: "test_loss", "test_accuracy", ...
+  std::vector<std::pair<std::string, double>> metrics = {};
+  std::optional<double> start = {};             ///< test_loss before training
+  std::optional<double> floor = {};             ///< test_loss of the best possible model, same rows
+  std::optional<double> population_floor = {};  ///< the same over all data, in closed form
+  std::optional<double> largest_gap = {};       ///< what --check allows for test_loss - floor
+};
+
+/// One run of a program: what it was told to do, and where its results go. Steps and result are
+/// written to --json and --csv, progress is shown on standard error, and print() writes what people
+/// want to read to standard output (to standard error while --json - has that for itself).
+class Run {
+ public:
+  /// Sets threads and seed as the options say.
+  explicit Run(CommandLine& command, const Options& options);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  const Options& options() const { return options_; }
+  const std::string& name() const { return command_.name(); }
+  Metadata settings() const { return command_.settings(); }
+  /// With --resume: where to go on, if there is a checkpoint. To be taken once.
+  std::optional<Checkpoint> take_checkpoint() { return std::exchange(checkpoint_, std::nullopt); }
+
+  /// With a line end, if it has none.
+  void print(std::string_view text);
+  /// Predictions, to --out or else to standard output.
+  void write_predictions(std::string_view csv);
+
+  /// Starts the clock of training, `done` of whose `total` steps an interrupted run has made. The
+  /// first step() does it, too.
+  void begin_training(std::int64_t total, std::int64_t done = 0);
+  /// What one step did. Throws NotFiniteError when the loss is not finite, and Interrupted when a
+  /// signal came, unless somebody wants to save something first (see Trainer).
+  void step(std::int64_t step, double loss);
+  void record(const StepRecord& step);
+  double training_seconds() const;
+  const Curve& losses() const { return losses_; }
+
+  /// Prints the loss curve and the result, and writes it to --json as {"event":"result",...}. `data`
+  /// names the task. MissedBound when --check was given and the gap is larger than allowed.
+  void finish(std::string_view data, const Result& result);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  CommandLine& command_;
+  const Options& options_;
+  InterruptGuard interrupts_;
+  std::optional<Checkpoint> checkpoint_;
+  std::optional<Report> report_;
+  std::optional<Progress> progress_;
+  Curve losses_;
+  Clock::time_point started_, training_started_, training_ended_, next_flush_;
+};
+
+/// main() of a program: parses the command line, calls `body`, and turns what happens into an exit
+/// code and, if it is not 0, one line on standard error.
+int run_program(CommandLine& command, int argc, const char* const* argv,
+                const std::function<void(Run&)>& body);
+
+}  // namespace retrace::train

@@ -1,0 +1,31 @@
+#include <retrace/train/saved_model.h>
+
+#include <filesystem>
+
+#include <retrace/tensor/check.h>
+
+namespace retrace::train {
+
+SavedModel::SavedModel(const std::string& folder_or_file) : path_(folder_or_file) {
+  if (std::filesystem::is_directory(path_))
+    path_ = (std::filesystem::path(path_) / "model.safetensors").string();
+  file_ = load_safetensors_file(path_);
+}
+
+std::int64_t SavedModel::size_of(std::string_view name, std::int64_t dim) const {
+  const auto tensor = file_.tensors.find(name);
+  require<IoError>(tensor != file_.tensors.end() && dim < tensor->second.dim(),
+                   "{}: is another kind of model: it has no dim {} of a tensor {}", path_, dim,
+                   name);
+  return tensor->second.size(dim);
+}
+
+void SavedModel::load_into(nn::Module& model) const {
+  try {
+    model.load_state_dict(file_.tensors);
+  } catch (const ValueError& error) {
+    fail<IoError>("{}: is another kind of model: {}", path_, error.what());
+  }
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include <retrace/nn/module.h>
+#include <retrace/tensor/safetensors.h>
+
+namespace retrace::train {
+
+/// A model that a run has kept. All errors are IoErrors that name the file.
+class SavedModel {
+ public:
+  /// The folder of a run (its model.safetensors), or the file itself.
+  explicit SavedModel(const std::string& folder_or_file);
+
+  const std::string& path() const { return path_; }
+  /// What Trainer::describe was given.
+  const Metadata& metadata() const { return file_.metadata; }
+  /// The size of a dim of a tensor, for making a model of the same shape.
+  std::int64_t size_of(std::string_view name, std::int64_t dim) const;
+  /// Strict: every difference between the file and the model is listed.
+  void load_into(nn::Module& model) const;
+
+ private:
+  std::string path_;
+  SafetensorsFile file_;
+};
+
+}  // namespace retrace::train

@@ -1,0 +1,13 @@
+#pragma once
+
+// What stands around a model: a program's options and results, the training loop, checkpoints.
+
+#include <retrace/train/checkpoint.h>
+#include <retrace/train/log.h>
+#include <retrace/train/metrics.h>
+#include <retrace/train/options.h>
+#include <retrace/train/plot.h>
+#include <retrace/train/predict.h>
+#include <retrace/train/run.h>
+#include <retrace/train/saved_model.h>
+#include <retrace/train/trainer.h>

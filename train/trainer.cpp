@@ -1,0 +1,142 @@
+#include <retrace/train/trainer.h>
+
+#include <cmath>
+
+#include <retrace/autograd/anomaly.h>
+#include <retrace/autograd/grad_mode.h>
+#include <retrace/optim/clip.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/train/log.h>
+
+namespace retrace::train {
+
+Trainer::Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer,
+                 const TrainerOptions& options)
+    : run_(run), model_(model), optimizer_(optimizer), options_(options) {
+  require<ValueError>(options.steps >= 1 && options.accumulate >= 1,
+                      "Trainer: steps ({}) and accumulate ({}) must be at least 1", options.steps,
+                      options.accumulate);
+  require<ValueError>(options.clip_norm >= 0 && std::isfinite(options.clip_norm),
+                      "Trainer: clip_norm must be finite and at least 0, not {}",
+                      options.clip_norm);
+  parts_.add("model", model_);
+  parts_.add("optimizer", optimizer_);
+  if (!run.options().save.empty()) folder_.emplace(run.options().save);
+}
+
+void Trainer::follow(optim::Schedule& schedule) {
+  require<ValueError>(schedule_ == nullptr, "Trainer: follows one schedule, not two");
+  schedule_ = &schedule;
+  parts_.add("schedule", schedule);
+}
+
+void Trainer::fit(const std::function<BatchLoss()>& loss) {
+  const std::int64_t done = first_step();
+  model_.train();
+  run_.begin_training(options_.steps, done);
+  for (std::int64_t step = done + 1; step <= options_.steps; ++step) {
+    const StateDict before = sources_.state_dict();
+    StepRecord record{.step = step, .lr = optimizer_.lr()};
+    record.loss = compute_gradients(loss);
+    if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
+      record.gradient_norm =
+          nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
+    }
+    run_.record(record);
+    if (!std::isfinite(record.loss)) explain(step, "the loss", record.loss, before, loss);
+    if (!std::isfinite(record.gradient_norm.value_or(0)))
+      explain(step, "the gradient's norm", *record.gradient_norm, before, loss);
+    optimizer_.step();
+    if (schedule_ != nullptr) schedule_->step();
+
+    const int signal = InterruptGuard::signal();
+    const std::int64_t every = run_.options().save_every;
+    const bool is_due = step == options_.steps || (every > 0 && step % every == 0);
+    if (folder_ && (is_due || signal != 0)) save(step);
+    if (signal != 0) {
+      throw Interrupted(signal,
+                        fmt::format("interrupted after step {} of {}; {}", step, options_.steps,
+                                    folder_ ? "go on with --resume " + folder_->path()
+                                            : "nothing was kept, as there was no --save"));
+    }
+  }
+  optimizer_.zero_grad();
+  if (folder_) {
+    Metadata metadata = description_;
+    metadata["program"] = run_.name();
+    folder_->save_model(model_.state_dict(), metadata);
+  }
+}
+
+// Steps already made, by the run that this one resumes.
+std::int64_t Trainer::first_step() {
+  if (!folder_) return 0;
+  const std::optional<Checkpoint> checkpoint = run_.take_checkpoint();
+  if (!checkpoint) {
+    if (!folder_->steps().empty()) {
+      log_info(fmt::format("removing the checkpoints of another run in {}", folder_->path()));
+      folder_->clear();
+    }
+    return 0;
+  }
+  require<UsageError>(checkpoint->step <= options_.steps,
+                      "the checkpoint in {} is at step {}, beyond the {} that are wanted",
+                      folder_->path(), checkpoint->step, options_.steps);
+  try {
+    parts_.load_state_dict(checkpoint->state);
+  } catch (const Error& error) {
+    throw IoError(folder_->checkpoint_path(checkpoint->step) +
+                  ": does not fit this program: " + error.what());
+  }
+  log_info(fmt::format("going on after step {} of {}", checkpoint->step, options_.steps));
+  return checkpoint->step;
+}
+
+double Trainer::compute_gradients(const std::function<BatchLoss()>& loss) {
+  optimizer_.zero_grad();
+  double sum = 0;
+  std::int64_t samples = 0;
+  for (std::int64_t i = 0; i < options_.accumulate; ++i) {
+    const BatchLoss batch = loss();
+    require<ValueError>(batch.samples >= 1, "Trainer: a loss of {} samples has no weight",
+                        batch.samples);
+    if (options_.accumulate == 1) {
+      batch.loss.backward();
+      return batch.loss.item<double>();
+    }
+    // Weighted by its samples now, divided by the samples of all below.
+    batch.loss.backward(full(batch.loss.sizes(), batch.samples, batch.loss.dtype()));
+    sum += batch.loss.item<double>() * static_cast<double>(batch.samples);
+    samples += batch.samples;
+  }
+  const NoGradGuard no_grad;
+  for (const Tensor& parameter : optimizer_.parameters()) {
+    if (parameter.grad().defined()) parameter.grad().div_(static_cast<double>(samples));
+  }
+  return sum / static_cast<double>(samples);
+}
+
+// The step has changed nothing yet: made again from the same state, watched, it names the op.
+void Trainer::explain(std::int64_t step, std::string_view what, double value,
+                      const StateDict& before, const std::function<BatchLoss()>& loss) {
+  std::string cause = "no op made a NaN of numbers: something grew beyond all bounds";
+  sources_.load_state_dict(before);
+  try {
+    const AnomalyMode watch;
+    compute_gradients(loss);
+  } catch (const Error& error) {
+    cause = error.what();
+  }
+  throw NotFiniteError(fmt::format("step {}: {} is {} (learning rate {:.3g}; try a smaller --lr): {}",
+                                   step, what, std::isnan(value) ? std::abs(value) : value,
+                                   optimizer_.lr(), cause));
+}
+
+void Trainer::save(std::int64_t step) {
+  Metadata metadata = run_.settings();
+  metadata["program"] = run_.name();
+  folder_->save(step, parts_.state_dict(), std::move(metadata));
+}
+
+}  // namespace retrace::train

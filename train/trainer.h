@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <retrace/nn/module.h>
+#include <retrace/optim/optimizer.h>
+#include <retrace/optim/schedule.h>
+#include <retrace/train/checkpoint.h>
+#include <retrace/train/run.h>
+
+namespace retrace::train {
+
+struct TrainerOptions {
+  std::int64_t steps = 0;  ///< of the optimizer, at least 1
+  /// Batches to a step. Their gradients are added as if they were one batch: also when their sizes
+  /// differ, the step follows the mean over all their samples.
+  std::int64_t accumulate = 1;
+  double clip_norm = 0;  ///< gradients of a larger norm are scaled down to it; 0: never
+};
+
+/// The mean loss of a batch. `samples` says of how many (rows, or tokens that count); it matters
+/// only between the batches that one step accumulates.
+struct BatchLoss {
+  BatchLoss(Tensor mean, std::int64_t count = 1) : loss(std::move(mean)), samples(count) {}
+  Tensor loss;
+  std::int64_t samples;
+};
+
+/// The loop around a model:
+///
+///     train::Trainer trainer(run, model, optimizer, {.steps = 1000});
+///     trainer.follow(schedule);        // step it after every step
+///     trainer.keep("loader", loader);  // part of every checkpoint
+///     trainer.fit([&] {
+///       const auto [images, labels] = loader.next();
+///       return losses::cross_entropy(model.forward(images), labels);
+///     });
+///
+/// A step is zero_grad, loss and backward for each batch, clipping, optimizer.step, schedule.step.
+/// With --save checkpoints are written, with --resume the newest is loaded first; a signal ends the
+/// step, saves and throws Interrupted. What the function draws must come from the default generator
+/// or from what is kept: then a resumed run ends in the same bits as one that never stopped.
+class Trainer {
+ public:
+  Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer, const TrainerOptions& options);
+
+  void follow(optim::Schedule& schedule);
+  template <Stateful T>
+  void keep(std::string name, T& object) {
+    sources_.add(name, object);
+    parts_.add(std::move(name), object);
+  }
+  /// Texts for the final model's file, next to its tensors: what its user must know.
+  void describe(Metadata description) { description_ = std::move(description); }
+
+  /// Trains, and writes the final model. ValueError when a loss is no scalar or has no gradient;
+  /// NotFiniteError, naming step, rate and the op that made the first NaN, when one is not finite.
+  void fit(const std::function<BatchLoss()>& loss);
+
+ private:
+  std::int64_t first_step();
+  double compute_gradients(const std::function<BatchLoss()>& loss);
+  [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
+                            const StateDict& before, const std::function<BatchLoss()>& loss);
+  void save(std::int64_t step);
+
+  Run& run_;
+  nn::Module& model_;
+  optim::Optimizer& optimizer_;
+  optim::Schedule* schedule_ = nullptr;
+  TrainerOptions options_;
+  CheckpointParts parts_, sources_;  // all that a checkpoint holds; what of it a batch comes from
+  Metadata description_;
+  std::optional<CheckpointFolder> folder_;
+};
+
+}  // namespace retrace::train
