@@ -1,0 +1,43 @@
+// The workloads on libtorch, at its best settings: memory kept by the allocator, threads pinned (by
+// bench/compare), gradients dropped instead of zeroed.
+#include <dlfcn.h>
+#include <malloc.h>
+#include <torch/torch.h>
+
+#include <retrace/bench/program.h>
+
+#include <retrace/bench/libtorch/workloads.h>
+
+namespace retrace::bench {
+
+void startup(const Run& run) { report_startup(run, program_folder() / "libtorch_xor"); }
+
+void set_threads(int threads) {
+  at::set_num_threads(threads);
+  at::set_num_interop_threads(1);
+}
+
+// libtorch calls whatever provides libblas.so.3; only OpenBLAS tells which kernels it chose.
+std::string blas_kernels() {
+  using Name = char* (*)();
+  const auto corename = reinterpret_cast<Name>(dlsym(RTLD_DEFAULT, "openblas_get_corename"));
+  return corename == nullptr ? "unknown" : corename();
+}
+
+}  // namespace retrace::bench
+
+int main(int argc, char** argv) {
+  using namespace retrace::bench;
+  // Large blocks come from the heap and stay there: no page faults after the first step.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+  return run_program(argc, argv,
+                     {"libtorch",
+                      set_threads,
+                      blas_kernels,
+                      {{"op_overhead", op_overhead},
+                       {"mlp_small", mlp_small},
+                       {"mlp_mnist", mlp_mnist},
+                       {"startup", startup}}});
+}

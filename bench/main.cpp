@@ -1,0 +1,26 @@
+// The workloads on Retrace.
+#include <retrace/tensor/kernels/gemm.h>
+#include <retrace/tensor/parallel.h>
+
+#include <retrace/bench/program.h>
+#include <retrace/bench/workloads.h>
+
+namespace retrace::bench {
+namespace {
+
+void startup(const Run& run) { report_startup(run, program_folder() / "startup_xor"); }
+
+}  // namespace
+}  // namespace retrace::bench
+
+int main(int argc, char** argv) {
+  using namespace retrace::bench;
+  return run_program(argc, argv,
+                     {"retrace",
+                      [](int threads) { retrace::set_num_threads(threads); },
+                      [] { return retrace::kernels::blas_kernels(); },
+                      {{"op_overhead", op_overhead},
+                       {"mlp_small", mlp_small},
+                       {"mlp_mnist", mlp_mnist},
+                       {"startup", startup}}});
+}
