@@ -83,6 +83,8 @@ bool is_systems(std::string_view file) {
 }
 
 bool is_callers(const Location& location) {
+  // A sanitizer stands between us and backtrace().
+  if (location.function.find("__interceptor_") != std::string::npos) return false;
   if (!location.file.empty()) return !is_ours(location.file) && !is_systems(location.file);
   // Without a file: ours have no line tables in a release build, and names tell.
   const std::string_view name = location.function;

@@ -222,7 +222,8 @@ class Tensor {
   /// An inner tensor keeps the gradient that passes through it, as a leaf does.
   void retain_grad() const;
   /// Calls hook(gradient) when this tensor's gradient is known, before it goes on. A hook that
-  /// returns a Tensor replaces the gradient.
+  /// returns a Tensor replaces the gradient. A leaf owns its hooks: one that holds a handle to its
+  /// own leaf keeps both alive for ever.
   template <class F>
   void register_hook(F hook) const;
 
