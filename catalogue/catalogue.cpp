@@ -45,9 +45,10 @@ Tensor filled(const Input& input, DType dtype, Generator& generator) {
 
 std::vector<Row> all_rows() {
   std::vector<Row> rows;
-  for (const auto add_family : {add_arithmetic, add_math, add_activations, add_comparisons,
-                                add_selections, add_views, add_reductions, add_extremes,
-                                add_indexing, add_joining, add_linalg, add_layers, add_losses})
+  for (const auto add_family :
+       {add_arithmetic, add_math, add_activations, add_comparisons, add_selections, add_views,
+        add_reductions, add_extremes, add_indexing, add_joining, add_linalg, add_layers,
+        add_normalization, add_losses})
     add_family(rows);
   return rows;
 }

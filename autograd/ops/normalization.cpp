@@ -1,58 +1,19 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/autograd/ops/normalize.h>
 #include <retrace/tensor/kernels/columns.h>
-#include <retrace/tensor/kernels/reduce.h>
-
-#include <cmath>
 
 namespace retrace {
 namespace {
 
-/// Mean and 1 / sqrt(var + eps) of one slice.
-struct Statistics {
-  double mean, rstd;
-};
-
-constexpr std::int64_t kLanes = 16;
-
-// One pass, shifted by the first element. Its distance from the mean is at most sqrt(n) deviations,
-// so that what cancels in double is nothing that float32 could show.
+// Mean 0 and the mean square when nothing is centered.
 template <class T>
-Statistics statistics(const T* x, std::int64_t n, double eps) {
-  const double shift = static_cast<double>(x[0]);
-  double sum[kLanes] = {}, square[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-#pragma omp simd
-    for (std::int64_t l = 0; l < kLanes; ++l) {
-      const double d = static_cast<double>(x[i + l]) - shift;
-      sum[l] += d;
-      square[l] = math::mul_add(d, d, square[l]);
-    }
-  }
-  for (std::int64_t l = 0; i < n; ++i, ++l) {
-    const double d = static_cast<double>(x[i]) - shift;
-    sum[l] += d;
-    square[l] = math::mul_add(d, d, square[l]);
-  }
-  const double mean = kernels::sum_lanes<kLanes>(sum) / static_cast<double>(n);
-  // Rounding may leave it a trifle below 0; a NaN stays one.
-  const double var =
-      math::max(kernels::sum_lanes<kLanes>(square) / static_cast<double>(n) - mean * mean, 0.0);
-  return {shift + mean, 1.0 / std::sqrt(var + eps)};
+Statistics statistics(const T* x, std::int64_t n, double eps, bool centered) {
+  Moments moments(centered ? static_cast<double>(x[0]) : 0.0);
+  moments.add(x, n);
+  const double var = centered ? moments.var() : moments.mean_square();
+  return {centered ? moments.mean() : 0.0, 1.0 / std::sqrt(var + eps)};
 }
-
-/// n = (x - mean) · rstd for numbers of type T. The mean is taken away in two parts, or its
-/// rounding to T would shift a slice that lies far from 0.
-template <class T>
-struct Normalize {
-  explicit Normalize(const Statistics& s)
-      : center(static_cast<T>(s.mean)),
-        rstd(static_cast<T>(s.rstd)),
-        rest(static_cast<T>((static_cast<double>(center) - s.mean) * s.rstd)) {}
-  T operator()(T x) const { return math::mul_add(x - center, rstd, rest); }
-  T center, rstd, rest;
-};
 
 template <class T>
 void normalize_row(const T* x, const T* weight, const T* bias, T* y, std::int64_t n,
@@ -90,17 +51,16 @@ RowSums<T> sums_of_block(const T* g, const T* x, const T* weight, std::int64_t c
 
 template <class T>
 void backward_row(const T* g, const T* x, const T* weight, std::int64_t n,
-                  const Normalize<T>& normal, T* dweight, T* dbias, T* dx) {
-  constexpr std::int64_t kBlock = 1024;  // elements that are summed in T, the blocks in double
+                  const Normalize<T>& normal, bool centered, T* dweight, T* dbias, T* dx) {
   double h = 0, h_n = 0;
-  for (std::int64_t i = 0; i < n; i += kBlock) {
-    const RowSums<T> sums = sums_of_block(g + i, x + i, weight + i, std::min(kBlock, n - i), normal,
-                                          dweight + i, dbias + i);
+  for (std::int64_t i = 0; i < n; i += kSumBlock) {
+    const RowSums<T> sums = sums_of_block(g + i, x + i, weight + i, std::min(kSumBlock, n - i),
+                                          normal, dweight + i, dbias + i);
     h += static_cast<double>(sums.h);
     h_n += static_cast<double>(sums.h_n);
   }
   if (dx == nullptr) return;
-  const T mean_h = static_cast<T>(h / static_cast<double>(n));
+  const T mean_h = centered ? static_cast<T>(h / static_cast<double>(n)) : T(0);
   const T mean_hn = static_cast<T>(h_n / static_cast<double>(n));
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
@@ -115,32 +75,51 @@ struct Backward {
   const T *g, *x, *weight;
   const Statistics* statistics;
   std::int64_t rows, n;
+  bool centered;
 
   /// sums[0 .. n) and [n .. 2n): dweight and dbias of the block's rows. dx may be null.
   void block(std::int64_t index, T* sums, T* dx) const {
     std::fill_n(sums, 2 * n, T(0));
     const std::int64_t end = std::min((index + 1) * kBlockRows, rows);
     for (std::int64_t r = index * kBlockRows; r < end; ++r) {
-      backward_row<T>(g + r * n, x + r * n, weight, n, Normalize<T>(statistics[r]), sums, sums + n,
-                      dx == nullptr ? nullptr : dx + r * n);
+      backward_row<T>(g + r * n, x + r * n, weight, n, Normalize<T>(statistics[r]), centered, sums,
+                      sums + n, dx == nullptr ? nullptr : dx + r * n);
     }
   }
 };
 
-struct LayerNormNode final : NodeOf<LayerNormNode> {
+struct LayerNorm {
+  static constexpr bool centered = true;
   static constexpr std::string_view op = "layer_norm",
                                     formula = "n = (x - mean) / sqrt(var + ε), y = n · w + b",
                                     gradient =
                                         "h = g · w, dx = (h - mean(h) - n · mean(h · n)) / "
                                         "sqrt(var + ε), dw = Σ g · n, db = Σ g";
-  explicit LayerNormNode(const Shape& sizes) : normalized_shape(sizes) {}
+};
+
+struct RmsNorm {
+  static constexpr bool centered = false;
+  static constexpr std::string_view op = "rms_norm",
+                                    formula = "n = x / sqrt(mean(x²) + ε), y = n · w",
+                                    gradient =
+                                        "h = g · w, dx = (h - n · mean(h · n)) / "
+                                        "sqrt(mean(x²) + ε), dw = Σ g · n";
+};
+
+/// Inputs x, weight and bias, of which the last two may be absent.
+template <class Kind>
+struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
+  static constexpr std::string_view op = Kind::op, formula = Kind::formula,
+                                    gradient = Kind::gradient;
+  explicit RowNormNode(const Shape& sizes) : normalized_shape(sizes) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
     require<AutogradError>(!GradMode::is_enabled(),
-                           "layer_norm: second derivatives are not available; go back without "
-                           "create_graph here");
-    const Tensor upstream = as_contiguous(g), x = saved_input(0);
-    const Tensor weight = saved_extra(0), statistics = saved_extra(1);
+                           "{}: second derivatives are not available; go back without "
+                           "create_graph here",
+                           op);
+    const Tensor upstream = as_contiguous(g), x = this->saved_input(0);
+    const Tensor weight = this->saved_extra(0), statistics = this->saved_extra(1);
     const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
     const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
     Tensor dx = gradients.wants(0) ? empty(x.sizes(), x.dtype()) : Tensor();
@@ -151,7 +130,8 @@ struct LayerNormNode final : NodeOf<LayerNormNode> {
                              elements<T>(weight),
                              elements<Statistics>(statistics),
                              rows,
-                             n};
+                             n,
+                             Kind::centered};
       T* out = dx.defined() ? elements<T>(dx) : nullptr;
       parallel_for(blocks, kernels::kElementGrain / (n * kBlockRows + 1) + 1,
                    [&](std::int64_t begin, std::int64_t end) {
@@ -170,7 +150,7 @@ struct LayerNormNode final : NodeOf<LayerNormNode> {
                 std::int64_t n) {
     if (!gradients.wants(i)) return;
     const Tensor sum = gradients.accumulator(i);
-    Tensor d = sum.defined() ? sum : empty(normalized_shape, output_dtype());
+    Tensor d = sum.defined() ? sum : empty(normalized_shape, this->output_dtype());
     kernels::sum_columns(first, blocks, n, 2 * n, elements<T>(d), sum.defined());
     if (!sum.defined()) gradients.give(i, std::move(d));
   }
@@ -178,64 +158,78 @@ struct LayerNormNode final : NodeOf<LayerNormNode> {
   Shape normalized_shape;
 };
 
-void check_affine(const Tensor& x, const Shape& normalized_shape, const char* name,
-                  const Tensor& parameter) {
+void check_affine(std::string_view op, const Tensor& x, const Shape& normalized_shape,
+                  const char* name, const Tensor& parameter) {
   if (!parameter.defined()) return;
   require<DTypeError>(parameter.dtype() == x.dtype(),
-                      "layer_norm: x is {} {}, {} {} {}; convert one with .to({})", x.dtype(),
+                      "{}: x is {} {}, {} {} {}; convert one with .to({})", op, x.dtype(),
                       x.sizes(), name, parameter.dtype(), parameter.sizes(), x.dtype());
   require<ShapeError>(parameter.sizes() == normalized_shape,
-                      "layer_norm: {} is {}, normalized_shape {}; they must be equal", name,
+                      "{}: {} is {}, normalized_shape {}; they must be equal", op, name,
                       parameter.sizes(), normalized_shape);
 }
 
-void check(const Tensor& x, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
-           double eps) {
-  require_defined("layer_norm", {&x});
-  if (!x.is_floating_point()) refuse_dtype("layer_norm", x.dtype(), "float32 or float64");
+void check(std::string_view op, const Tensor& x, const Shape& normalized_shape,
+           const Tensor& weight, const Tensor& bias, double eps) {
+  require_defined(op, {&x});
+  if (!x.is_floating_point()) refuse_dtype(op, x.dtype(), "float32 or float64");
   const int lead = x.dim() - normalized_shape.size();
   require<ShapeError>(
       !normalized_shape.empty() && lead >= 0 &&
           std::equal(normalized_shape.begin(), normalized_shape.end(), x.sizes().begin() + lead),
-      "layer_norm: x is {}, normalized_shape {}; the last dims of x must be normalized_shape, of "
+      "{}: x is {}, normalized_shape {}; the last dims of x must be normalized_shape, of "
       "at least one dim",
-      x.sizes(), normalized_shape);
-  check_affine(x, normalized_shape, "weight", weight);
-  check_affine(x, normalized_shape, "bias", bias);
-  require<ValueError>(eps >= 0, "layer_norm: eps is {}; it must be 0 or above", eps);
+      op, x.sizes(), normalized_shape);
+  check_affine(op, x, normalized_shape, "weight", weight);
+  check_affine(op, x, normalized_shape, "bias", bias);
+  require<ValueError>(eps >= 0, "{}: eps is {}; it must be 0 or above", op, eps);
 }
 
-}  // namespace
-
-Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight,
-                  const Tensor& bias, double eps) {
-  check(x, normalized_shape, weight, bias, eps);
+template <class Kind>
+Tensor normalize_rows(const Tensor& x, const Shape& normalized_shape, const Tensor& weight,
+                      const Tensor& bias, double eps) {
+  check(Kind::op, x, normalized_shape, weight, bias, eps);
   const Tensor rows_of_x = as_contiguous(x);
   const Tensor scale = weight.defined() ? as_contiguous(weight) : ones(normalized_shape, x.dtype());
   const Tensor shift = bias.defined() ? as_contiguous(bias) : zeros(normalized_shape, x.dtype());
   const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
   Tensor y = empty(x.sizes(), x.dtype());
   const Tensor statistics_of_rows = empty({rows, 2}, kFloat64);
-  visit_float(x.dtype(), "layer_norm", [&]<class T>() {
+  visit_float(x.dtype(), Kind::op, [&]<class T>() {
     const T *in = elements<T>(rows_of_x), *w = elements<T>(scale), *b = elements<T>(shift);
     T* out = elements<T>(y);
     auto* stats = elements<Statistics>(statistics_of_rows);
     parallel_for(rows, kernels::kElementGrain / (n + 1) + 1,
                  [=](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t r = begin; r < end; ++r) {
-                     stats[r] = statistics(in + r * n, n, eps);
+                     stats[r] = statistics(in + r * n, n, eps, Kind::centered);
                      normalize_row(in + r * n, w, b, out + r * n, n, Normalize<T>(stats[r]));
                    }
                  });
   });
-  return record<LayerNormNode>(
+  return record<RowNormNode<Kind>>(
       std::move(y), {&x, &weight, &bias},
-      [&](LayerNormNode& node) {
+      [&](auto& node) {
         node.save_input(0, rows_of_x);
         node.save_extra(scale);
         node.save_extra(statistics_of_rows);
       },
       normalized_shape);
+}
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight,
+                  const Tensor& bias, double eps) {
+  return normalize_rows<LayerNorm>(x, normalized_shape, weight, bias, eps);
+}
+
+Tensor rms_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight,
+                std::optional<double> eps) {
+  require_defined("rms_norm", {&x});
+  const double smallest = x.dtype() == kFloat32 ? std::numeric_limits<float>::epsilon()
+                                                : std::numeric_limits<double>::epsilon();
+  return normalize_rows<RmsNorm>(x, normalized_shape, weight, {}, eps.value_or(smallest));
 }
 
 }  // namespace retrace
