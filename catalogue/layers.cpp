@@ -1,3 +1,4 @@
+#include <retrace/autograd/ops/bilinear.h>
 #include <retrace/autograd/ops/dropout.h>
 #include <retrace/catalogue/samples.h>
 #include <retrace/tensor/random.h>
@@ -5,9 +6,24 @@
 namespace retrace::catalogue {
 
 void add_layers(std::vector<Row>& rows) {
+  const auto of_pair = [](const Shape& x1, const Shape& x2, const Shape& weight, bool bias) {
+    Sample sample{{{"x1", x1}, {"x2", x2}, {"weight", weight}}};
+    if (bias) sample.inputs.push_back({"bias", {weight[0]}});
+    return sample;
+  };
   rows.insert(
       rows.end(),
       {
+          {.name = "bilinear",
+           .family = "linear algebra",
+           .question = "How well do two vectors go together, by each of several measures?",
+           .run = [](const Call& c) -> Results {
+             return bilinear(c["x1"], c["x2"], c["weight"], c.optional("bias"));
+           },
+           .samples = {of_pair({3, 2}, {3, 4}, {5, 2, 4}, true),
+                       of_pair({2, 1, 2}, {2, 1, 3}, {2, 2, 3}, false),
+                       of_pair({2}, {2}, {3, 2, 2}, true),
+                       of_pair({0, 2}, {0, 3}, {2, 2, 3}, true)}},
           {.name = "dropout",
            .family = "regularization",
            .question = "What is left when each number is dropped with probability p?",
