@@ -12,6 +12,7 @@
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/bilinear.h>
 #include <retrace/autograd/ops/comparison.h>
+#include <retrace/autograd/ops/convolution.h>
 #include <retrace/autograd/ops/dropout.h>
 #include <retrace/autograd/ops/extremum.h>
 #include <retrace/autograd/ops/indexing.h>
@@ -21,6 +22,7 @@
 #include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/moments.h>
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/autograd/ops/pooling.h>
 #include <retrace/autograd/ops/rearranging.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/scan.h>

@@ -1,0 +1,270 @@
+#include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/ops/pooling.h>
+
+#include <vector>
+
+namespace retrace {
+namespace {
+
+/// What one element of the result looks at along one dim: [begin, end) of the input, and how many
+/// elements count in a mean.
+struct Window {
+  std::int64_t begin, end, count;
+};
+using Windows = std::vector<Window>;
+
+/// A plane [height, width] of the input and the windows of its rows and columns; of one dim: with
+/// height 1.
+struct Geometry {
+  std::int64_t planes, height, width;
+  Windows rows, columns;
+
+  std::int64_t in() const { return height * width; }
+  std::int64_t out() const {
+    return static_cast<std::int64_t>(rows.size()) * static_cast<std::int64_t>(columns.size());
+  }
+  /// Calls f(place in the result, row window, column window).
+  template <class F>
+  void for_each_window(F&& f) const {
+    std::int64_t at = 0;
+    for (const Window& row : rows) {
+      for (const Window& column : columns) f(at++, row, column);
+    }
+  }
+  /// Calls f(plane) on all threads.
+  template <class F>
+  void for_each_plane(F&& f) const {
+    parallel_for(planes, kernels::kElementGrain / (in() + 1) + 1,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t plane = begin; plane < end; ++plane) f(plane);
+                 });
+  }
+};
+
+// y and the places in the plane that it came from.
+template <class T>
+[[gnu::noinline]] void max_of_plane(const Geometry& geometry, const T* x, T* y,
+                                    std::int64_t* places) {
+  const std::int64_t width = geometry.width;
+  geometry.for_each_window([=](std::int64_t at, const Window& row, const Window& column) {
+    std::int64_t place = row.begin * width + column.begin;
+    T largest = x[place];
+    for (std::int64_t i = row.begin; i < row.end; ++i) {
+      for (std::int64_t j = column.begin; j < column.end; ++j) {
+        const T value = x[i * width + j];
+        const bool larger = value > largest || (value != value && largest == largest);
+        largest = larger ? value : largest;
+        place = larger ? i * width + j : place;
+      }
+    }
+    y[at] = largest;
+    places[at] = place;
+  });
+}
+
+template <class T>
+[[gnu::noinline]] void mean_of_plane(const Geometry& geometry, const T* x, T* y) {
+  const std::int64_t width = geometry.width;
+  geometry.for_each_window([=](std::int64_t at, const Window& row, const Window& column) {
+    double sum = 0;
+    for (std::int64_t i = row.begin; i < row.end; ++i) {
+      for (std::int64_t j = column.begin; j < column.end; ++j)
+        sum += static_cast<double>(x[i * width + j]);
+    }
+    y[at] = static_cast<T>(sum / static_cast<double>(row.count * column.count));
+  });
+}
+
+template <class T>
+[[gnu::noinline]] void spread_in_plane(const Geometry& geometry, const T* g, T* dx) {
+  const std::int64_t width = geometry.width;
+  geometry.for_each_window([=](std::int64_t at, const Window& row, const Window& column) {
+    const T share = g[at] / static_cast<T>(row.count * column.count);
+    for (std::int64_t i = row.begin; i < row.end; ++i) {
+      for (std::int64_t j = column.begin; j < column.end; ++j) dx[i * width + j] += share;
+    }
+  });
+}
+
+struct MaxPool1d {
+  static constexpr std::string_view op = "max_pool1d", formula = "y = max of the window",
+                                    gradient = "dx = g at the places that y came from";
+};
+struct MaxPool2d {
+  static constexpr std::string_view op = "max_pool2d", formula = MaxPool1d::formula,
+                                    gradient = MaxPool1d::gradient;
+};
+struct AvgPool1d {
+  static constexpr std::string_view op = "avg_pool1d", formula = "y = Σ window / n",
+                                    gradient = "dx = Σ g / n over the windows of x";
+};
+struct AvgPool2d {
+  static constexpr std::string_view op = "avg_pool2d", formula = AvgPool1d::formula,
+                                    gradient = AvgPool1d::gradient;
+};
+struct AdaptiveAvgPool2d {
+  static constexpr std::string_view op = "adaptive_avg_pool2d", formula = AvgPool1d::formula,
+                                    gradient = AvgPool1d::gradient;
+};
+
+/// Of a maximum, whose places it saves, or of a mean.
+template <class Kind>
+struct PoolNode final : NodeOf<PoolNode<Kind>> {
+  static constexpr std::string_view op = Kind::op, formula = Kind::formula,
+                                    gradient = Kind::gradient;
+  PoolNode(const Shape& in, const Geometry& of_x, bool of_places)
+      : sizes(in), geometry(of_x), has_places(of_places) {}
+
+  void backward(const Tensor& g, Gradients& gradients) override {
+    require<AutogradError>(!GradMode::is_enabled(),
+                           "{}: second derivatives are not available; go back without "
+                           "create_graph here",
+                           op);
+    const Tensor upstream = as_contiguous(g);
+    const Tensor places = has_places ? this->saved_extra() : Tensor();
+    Tensor dx = zeros(sizes, g.dtype());
+    const std::int64_t in = geometry.in(), out = geometry.out();
+    visit_float(g.dtype(), op, [&]<class T>() {
+      const T* const from = elements<T>(upstream);
+      T* const to = elements<T>(dx);
+      geometry.for_each_plane([&](std::int64_t plane) {
+        if (!has_places) return spread_in_plane(geometry, from + plane * out, to + plane * in);
+        const std::int64_t* const place = elements<std::int64_t>(places) + plane * out;
+        for (std::int64_t i = 0; i < out; ++i) to[plane * in + place[i]] += from[plane * out + i];
+      });
+    });
+    gradients.give(0, std::move(dx));
+  }
+
+  Shape sizes;
+  Geometry geometry;
+  bool has_places;
+};
+
+Windows sliding(std::string_view op, std::int64_t in, std::int64_t kernel,
+                std::optional<std::int64_t> step, std::int64_t padding, bool count_padding) {
+  const std::int64_t stride = step.value_or(kernel);
+  require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel,
+                      "{}: kernel_size is {}, stride {}, padding {}; give at least 1, 1 and 0, "
+                      "and at most half a window of padding",
+                      op, kernel, stride, padding);
+  require<ShapeError>(in > 0 && in + 2 * padding >= kernel,
+                      "{}: a dim of {} elements with padding {} is smaller than kernel_size {}; "
+                      "give a smaller window",
+                      op, in, padding, kernel);
+  Windows windows;
+  for (std::int64_t first = -padding; first + kernel <= in + padding; first += stride) {
+    const std::int64_t begin = std::max<std::int64_t>(first, 0), end = std::min(first + kernel, in);
+    windows.push_back({begin, end, count_padding ? kernel : end - begin});
+  }
+  return windows;
+}
+
+Windows adaptive(std::string_view op, std::int64_t in, std::int64_t out) {
+  require<ValueError>(out > 0, "{}: output_size is {}; give at least 1", op, out);
+  require<ShapeError>(in > 0, "{}: a dim of x is empty; there is nothing to average", op);
+  Windows windows;
+  for (std::int64_t i = 0; i < out; ++i) {
+    const std::int64_t begin = i * in / out, end = ((i + 1) * in + out - 1) / out;
+    windows.push_back({begin, end, end - begin});
+  }
+  return windows;
+}
+
+void check(std::string_view op, const Tensor& x, int dims) {
+  require_defined(op, {&x});
+  if (!x.is_floating_point()) refuse_dtype(op, x.dtype(), "float32 or float64");
+  require<ShapeError>(x.dim() == dims + 1 || x.dim() == dims + 2,
+                      "{}: x is {}; it must be [N, C, {}] or without N", op, x.sizes(),
+                      dims == 1 ? "L" : "H, W");
+}
+
+Geometry geometry_of(const Tensor& x, int dims, Windows rows, Windows columns) {
+  const std::int64_t height = dims == 1 ? 1 : x.size(-2), width = x.size(-1);
+  return {x.numel() / (height * width), height, width, std::move(rows), std::move(columns)};
+}
+
+Geometry geometry_in_one_dim(const Tensor& x, Windows columns) {
+  return geometry_of(x, 1, {{0, 1, 1}}, std::move(columns));
+}
+
+template <class Kind>
+Tensor pool(const Tensor& x, int dims, const Geometry& geometry) {
+  constexpr bool of_places = std::is_same_v<Kind, MaxPool1d> || std::is_same_v<Kind, MaxPool2d>;
+  Shape sizes = x.sizes();
+  sizes[x.dim() - 1] = static_cast<std::int64_t>(geometry.columns.size());
+  if (dims == 2) sizes[x.dim() - 2] = static_cast<std::int64_t>(geometry.rows.size());
+  Tensor y = empty(sizes, x.dtype());
+  const Tensor places = of_places ? empty(sizes, kInt64) : Tensor(), dense = as_contiguous(x);
+  visit_float(x.dtype(), Kind::op, [&]<class T>() {
+    geometry.for_each_plane([&](std::int64_t plane) {
+      const T* const from = elements<T>(dense) + plane * geometry.in();
+      T* const to = elements<T>(y) + plane * geometry.out();
+      if constexpr (of_places) {
+        max_of_plane(geometry, from, to, elements<std::int64_t>(places) + plane * geometry.out());
+      } else {
+        mean_of_plane(geometry, from, to);
+      }
+    });
+  });
+  return record<PoolNode<Kind>>(
+      std::move(y), {&x},
+      [&](auto& node) {
+        if (of_places) node.save_extra(places);
+      },
+      x.sizes(), geometry, of_places);
+}
+
+// One of a Size2d that may not be given.
+std::optional<std::int64_t> part(const std::optional<Size2d>& size, std::int64_t Size2d::*which) {
+  return size ? std::optional((*size).*which) : std::nullopt;
+}
+
+Geometry sliding_geometry(std::string_view op, const Tensor& x, Size2d kernel,
+                          const std::optional<Size2d>& stride, Size2d padding, bool count_padding) {
+  check(op, x, 2);
+  return geometry_of(x, 2,
+                     sliding(op, x.size(-2), kernel.height, part(stride, &Size2d::height),
+                             padding.height, count_padding),
+                     sliding(op, x.size(-1), kernel.width, part(stride, &Size2d::width),
+                             padding.width, count_padding));
+}
+
+}  // namespace
+
+Tensor max_pool1d(const Tensor& x, std::int64_t kernel_size, const MaxPool1dOptions& options) {
+  check(MaxPool1d::op, x, 1);
+  return pool<MaxPool1d>(x, 1,
+                         geometry_in_one_dim(x, sliding(MaxPool1d::op, x.size(-1), kernel_size,
+                                                        options.stride, options.padding, false)));
+}
+
+Tensor max_pool2d(const Tensor& x, Size2d kernel_size, const MaxPool2dOptions& options) {
+  return pool<MaxPool2d>(
+      x, 2,
+      sliding_geometry(MaxPool2d::op, x, kernel_size, options.stride, options.padding, false));
+}
+
+Tensor avg_pool1d(const Tensor& x, std::int64_t kernel_size, const AvgPool1dOptions& options) {
+  check(AvgPool1d::op, x, 1);
+  return pool<AvgPool1d>(
+      x, 1,
+      geometry_in_one_dim(x, sliding(AvgPool1d::op, x.size(-1), kernel_size, options.stride,
+                                     options.padding, options.count_include_pad)));
+}
+
+Tensor avg_pool2d(const Tensor& x, Size2d kernel_size, const AvgPool2dOptions& options) {
+  return pool<AvgPool2d>(x, 2,
+                         sliding_geometry(AvgPool2d::op, x, kernel_size, options.stride,
+                                          options.padding, options.count_include_pad));
+}
+
+Tensor adaptive_avg_pool2d(const Tensor& x, Size2d output_size) {
+  constexpr std::string_view op = AdaptiveAvgPool2d::op;
+  check(op, x, 2);
+  return pool<AdaptiveAvgPool2d>(x, 2,
+                                 geometry_of(x, 2, adaptive(op, x.size(-2), output_size.height),
+                                             adaptive(op, x.size(-1), output_size.width)));
+}
+
+}  // namespace retrace
