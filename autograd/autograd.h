@@ -10,6 +10,7 @@
 #include <retrace/autograd/observer.h>
 #include <retrace/autograd/ops/activation.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/attention.h>
 #include <retrace/autograd/ops/bilinear.h>
 #include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/convolution.h>

@@ -62,9 +62,10 @@ TEST_CASE("an undefined tensor is refused by the op's name, or is an optional ar
       const auto message = refusal<Error>(row, call.with(tensors));
       ++(message ? refused : accepted);
       if (!message) {
-        // Only what may be left out.
+        // Only what may be left out; the parts of a composition know for themselves.
         const std::string& name = call.tensors()[i].first;
-        CHECK_MESSAGE((name == "weight" || name == "bias" || name.starts_with("b")),
+        CHECK_MESSAGE((name == "weight" || name == "mask" || name.starts_with("b") ||
+                       row.family == "composition"),
                       label(row, call) << " runs without " << name);
         continue;
       }

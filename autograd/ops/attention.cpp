@@ -1,0 +1,361 @@
+#include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/ops/attention.h>
+#include <retrace/tensor/kernels/gemm.h>
+#include <retrace/tensor/kernels/softmax.h>
+
+namespace retrace {
+namespace {
+
+using kernels::MatrixView;
+
+/// Queries that share a product; their scores stay in the cache.
+constexpr std::int64_t kBlockRows = 64;
+
+/// The matrix in the last two dims of x at place `index` of the leading dims.
+template <class T>
+MatrixView<T> matrix(const Tensor& x, std::int64_t index) {
+  const Shape& sizes = x.sizes();
+  const Strides& strides = x.strides();
+  const int rows = sizes.size() - 2;
+  std::int64_t offset = 0;
+  for (int d = rows - 1; d >= 0; --d) {
+    offset += index % sizes[d] * strides[d];
+    index /= sizes[d];
+  }
+  return {elements<T>(x) + offset, sizes[rows], sizes[rows + 1], strides[rows], strides[rows + 1]};
+}
+
+template <class T>
+MatrixView<T> rows_of(MatrixView<T> x, std::int64_t first, std::int64_t count) {
+  return {&x(first, 0), count, x.cols, x.row_stride, x.col_stride};
+}
+
+/// What all heads have in common.
+struct Attention {
+  std::int64_t heads, queries, keys;
+  double scale;
+  bool causal;
+
+  /// Keys that query t may look at, but for the mask.
+  std::int64_t visible(std::int64_t t) const {
+    return causal ? std::clamp<std::int64_t>(t + 1 + keys - queries, 0, keys) : keys;
+  }
+  std::int64_t blocks() const { return (queries + kBlockRows - 1) / kBlockRows; }
+  /// Calls f(head) on all threads.
+  template <class F>
+  void for_each_head(std::int64_t width, F&& f) const {
+    const std::int64_t work = queries * keys * width;
+    parallel_for(heads, (std::int64_t{1} << 19) / (work + 1) + 1,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t head = begin; head < end; ++head) f(head);
+                 });
+  }
+};
+
+/// A block of queries [first, first + count) and the keys that at least one of them sees.
+struct Block {
+  std::int64_t first, count, keys;
+  Block(const Attention& a, std::int64_t index)
+      : first(index * kBlockRows),
+        count(std::min(kBlockRows, a.queries - first)),
+        keys(a.visible(first + count - 1)) {}
+};
+
+/// scale · q kᵀ for a block, -infinity where a query may not look. [count, keys], row-major.
+template <class T>
+void scores(const Attention& a, const Block& block, MatrixView<const T> q, MatrixView<const T> k,
+            const MatrixView<const bool>* mask, T* s) {
+  kernels::gemm<T>(static_cast<T>(a.scale), rows_of(q, block.first, block.count),
+                   rows_of(k, 0, block.keys).transposed(), T(0),
+                   kernels::row_major(s, block.count, block.keys));
+  constexpr T kNever = -std::numeric_limits<T>::infinity();
+  for (std::int64_t i = 0; i < block.count; ++i) {
+    T* const row = s + i * block.keys;
+    const std::int64_t n = a.visible(block.first + i);
+    std::fill(row + n, row + block.keys, kNever);
+    for (std::int64_t j = 0; mask != nullptr && j < n; ++j)
+      row[j] = (*mask)(block.first + i, j) ? row[j] : kNever;
+  }
+}
+
+// y of one head, and for each query ln Σ exp(score), infinity where it sees nothing.
+template <class T>
+void forward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
+             MatrixView<const T> v, const MatrixView<const bool>* mask, T* s, MatrixView<T> y,
+             T* log_sums) {
+  for (std::int64_t index = 0; index < a.blocks(); ++index) {
+    const Block block(a, index);
+    scores(a, block, q, k, mask, s);
+    T factors[kBlockRows];
+    for (std::int64_t i = 0; i < block.count; ++i) {
+      T* const row = s + i * block.keys;
+      const std::int64_t n = a.visible(block.first + i);
+      const T largest = kernels::reduce_run(kernels::Largest<T>(), row, n);
+      if (largest == -std::numeric_limits<T>::infinity()) {
+        std::fill_n(row, block.keys, T(0));
+        factors[i] = 0;
+        log_sums[block.first + i] = std::numeric_limits<T>::infinity();
+        continue;
+      }
+      kernels::dense_row([largest](T x) { return math::exp(x - largest); }, n, row, row);
+      std::fill(row + n, row + block.keys, T(0));
+      const double sum = kernels::reduce_run(kernels::RowSum<T>(), row, n);
+      factors[i] = static_cast<T>(1.0 / sum);
+      log_sums[block.first + i] = largest + static_cast<T>(std::log(sum));
+    }
+    const MatrixView<T> out = rows_of(y, block.first, block.count);
+    kernels::gemm<T>(T(1), kernels::row_major<const T>(s, block.count, block.keys),
+                     rows_of(v, 0, block.keys), T(0), out);
+    for (std::int64_t i = 0; i < block.count; ++i) {
+      const T factor = factors[i];
+      kernels::dense_row([factor](T x) { return x * factor; }, out.cols, &out(i, 0), &out(i, 0));
+    }
+  }
+}
+
+template <class T>
+struct Gradient {
+  MatrixView<T> q, k, v;
+};
+
+// The last block first: it sees every key, so that its products set what the others add to.
+// y and g have dense rows.
+template <class T>
+void backward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
+              MatrixView<const T> v, const MatrixView<const bool>* mask, MatrixView<const T> y,
+              MatrixView<const T> g, const T* log_sums, T* p, T* dp, const Gradient<T>& d) {
+  for (std::int64_t index = a.blocks() - 1; index >= 0; --index) {
+    const Block block(a, index);
+    const T beta = index == a.blocks() - 1 ? T(0) : T(1);
+    const MatrixView<const T> upstream = rows_of(g, block.first, block.count);
+    const MatrixView<const T> probabilities =
+        kernels::row_major<const T>(p, block.count, block.keys);
+    scores(a, block, q, k, mask, p);
+    kernels::gemm<T>(T(1), upstream, rows_of(v, 0, block.keys).transposed(), T(0),
+                     kernels::row_major(dp, block.count, block.keys));
+    for (std::int64_t i = 0; i < block.count; ++i) {
+      T* const row = p + i * block.keys;
+      const T log_sum = log_sums[block.first + i];
+      kernels::dense_row([log_sum](T x) { return math::exp(x - log_sum); }, block.keys, row, row);
+      // Σ P · dP is Σ y · g.
+      const T mean =
+          static_cast<T>(kernels::dot_run(&y(block.first + i, 0), &upstream(i, 0), y.cols));
+      T* const ds = dp + i * block.keys;
+      kernels::dense_row([mean](T probability, T u) { return probability * (u - mean); },
+                         block.keys, ds, row, ds);
+    }
+    kernels::gemm<T>(T(1), probabilities.transposed(), upstream, beta, rows_of(d.v, 0, block.keys));
+    const MatrixView<const T> ds = kernels::row_major<const T>(dp, block.count, block.keys);
+    const T scale = static_cast<T>(a.scale);
+    kernels::gemm<T>(scale, ds, rows_of(k, 0, block.keys), T(0),
+                     rows_of(d.q, block.first, block.count));
+    kernels::gemm<T>(scale, ds.transposed(), rows_of(q, block.first, block.count), beta,
+                     rows_of(d.k, 0, block.keys));
+  }
+}
+
+/// Queries, keys, values and what belongs to them, each [.., rows, columns] with the same leading
+/// dims; the mask may be absent.
+struct Parts {
+  Tensor q, k, v, mask;
+
+  template <class T, class F>
+  void with_mask(std::int64_t head, F&& f) const {
+    if (!mask.defined()) return f(nullptr);
+    const MatrixView<const bool> of_head = matrix<const bool>(mask, head);
+    f(&of_head);
+  }
+};
+
+/// A buffer for the scores of a block. A tensor, because the pool keeps its memory.
+template <class T>
+Tensor scores_memory(const Attention& a) {
+  return empty({std::min(kBlockRows, a.queries) * a.keys}, dtype_of<T>);
+}
+
+// Writes y, [.., T, E] with dense rows, and returns the logarithms of the sums, [heads, T].
+Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y) {
+  Tensor log_sums = empty({a.heads, a.queries}, y.dtype());
+  visit_float(y.dtype(), op, [&]<class T>() {
+    a.for_each_head(y.size(-1), [&](std::int64_t head) {
+      const Tensor s = scores_memory<T>(a);
+      parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
+        forward(a, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
+                matrix<const T>(parts.v, head), mask, elements<T>(s), matrix<T>(y, head),
+                elements<T>(log_sums) + head * a.queries);
+      });
+    });
+  });
+  return log_sums;
+}
+
+// Writes the gradients of q, k and v into d.
+void attend_back(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y,
+                 const Tensor& g, const Tensor& log_sums, const Parts& d) {
+  require<AutogradError>(!GradMode::is_enabled(),
+                         "{}: second derivatives are not available; go back without create_graph "
+                         "here",
+                         op);
+  if (a.queries == 0) {  // no product sets them
+    copy_elements(d.k, zeros({}, g.dtype()));
+    copy_elements(d.v, zeros({}, g.dtype()));
+  }
+  visit_float(g.dtype(), op, [&]<class T>() {
+    a.for_each_head(y.size(-1), [&](std::int64_t head) {
+      const Tensor p = scores_memory<T>(a), dp = scores_memory<T>(a);
+      const Gradient<T> of_head = {matrix<T>(d.q, head), matrix<T>(d.k, head),
+                                   matrix<T>(d.v, head)};
+      parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
+        backward(a, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
+                 matrix<const T>(parts.v, head), mask, matrix<const T>(y, head),
+                 matrix<const T>(g, head), elements<T>(log_sums) + head * a.queries, elements<T>(p),
+                 elements<T>(dp), of_head);
+      });
+    });
+  });
+}
+
+/// Of x [B, T, parts · E]: part number k as [B, heads, T, D].
+Tensor heads_of(const Tensor& x, std::int64_t parts, std::int64_t k, std::int64_t heads) {
+  const std::int64_t steps = x.size(1), width = x.size(2), part = width / parts;
+  return make_view(x, {x.size(0), heads, steps, part / heads},
+                   {steps * width, part / heads, width, 1}, k * part);
+}
+Parts parts_of(const Tensor& qkv, std::int64_t heads, const Tensor& mask) {
+  return {heads_of(qkv, 3, 0, heads), heads_of(qkv, 3, 1, heads), heads_of(qkv, 3, 2, heads), mask};
+}
+
+constexpr std::string_view kFormula = "P = softmax(s · q kᵀ), y = P v";
+constexpr std::string_view kGradient =
+    "dv = Pᵀ g, dS = P · (g vᵀ - Σ g · y), dq = s · dS k, dk = s · dSᵀ q";
+
+struct AttentionNode final : NodeOf<AttentionNode> {
+  static constexpr std::string_view op = "scaled_dot_product_attention", formula = kFormula,
+                                    gradient = kGradient;
+  AttentionNode(const Attention& sizes, bool has_mask) : a(sizes), masked(has_mask) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Parts parts = {saved_input(0), saved_input(1), saved_input(2),
+                         masked ? saved_extra(1) : Tensor()};
+    const Parts d = {empty(parts.q.sizes(), g.dtype()),
+                     empty(parts.k.sizes(), g.dtype()),
+                     empty(parts.v.sizes(), g.dtype()),
+                     {}};
+    attend_back(op, a, parts, saved_output(), as_contiguous(g), saved_extra(0), d);
+    for (const auto& [i, dx] : {std::pair(0u, d.q), std::pair(1u, d.k), std::pair(2u, d.v)}) {
+      if (gradients.wants(i)) gradients.give(i, dx);
+    }
+  }
+  Attention a;
+  bool masked;
+};
+
+struct PackedAttentionNode final : NodeOf<PackedAttentionNode> {
+  static constexpr std::string_view op = "packed_attention", formula = kFormula,
+                                    gradient = kGradient;
+  PackedAttentionNode(const Attention& sizes, std::int64_t heads, bool has_mask)
+      : a(sizes), num_heads(heads), masked(has_mask) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Tensor qkv = saved_input(0), upstream = as_contiguous(g);
+    Tensor dqkv = empty(qkv.sizes(), g.dtype());
+    attend_back(op, a, parts_of(qkv, num_heads, masked ? saved_extra(1) : Tensor()),
+                heads_of(saved_output(), 1, 0, num_heads), heads_of(upstream, 1, 0, num_heads),
+                saved_extra(0), parts_of(dqkv, num_heads, {}));
+    gradients.give(0, std::move(dqkv));
+  }
+  Attention a;
+  std::int64_t num_heads;
+  bool masked;
+};
+
+// The mask seen with `sizes`.
+Tensor mask_of(std::string_view op, const Tensor& mask, const Shape& sizes) {
+  if (!mask.defined()) return mask;
+  require<DTypeError>(mask.dtype() == kBool,
+                      "{}: attn_mask is {} {}; it must be bool, true where a query may look", op,
+                      mask.dtype(), mask.sizes());
+  bool fits = mask.dim() <= sizes.size();
+  for (int d = 1; fits && d <= mask.dim(); ++d)
+    fits = mask.size(-d) == 1 || mask.size(-d) == sizes[sizes.size() - d];
+  require<ShapeError>(fits, "{}: attn_mask is {}; it must broadcast to {}", op, mask.sizes(),
+                      sizes);
+  return expanded(mask, sizes);
+}
+
+double scale_of(const AttentionOptions& options, std::int64_t width) {
+  return options.scale.value_or(width == 0 ? 1.0 : 1.0 / std::sqrt(static_cast<double>(width)));
+}
+
+void check(const Tensor& q, const Tensor& k, const Tensor& v) {
+  constexpr std::string_view op = AttentionNode::op;
+  require_defined(op, {&q, &k, &v});
+  require<DTypeError>(q.dtype() == k.dtype() && q.dtype() == v.dtype() && is_floating(q.dtype()),
+                      "{}: query is {} {}, key {} {}, value {} {}; all must be float32 or all "
+                      "float64",
+                      op, q.dtype(), q.sizes(), k.dtype(), k.sizes(), v.dtype(), v.sizes());
+  bool fits = q.dim() >= 2 && q.dim() == k.dim() && q.dim() == v.dim() &&
+              q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2);
+  for (int d = 0; fits && d < q.dim() - 2; ++d)
+    fits = q.sizes()[d] == k.sizes()[d] && q.sizes()[d] == v.sizes()[d];
+  require<ShapeError>(fits,
+                      "{}: query is {}, key {}, value {}; they must be [.., T, D], [.., S, D] and "
+                      "[.., S, E] with equal leading dims",
+                      op, q.sizes(), k.sizes(), v.sizes());
+}
+
+}  // namespace
+
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                    const AttentionOptions& options) {
+  constexpr std::string_view op = AttentionNode::op;
+  check(query, key, value);
+  Attention a = {1, query.size(-2), key.size(-2), scale_of(options, query.size(-1)),
+                 options.is_causal};
+  Shape sizes = query.sizes(), of_scores = query.sizes();
+  for (int d = 0; d < query.dim() - 2; ++d) a.heads *= sizes[d];
+  sizes[query.dim() - 1] = value.size(-1);
+  of_scores[query.dim() - 1] = a.keys;
+  const Parts parts = {query, key, value, mask_of(op, options.attn_mask, of_scores)};
+  Tensor y = empty(sizes, query.dtype());
+  const Tensor log_sums = attend(op, a, parts, y);
+  return record<AttentionNode>(
+      y, {&query, &key, &value},
+      [&](AttentionNode& node) {
+        node.save_input(0, query);
+        node.save_input(1, key);
+        node.save_input(2, value);
+        node.save_output(y);
+        node.save_extra(log_sums);
+        if (node.masked) node.save_extra(parts.mask);
+      },
+      a, parts.mask.defined());
+}
+
+Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
+                        const AttentionOptions& options) {
+  constexpr std::string_view op = PackedAttentionNode::op;
+  require_defined(op, {&qkv});
+  if (!qkv.is_floating_point()) refuse_dtype(op, qkv.dtype(), "float32 or float64");
+  require<ShapeError>(qkv.dim() == 3 && num_heads > 0 && qkv.size(2) % (3 * num_heads) == 0,
+                      "{}: qkv is {}, num_heads {}; it must be [B, T, 3 E], and E divisible by "
+                      "num_heads",
+                      op, qkv.sizes(), num_heads);
+  const std::int64_t batch = qkv.size(0), steps = qkv.size(1), width = qkv.size(2) / 3;
+  const Attention a = {batch * num_heads, steps, steps, scale_of(options, width / num_heads),
+                       options.is_causal};
+  const Tensor mask = mask_of(op, options.attn_mask, {batch, num_heads, steps, steps});
+  const Tensor dense = as_contiguous(qkv);
+  Tensor y = empty({batch, steps, width}, qkv.dtype());
+  const Tensor log_sums =
+      attend(op, a, parts_of(dense, num_heads, mask), heads_of(y, 1, 0, num_heads));
+  return record<PackedAttentionNode>(
+      y, {&qkv},
+      [&](PackedAttentionNode& node) {
+        node.save_input(0, dense);
+        node.save_output(y);
+        node.save_extra(log_sums);
+        if (mask.defined()) node.save_extra(mask);
+      },
+      a, num_heads, mask.defined());
+}
+
+}  // namespace retrace
