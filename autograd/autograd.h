@@ -25,6 +25,7 @@
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/autograd/ops/pooling.h>
 #include <retrace/autograd/ops/rearranging.h>
+#include <retrace/autograd/ops/recurrent.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/scan.h>
 #include <retrace/autograd/ops/selection.h>

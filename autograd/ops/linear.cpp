@@ -3,7 +3,7 @@
 #include <retrace/autograd/ops/linear.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/view.h>
-#include <retrace/tensor/kernels/columns.h>
+#include <retrace/autograd/ops/weight_gradient.h>
 #include <retrace/tensor/kernels/product.h>
 
 namespace retrace {
@@ -63,33 +63,17 @@ struct LinearNode final : NodeOf<LinearNode> {
       const MatrixView<const T> dy = kernels::row_major(elements<const T>(upstream), rows, out);
       if (gradients.wants(0)) {
         const Tensor weight = saved_input(1);
-        add_product<T>(gradients, 0, dy, weight_matrix<T>(weight));
+        give_product<T>(*this, gradients, 0, dy, weight_matrix<T>(weight));
       }
       if (gradients.wants(1)) {
         const RowsOf x(saved_input(0));
-        add_product<T>(gradients, 1, dy.transposed(), x.view<T>());
+        give_product<T>(*this, gradients, 1, dy.transposed(), x.view<T>());
       }
-      if (gradients.wants(2)) {
-        const Tensor sum = gradients.accumulator(2);
-        const Tensor db = sum.defined() ? sum : empty({out}, g.dtype());
-        kernels::sum_columns(dy.data, rows, out, out, elements<T>(db), sum.defined());
-        if (!sum.defined()) gradients.give(2, db);
-      }
+      if (gradients.wants(2)) give_column_sums(gradients, 2, dy);
     });
   }
 
  private:
-  // The gradient of input i is left · right; the product adds it up where it can.
-  template <class T>
-  void add_product(Gradients& gradients, std::size_t i, MatrixView<const T> left,
-                   MatrixView<const T> right) {
-    const Tensor sum = gradients.accumulator(i);
-    Tensor d = sum.defined() ? sum : empty(input(i).sizes(), output_dtype());
-    kernels::gemm<T>(T(1), left, right, sum.defined() ? T(1) : T(0),
-                     kernels::row_major(elements<T>(d), left.rows, right.cols));
-    if (!sum.defined()) gradients.give(i, std::move(d));
-  }
-
   void recorded_backward(const Tensor& g, Gradients& gradients) {
     if (gradients.wants(0)) gradients.give(0, matmul(g, saved_input(1)));
     if (!gradients.wants(1) && !gradients.wants(2)) return;
