@@ -11,8 +11,9 @@
 //   Tensor tanh(const Tensor& x) { return unary<Tanh>(x); }
 //
 // Of one input: y(x), and the derivative as dy_dx(x), as dy_dx_from_y(y), or as dy_dx() where it is
-// a constant; the node saves x, y or nothing accordingly. Of two inputs: y(a, b), dy_da(a, b) and
-// dy_db(a, b). Members hold parameters. Functions must be free of branches, so that the loop is
+// a constant; the node saves x, y or nothing accordingly. Of several inputs: y(a, b, ...) and
+// dy_da(a, b, ...), dy_db, dy_dc; a derivative that is not written follows from y by dual numbers.
+// Members hold parameters. Functions must be free of branches, so that the loop is
 // vectorised, and templates, so that they also run on dual numbers (see tensor/kernels/dual.h).
 //
 // `numbers = true` in the struct admits int64 tensors (which are never recorded). `gates = true`
@@ -185,7 +186,7 @@ Tensor UnaryNode<Rule>::scaled(const Tensor& g, double factor) {
   return factor == 1.0 ? g : scale(g, factor);
 }
 
-// Two inputs ------------------------------------------------------------------------------------
+// Several inputs --------------------------------------------------------------------------------
 
 /// DTypeError naming the op when the dtypes differ.
 inline void require_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
@@ -208,64 +209,73 @@ Tensor binary_value(const Tensor& a, const Tensor& b, const Rule& rule) {
   return y;
 }
 
-/// g times one of a rule's two partial derivatives, broadcast; an op of its own.
-template <class Rule, int Side>
-struct BinaryBackwardNode final : NodeOf<BinaryBackwardNode<Rule, Side>> {
+/// The derivative of y by input number Side at these numbers: the rule's dy_da, dy_db, ..., or,
+/// where it has none, what y itself gives on dual numbers.
+template <std::size_t Side, class Rule, class... T>
+auto partial_at(const Rule& rule, T... at) {
+  if constexpr (Side == 0 && requires { rule.dy_da(at...); }) {
+    return rule.dy_da(at...);
+  } else if constexpr (Side == 1 && requires { rule.dy_db(at...); }) {
+    return rule.dy_db(at...);
+  } else if constexpr (Side == 2 && requires { rule.dy_dc(at...); }) {
+    return rule.dy_dc(at...);
+  } else {
+    return [&]<std::size_t... K>(std::index_sequence<K...>) {
+      return rule.y(math::Dual<T>{at, T(K == Side ? 1 : 0)}...).slope;
+    }
+    (std::index_sequence_for<T...>());
+  }
+}
+
+/// g times one of a rule's partial derivatives, broadcast; an op of its own.
+template <class Rule, std::size_t Side, std::size_t N>
+struct PartialNode final : NodeOf<PartialNode<Rule, Side, N>> {
   static constexpr std::string_view op = Rule::op, formula = Rule::gradient,
-                                    gradient = "the derivative of da or db by g, a and b";
-  explicit BinaryBackwardNode(const Rule& r) : rule(r) {}
+                                    gradient = "the derivative of that by g and by each input";
+  explicit PartialNode(const Rule& r) : rule(r) {}
   void backward(const Tensor& upstream, Gradients& gradients) override;
   Rule rule;
 };
 
-template <int Side, class Rule, class T>
-T partial_at(const Rule& rule, T a, T b) {
-  if constexpr (Side == 0) {
-    return rule.dy_da(a, b);
-  } else {
-    return rule.dy_db(a, b);
-  }
-}
-
-template <int Side, class Rule>
-Tensor binary_backward(const Rule& rule, const Tensor& upstream, const Tensor& a, const Tensor& b) {
+template <class Rule, std::size_t Side, class... Tensors>
+Tensor partial(const Rule& rule, const Tensor& upstream, const Tensors&... at) {
   Tensor d = empty(upstream.sizes(), upstream.dtype());
   visit_float(upstream.dtype(), Rule::op, [&]<class T>() {
-    kernels::map<T, T, T, T>([rule](T g, T u, T v) { return g * partial_at<Side>(rule, u, v); }, d,
-                             upstream, a, b);
+    const auto scaled = [rule](T g, auto... u) { return g * partial_at<Side>(rule, u...); };
+    kernels::map<T, T, std::conditional_t<true, T, Tensors>...>(scaled, d, upstream, at...);
   });
-  return record<BinaryBackwardNode<Rule, Side>>(
-      std::move(d), {&upstream, &a, &b},
+  return record<PartialNode<Rule, Side, sizeof...(Tensors)>>(
+      std::move(d), {&upstream, &at...},
       [&](auto& node) {
-        node.save_input(0, upstream);
-        node.save_input(1, a);
-        node.save_input(2, b);
+        std::size_t k = 0;
+        node.save_input(k++, upstream);
+        (node.save_input(k++, at), ...);
       },
       rule);
 }
 
-template <class Rule, int Side>
-void BinaryBackwardNode<Rule, Side>::backward(const Tensor& upstream, Gradients& gradients) {
-  const Tensor g = this->saved_input(0), a = this->saved_input(1), b = this->saved_input(2);
-  if (gradients.wants(0)) gradients.give(0, binary_backward<Side>(rule, upstream, a, b));
-  const Tensor ug = without_recording([&] { return upstream.mul(g); });
-  const auto second = [&](std::size_t input, bool by_a) {
-    if (!gradients.wants(input)) return;
-    require<AutogradError>(
-        !GradMode::is_enabled(),
-        "{}: third derivatives are not available; go back without create_graph here", Rule::op);
-    Tensor d = empty(g.sizes(), kFloat64);
-    kernels::map<double, double, double, double>(
-        [r = rule, by_a](double w, double u, double v) {
-          using Number = math::Dual<double>;
-          return w * partial_at<Side>(r, Number{u, by_a ? 1.0 : 0.0}, Number{v, by_a ? 0.0 : 1.0})
-                         .slope;
-        },
-        d, ug.to(kFloat64), a.to(kFloat64), b.to(kFloat64));
-    gradients.give(input, d.to(g.dtype()));
-  };
-  second(1, true);
-  second(2, false);
+template <class Rule, std::size_t Side, std::size_t N>
+void PartialNode<Rule, Side, N>::backward(const Tensor& upstream, Gradients& gradients) {
+  [&]<std::size_t... K>(std::index_sequence<K...>) {
+    const Tensor g = this->saved_input(0);
+    const std::array<Tensor, N> at = {this->saved_input(K + 1)...};
+    if (gradients.wants(0)) gradients.give(0, partial<Rule, Side>(rule, upstream, at[K]...));
+    const Tensor ug = without_recording([&] { return upstream.mul(g).to(kFloat64); });
+    for (std::size_t by = 0; by < N; ++by) {
+      if (!gradients.wants(by + 1)) continue;
+      require<AutogradError>(
+          !GradMode::is_enabled(),
+          "{}: third derivatives are not available; go back without create_graph here", Rule::op);
+      // Rarely needed: computed in double whatever the dtype, which halves what is compiled.
+      Tensor d = empty(g.sizes(), kFloat64);
+      const auto second = [r = rule, by](double w, auto... u) {
+        return w * partial_at<Side>(r, math::Dual<double>{u, by == K ? 1.0 : 0.0}...).slope;
+      };
+      kernels::map<double, double, decltype(double(K))...>(second, d, ug, at[K].to(kFloat64)...);
+      gradients.give(by + 1, d.to(g.dtype()));
+    }
+  }
+  (std::make_index_sequence<N>());
 }
 
 template <class Rule>
@@ -275,8 +285,8 @@ struct BinaryNode final : NodeOf<BinaryNode<Rule>> {
   explicit BinaryNode(const Rule& r) : rule(r) {}
   void backward(const Tensor& upstream, Gradients& gradients) override {
     const Tensor a = this->saved_input(0), b = this->saved_input(1);
-    if (gradients.wants(0)) gradients.give(0, binary_backward<0>(rule, upstream, a, b));
-    if (gradients.wants(1)) gradients.give(1, binary_backward<1>(rule, upstream, a, b));
+    if (gradients.wants(0)) gradients.give(0, partial<Rule, 0>(rule, upstream, a, b));
+    if (gradients.wants(1)) gradients.give(1, partial<Rule, 1>(rule, upstream, a, b));
   }
   Rule rule;
 };

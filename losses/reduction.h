@@ -6,13 +6,15 @@
 namespace retrace {
 
 /// What a loss makes of its values: all of them, their mean, their sum. What a mean divides by
-/// stands with each loss.
-enum class Reduction : std::uint8_t { none, mean, sum };
+/// stands with each loss. batchmean, the sum over the size of dim 0, is for kl_div alone.
+enum class Reduction : std::uint8_t { none, mean, sum, batchmean };
 
 namespace losses {
 
-/// "none", "mean" or "sum". ValueError in the name of `loss` for any other text.
+/// "none", "mean", "sum" or "batchmean". ValueError in the name of `loss` for any other text.
 Reduction reduction_from_string(std::string_view loss, std::string_view text);
+/// ValueError in the name of `loss` when it is batchmean.
+void refuse_batchmean(std::string_view loss, Reduction reduction);
 
 }  // namespace losses
 }  // namespace retrace

@@ -41,11 +41,11 @@ struct L1 {
 }  // namespace
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, const ReductionOptions& options) {
-  return reduced<Mse>(input, target, options.reduction);
+  return reduced(Mse(), options.reduction, input, target);
 }
 
 Tensor l1_loss(const Tensor& input, const Tensor& target, const ReductionOptions& options) {
-  return reduced<L1>(input, target, options.reduction);
+  return reduced(L1(), options.reduction, input, target);
 }
 
 }  // namespace retrace::losses

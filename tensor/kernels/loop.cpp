@@ -92,5 +92,7 @@ template void for_each_row<2>(DenseRow, const void*, const Shape&, const std::ar
 template void for_each_row<3>(DenseRow, const void*, const Shape&, const std::array<Operand, 3>&);
 template void for_each_row<4>(DenseRow, const void*, const Shape&, const std::array<Operand, 4>&);
 template void for_each_row<5>(DenseRow, const void*, const Shape&, const std::array<Operand, 5>&);
+template void for_each_row<6>(DenseRow, const void*, const Shape&, const std::array<Operand, 6>&);
+template void for_each_row<7>(DenseRow, const void*, const Shape&, const std::array<Operand, 7>&);
 
 }  // namespace retrace::kernels

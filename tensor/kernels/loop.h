@@ -108,7 +108,7 @@ void dense_row_of(const void* f, std::int64_t n, std::byte* const* operands) {
 
 /// Runs `row` over operands of any strides, the output's first, on all threads. Written for bytes,
 /// so that it is compiled once and not for every op: what does not lie dense is copied through a
-/// small buffer, and every op has one vectorised loop. Up to five operands.
+/// small buffer, and every op has one vectorised loop. Up to seven operands.
 template <std::size_t N>
 void for_each_row(DenseRow row, const void* f, const Shape& sizes,
                   const std::array<Operand, N>& operands);
