@@ -8,6 +8,7 @@
 #include <retrace/tensor/view.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace retrace {
 
@@ -172,7 +173,7 @@ void attach(const Tensor& output, Ref<Node> node, std::uint32_t k) {
 // Hooks and retained gradients ------------------------------------------------------------------
 
 void forget_tensor(TensorData& tensor) {
-  delete tensor.hooks;
+  delete std::exchange(tensor.hooks, nullptr);
   if (tensor.retains_grad && tensor.producer)
     std::erase_if(tensor.producer->notes().retained,
                   [&](const NodeNotes::Retained& entry) { return entry.tensor == &tensor; });

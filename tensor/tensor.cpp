@@ -114,6 +114,7 @@ void Tensor::set_data(const Tensor& other) {
       !mine.requires_grad || is_floating(theirs.dtype),
       "set_data: a leaf that wants a gradient cannot become {}; use float32 or float64",
       theirs.dtype);
+  mine.storage->changed();  // what a graph saved of it is not what this tensor holds any more
   mine.dtype = theirs.dtype;
   mine.contiguous = theirs.contiguous;
   mine.is_view = theirs.is_view;

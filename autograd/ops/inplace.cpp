@@ -23,7 +23,10 @@ bool check_in_place(std::string_view op, const Tensor& x,
   for (const Tensor* other : others)
     records = records || (other->defined() && other->requires_grad());
   if (!records) return false;
-  require<AutogradError>(!data.is_view && data.storage->recorded_views == 0,
+  // A constant that others share would become part of the tape behind their back.
+  const bool shared = data.is_view || data.storage->recorded_views > 0 ||
+                      (!data.producer && data.storage->references.count() > 1);
+  require<AutogradError>(!shared,
                          "{}: the tensor of shape {} shares its numbers with a view, whose history "
                          "would become wrong; compute a new tensor instead, or clone() first",
                          op, data.sizes);
@@ -119,7 +122,9 @@ Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
       [&](const Tensor& y) {
         visit_number(dtype(), "add_", [&]<class T>() {
           const T factor = alpha.to<T>("add_");
-          kernels::map<T, T, T>([factor](T a, T b) { return a + factor * b; }, *this, *this, y);
+          kernels::map<T, T, T>(
+              [factor](T a, T b) { return math::plus(a, math::times(factor, b)); }, *this, *this,
+              y);
         });
       });
 }
@@ -133,7 +138,9 @@ Tensor& Tensor::sub_(const Tensor& other, Scalar alpha) {
       [&](const Tensor& y) {
         visit_number(dtype(), "sub_", [&]<class T>() {
           const T factor = alpha.to<T>("sub_");
-          kernels::map<T, T, T>([factor](T a, T b) { return a - factor * b; }, *this, *this, y);
+          kernels::map<T, T, T>(
+              [factor](T a, T b) { return math::minus(a, math::times(factor, b)); }, *this, *this,
+              y);
         });
       });
 }
@@ -144,7 +151,7 @@ Tensor& Tensor::mul_(const Tensor& other) {
   return in_place(
       "mul_", *this, other, [](const Tensor& x, const Tensor& y) { return retrace::mul(x, y); },
       [&](const Tensor& y) {
-        map_numbers("mul_", *this, y, [](auto a, auto b) { return a * b; });
+        map_numbers("mul_", *this, y, [](auto a, auto b) { return math::times(a, b); });
       });
 }
 
@@ -164,7 +171,7 @@ Tensor& Tensor::add_(Scalar value) {
   return in_place(
       "add_", *this, {}, [&](const Tensor& x, const Tensor&) { return retrace::add(x, value); },
       [&](const Tensor&) {
-        map_number("add_", *this, value, [](auto a, auto c) { return a + c; });
+        map_number("add_", *this, value, [](auto a, auto c) { return math::plus(a, c); });
       });
 }
 
@@ -172,7 +179,7 @@ Tensor& Tensor::sub_(Scalar value) {
   return in_place(
       "sub_", *this, {}, [&](const Tensor& x, const Tensor&) { return retrace::sub(x, value); },
       [&](const Tensor&) {
-        map_number("sub_", *this, value, [](auto a, auto c) { return a - c; });
+        map_number("sub_", *this, value, [](auto a, auto c) { return math::minus(a, c); });
       });
 }
 
@@ -180,7 +187,7 @@ Tensor& Tensor::mul_(Scalar value) {
   return in_place(
       "mul_", *this, {}, [&](const Tensor& x, const Tensor&) { return retrace::mul(x, value); },
       [&](const Tensor&) {
-        map_number("mul_", *this, value, [](auto a, auto c) { return a * c; });
+        map_number("mul_", *this, value, [](auto a, auto c) { return math::times(a, c); });
       });
 }
 
