@@ -40,8 +40,9 @@ std::int64_t Shape::numel() const {
   for (std::int64_t size : *this) {
     require<ShapeError>(size >= 0, "shape: {} has a negative size; sizes are 0 or more", *this);
     // Strides multiply the sizes around a 0 as well, so those must not overflow either.
-    require<ShapeError>(!__builtin_mul_overflow(nonzero, std::max<std::int64_t>(size, 1), &nonzero),
-                        "shape: the number of elements of {} does not fit 63 bits", *this);
+    require<ShapeError>(
+        !__builtin_mul_overflow(nonzero, std::max<std::int64_t>(size, 1), &nonzero),
+        "shape: the number of elements of {} does not fit 63 bits; use smaller sizes", *this);
     product *= size;
   }
   return product;

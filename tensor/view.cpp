@@ -8,12 +8,14 @@ namespace retrace {
 Tensor make_view(const Tensor& base, const Shape& sizes, const Strides& strides,
                  std::int64_t offset) {
   const TensorData& from = base.get();
+  const std::int64_t numel = sizes == from.sizes ? from.numel : sizes.numel();
   auto* view = new TensorData;
   view->dtype = from.dtype;
   view->contiguous = is_contiguous(sizes, strides);
   view->is_view = true;
-  view->numel = sizes == from.sizes ? from.numel : sizes.numel();
-  view->data = from.data + offset * size_of(from.dtype);
+  view->numel = numel;
+  // Without elements there is no first one, and the offset may be any number.
+  view->data = numel == 0 ? from.data : from.data + offset * size_of(from.dtype);
   view->sizes = sizes;
   view->strides = strides;
   view->storage = from.storage;
@@ -105,10 +107,25 @@ Shape infer_sizes(std::string_view op, const Shape& sizes, const Shape& from) {
   return result;
 }
 
+namespace {
+
+/// x as a To. What int64 cannot hold becomes the smallest number, as x86 has it.
+template <class To, class From>
+To converted(From x) {
+  if constexpr (std::is_same_v<To, std::int64_t> && std::is_floating_point_v<From>) {
+    const bool fits = x >= From(-0x1p63) && x < From(0x1p63);
+    return fits ? static_cast<To>(x) : std::numeric_limits<To>::min();
+  } else {
+    return static_cast<To>(x);
+  }
+}
+
+}  // namespace
+
 void copy_elements(const Tensor& target, const Tensor& source) {
   visit(target.dtype(), [&]<class To>() {
     visit(source.dtype(), [&]<class From>() {
-      kernels::map<To, From>([](From x) { return static_cast<To>(x); }, target, source);
+      kernels::map<To, From>([](From x) { return converted<To>(x); }, target, source);
     });
   });
 }

@@ -54,7 +54,7 @@ struct Add {
   static constexpr bool numbers = true;
   template <class T>
   T y(T a, T b) const {
-    return a + b;
+    return math::plus(a, b);
   }
 };
 struct Sub {
@@ -62,22 +62,17 @@ struct Sub {
   static constexpr bool numbers = true;
   template <class T>
   T y(T a, T b) const {
-    return a - b;
+    return math::minus(a, b);
   }
 };
 template <class Op>
 struct WithAlpha {
   static constexpr std::string_view op = Op::op;
   static constexpr bool numbers = true;
-  double alpha;
-  std::int64_t whole_alpha;
+  Scalar alpha;
   template <class T>
   T y(T a, T b) const {
-    if constexpr (std::is_same_v<T, std::int64_t>) {
-      return Op().y(a, whole_alpha * b);
-    } else {
-      return Op().y(a, static_cast<T>(alpha) * b);
-    }
+    return Op().y(a, math::times(alpha.as<T>(), b));
   }
 };
 struct Mul {
@@ -85,7 +80,7 @@ struct Mul {
   static constexpr bool numbers = true;
   template <class T>
   T y(T a, T b) const {
-    return a * b;
+    return math::times(a, b);
   }
 };
 struct Div {
@@ -93,7 +88,7 @@ struct Div {
   static constexpr bool numbers = true;
   template <class T>
   T y(T a, T b) const {
-    return a / b;
+    return math::quotient(a, b);
   }
 };
 
@@ -101,11 +96,11 @@ template <class Op>
 Tensor with_alpha(const Tensor& a, const Tensor& b, Scalar alpha) {
   if (alpha.as_double() == 1.0) return binary_value(a, b, Op());
   require_defined(Op::op, {&a, &b});
-  const std::int64_t whole = a.dtype() == kInt64 ? alpha.to<std::int64_t>(Op::op) : 0;
-  return binary_value(a, b, WithAlpha<Op>{alpha.as_double(), whole});
+  if (a.dtype() == kInt64) alpha.to<std::int64_t>(Op::op);
+  return binary_value(a, b, WithAlpha<Op>{alpha});
 }
 
-// Whole numbers: by zero is an error, and the smallest by -1 does not fit.
+// Whole numbers by zero are an error.
 void require_divisors(std::string_view op, const Tensor& a, const Tensor& b) {
   require_defined(op, {&a, &b});
   if (b.dtype() != kInt64) return;
@@ -127,7 +122,7 @@ struct AddNumber {
   Scalar c;
   template <class T>
   T y(T x) const {
-    return x + c.as<T>();
+    return math::plus(x, c.as<T>());
   }
   template <class T>
   T dy_dx() const {
@@ -141,7 +136,7 @@ struct SubNumber {
   Scalar c;
   template <class T>
   T y(T x) const {
-    return x - c.as<T>();
+    return math::minus(x, c.as<T>());
   }
   template <class T>
   T dy_dx() const {
@@ -155,7 +150,7 @@ struct MulNumber {
   Scalar c;
   template <class T>
   T y(T x) const {
-    return x * c.as<T>();
+    return math::times(x, c.as<T>());
   }
   template <class T>
   T dy_dx() const {
@@ -169,7 +164,7 @@ struct SubFromNumber {
   Scalar c;
   template <class T>
   T y(T x) const {
-    return c.as<T>() - x;
+    return math::minus(c.as<T>(), x);
   }
   template <class T>
   T dy_dx() const {
@@ -183,7 +178,7 @@ struct DivByNumber {
   Scalar c;
   template <class T>
   T y(T x) const {
-    return x / c.as<T>();
+    return math::quotient(x, c.as<T>());
   }
   template <class T>
   T dy_dx() const {
@@ -198,7 +193,7 @@ struct DivNumberBy {
   Scalar c;
   template <class T>
   T y(T x) const {
-    return c.as<T>() / x;
+    return math::quotient(c.as<T>(), x);
   }
   template <class T>
   T dy_dx(T x) const {
@@ -211,7 +206,7 @@ struct Neg {
   static constexpr bool numbers = true;
   template <class T>
   T y(T x) const {
-    return -x;
+    return std::is_same_v<T, std::int64_t> ? math::minus(T(0), x) : -x;
   }
   template <class T>
   T dy_dx() const {

@@ -3,7 +3,8 @@
 // Arithmetic. Two tensors broadcast against each other and must have one dtype; a plain number
 // takes the tensor's dtype. g is the gradient of the result; what was broadcast is summed away by
 // the engine. Errors, all of them: ShapeError when the sizes do not broadcast, DTypeError when the
-// dtypes differ, for bool tensors, and for a fraction given to an int64 tensor.
+// dtypes differ, for bool tensors, and for a fraction given to an int64 tensor. int64 results are
+// taken modulo 2^64.
 
 #include <retrace/tensor/tensor.h>
 

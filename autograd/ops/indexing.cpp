@@ -239,7 +239,7 @@ Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const
   require_not_bool("scatter_add", x);
   require_index_fits("scatter_add", x, d, index);
   const Tensor values = matching_part("scatter_add", x, index, src);
-  const auto add = [](auto a, auto b) { return static_cast<decltype(a)>(a + b); };
+  const auto add = [](auto a, auto b) { return math::plus(a, static_cast<decltype(a)>(b)); };
   Tensor y;
   if (x.dtype() == kFloat32) {
     y = empty(x.sizes(), kFloat32);

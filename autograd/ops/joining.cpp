@@ -86,7 +86,9 @@ Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim) {
                         "cat: tensor {} is {}, the first {}; all sizes but that of dim {} must be "
                         "equal",
                         i, part, first->sizes(), d);
-    sizes[d] += part[d];
+    require<ShapeError>(!__builtin_add_overflow(sizes[d], part[d], &sizes[d]),
+                        "cat: dim {} of {} tensors like {} does not fit 63 bits; join fewer", d,
+                        tensors.size(), part);
   }
   Tensor y = empty(sizes, first->dtype());
   std::int64_t start = 0;
@@ -176,15 +178,21 @@ Tensor repeat_interleave(const Tensor& x, const Tensor& repeats, std::int64_t di
                       "repeat_interleave: repeats of shape {} for {} elements along dim {} of {}; "
                       "give one for each",
                       repeats.sizes(), n, d, x.sizes());
-  const std::vector<std::int64_t> counts = repeats.to_vector<std::int64_t>();
-  std::vector<std::int64_t> places;
+  const Tensor counts = as_contiguous(repeats);
+  const auto* count = elements<std::int64_t>(counts);
+  std::int64_t total = 0;
   for (std::int64_t k = 0; k < n; ++k) {
-    const std::int64_t count = counts[static_cast<std::size_t>(k)];
-    require<ValueError>(count >= 0, "repeat_interleave: repeats[{}] is {}; give 0 or more", k,
-                        count);
-    places.insert(places.end(), static_cast<std::size_t>(count), k);
+    require<ValueError>(count[k] >= 0, "repeat_interleave: repeats[{}] is {}; give 0 or more", k,
+                        count[k]);
+    require<ShapeError>(!__builtin_add_overflow(total, count[k], &total),
+                        "repeat_interleave: repeats of shape {} add up to more than 63 bits; give "
+                        "smaller ones",
+                        repeats.sizes());
   }
-  return index_select(x, d, from_vector(places));
+  const Tensor places = empty({total}, kInt64);
+  auto* place = elements<std::int64_t>(places);
+  for (std::int64_t k = 0; k < n; ++k) place = std::fill_n(place, count[k], k);
+  return index_select(x, d, places);
 }
 
 std::vector<Tensor> meshgrid(const std::vector<Tensor>& tensors, std::string_view order) {

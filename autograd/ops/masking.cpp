@@ -67,8 +67,9 @@ Tensor one_hot(const Tensor& index, std::int64_t num_classes) {
   require<ValueError>(num_classes >= 1 || (num_classes == -1 && index.numel() > 0),
                       "one_hot: {} classes for indices of shape {}; give their number", num_classes,
                       index.sizes());
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   const std::int64_t classes =
-      num_classes >= 1 ? num_classes : index.max().item<std::int64_t>() + 1;
+      num_classes >= 1 ? num_classes : std::min(index.max().item<std::int64_t>(), kMost - 1) + 1;
   if (const auto at = first_outside(index, 0, classes)) {
     fail<IndexError>("one_hot: class {} at {} of {} is out of range; classes lie in [0, {})",
                      index.to_vector<std::int64_t>()[static_cast<std::size_t>(*at)],

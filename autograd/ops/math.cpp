@@ -267,11 +267,7 @@ struct Square {
   static constexpr bool numbers = true;
   template <class T>
   T y(T x) const {
-    if constexpr (std::is_integral_v<T>) {
-      return math::wrapping_mul(x, x);
-    } else {
-      return x * x;
-    }
+    return math::times(x, x);
   }
   template <class T>
   T dy_dx(T x) const {
@@ -285,7 +281,7 @@ struct Abs {
   template <class T>
   T y(T x) const {
     if constexpr (std::is_integral_v<T>) {
-      return x < 0 ? math::wrapping_mul(x, -1) : x;
+      return x < 0 ? math::minus(T(0), x) : x;
     } else {
       return math::abs(x);
     }

@@ -17,8 +17,8 @@ constexpr bool whole = std::is_same_v<T, std::int64_t>;
 std::int64_t whole_power(std::int64_t base, std::int64_t exponent) {
   std::int64_t power = 1;
   for (; exponent > 0; exponent >>= 1) {
-    if (exponent & 1) power = math::wrapping_mul(power, base);
-    base = math::wrapping_mul(base, base);
+    if (exponent & 1) power = math::times(power, base);
+    base = math::times(base, base);
   }
   return power;
 }

@@ -17,8 +17,8 @@ struct Sum {
   using Acc = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
   using Out = std::conditional_t<std::is_floating_point_v<T>, T, std::int64_t>;
   Acc initial() const { return 0; }
-  Acc step(Acc acc, T x) const { return acc + static_cast<Acc>(x); }
-  Acc combine(Acc a, Acc b) const { return a + b; }
+  Acc step(Acc acc, T x) const { return math::plus(acc, static_cast<Acc>(x)); }
+  Acc combine(Acc a, Acc b) const { return math::plus(a, b); }
   Out finish(Acc acc) const { return static_cast<Out>(acc); }
 };
 
@@ -79,8 +79,8 @@ struct Product {
   using Acc = typename Sum<T>::Acc;
   using Out = typename Sum<T>::Out;
   Acc initial() const { return 1; }
-  Acc step(Acc acc, T x) const { return acc * static_cast<Acc>(x); }
-  Acc combine(Acc a, Acc b) const { return a * b; }
+  Acc step(Acc acc, T x) const { return math::times(acc, static_cast<Acc>(x)); }
+  Acc combine(Acc a, Acc b) const { return math::times(a, b); }
   Out finish(Acc acc) const { return static_cast<Out>(acc); }
 };
 

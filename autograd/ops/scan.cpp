@@ -99,7 +99,7 @@ Tensor cumsum(const Tensor& x, std::int64_t dim) {
   visit(x.dtype(), [&]<class T>() {
     using Out = std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>;
     scan<Out>(y, d, 0, [in = elements<T>(from)](Carry<Out>& carry, std::int64_t i) {
-      return static_cast<Out>(carry += static_cast<Carry<Out>>(in[i]));
+      return static_cast<Out>(carry = math::plus(carry, static_cast<Carry<Out>>(in[i])));
     });
   });
   return record<CumsumNode>(
@@ -114,7 +114,7 @@ Tensor cumprod(const Tensor& x, std::int64_t dim) {
   visit(x.dtype(), [&]<class T>() {
     using Out = std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>;
     scan<Out>(y, d, 1, [in = elements<T>(from)](Carry<Out>& carry, std::int64_t i) {
-      return static_cast<Out>(carry *= static_cast<Carry<Out>>(in[i]));
+      return static_cast<Out>(carry = math::times(carry, static_cast<Carry<Out>>(in[i])));
     });
   });
   return record<CumprodNode>(

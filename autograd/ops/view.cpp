@@ -126,8 +126,8 @@ struct SliceDim {
     Shape sizes = x.sizes(), strides = x.strides();
     const std::int64_t offset = start * strides[dim];
     sizes[dim] = length;
-    strides[dim] *= step;
-    return make_view(x, sizes, strides, length == 0 ? 0 : offset);
+    if (length > 1) strides[dim] *= step;
+    return make_view(x, sizes, strides, offset);
   }
 };
 
@@ -137,12 +137,11 @@ struct Diagonal {
   std::int64_t offset;
   Tensor of(const Tensor& x) const {
     Shape sizes = x.sizes(), strides = x.strides();
-    const std::int64_t row = std::max<std::int64_t>(-offset, 0);
-    const std::int64_t column = std::max<std::int64_t>(offset, 0);
-    const std::int64_t length =
-        std::max<std::int64_t>(std::min(sizes[dim1] - row, sizes[dim2] - column), 0);
+    const std::int64_t row = -std::clamp<std::int64_t>(offset, -sizes[dim1], 0);
+    const std::int64_t column = std::clamp<std::int64_t>(offset, 0, sizes[dim2]);
+    const std::int64_t length = std::min(sizes[dim1] - row, sizes[dim2] - column);
     const std::int64_t stride = strides[dim1] + strides[dim2];
-    const std::int64_t first = length == 0 ? 0 : row * strides[dim1] + column * strides[dim2];
+    const std::int64_t first = row * strides[dim1] + column * strides[dim2];
     for (const int d : {std::max(dim1, dim2), std::min(dim1, dim2)}) {
       sizes.erase(d);
       strides.erase(d);
@@ -163,7 +162,7 @@ struct Unfold {
     sizes.push_back(size);
     strides.push_back(strides[dim]);
     sizes[dim] = (sizes[dim] - size) / step + 1;
-    strides[dim] *= step;
+    if (sizes[dim] > 1) strides[dim] *= step;
     return make_view(x, sizes, strides);
   }
 };
@@ -296,6 +295,9 @@ Tensor unsqueeze(const Tensor& x, std::int64_t dim) {
                       "unsqueeze: dim {} is out of range for shape {}; give one in [{}, {}]", dim,
                       x.sizes(), -rank, rank - 1);
   const int d = static_cast<int>(dim < 0 ? dim + rank : dim);
+  require<ShapeError>(x.dim() < kMaxDims,
+                      "unsqueeze: shape {} has {} dims already, the most; merge some", x.sizes(),
+                      x.dim());
   Shape sizes = x.sizes(), strides = x.strides();
   strides.insert(d, d < x.dim() ? sizes[d] * strides[d] : 1);
   sizes.insert(d, 1);
@@ -366,16 +368,18 @@ Tensor unfold(const Tensor& x, std::int64_t dim, std::int64_t size, std::int64_t
 
 std::vector<Tensor> split(const Tensor& x, const Shape& sizes, std::int64_t dim) {
   require_defined("split", {&x});
-  require<IndexError>(x.dim() > 0, "split: a 0-d tensor has nothing to split");
+  require<IndexError>(x.dim() > 0, "split: a 0-d tensor has nothing to split; give it a dim first");
   const int d = wrap_dim("split", dim, x.sizes());
   std::int64_t total = 0;
+  bool overflows = false;
   for (const std::int64_t size : sizes) {
     require<ShapeError>(size >= 0, "split: {} has a negative size; sizes are 0 or more", sizes);
-    total += size;
+    overflows |= __builtin_add_overflow(total, size, &total);
   }
-  require<ShapeError>(total == x.sizes()[d],
+  require<ShapeError>(!overflows && total == x.sizes()[d],
                       "split: sizes {} add up to {}, dim {} of shape {} has {}; they must agree",
-                      sizes, total, d, x.sizes(), x.sizes()[d]);
+                      sizes, overflows ? "too much" : std::to_string(total), d, x.sizes(),
+                      x.sizes()[d]);
   std::vector<Tensor> pieces;
   std::int64_t start = 0;
   for (const std::int64_t size : sizes) {
@@ -387,7 +391,7 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, std::int64_t dim)
 
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) {
   require_defined("split", {&x});
-  require<IndexError>(x.dim() > 0, "split: a 0-d tensor has nothing to split");
+  require<IndexError>(x.dim() > 0, "split: a 0-d tensor has nothing to split; give it a dim first");
   const int d = wrap_dim("split", dim, x.sizes());
   const std::int64_t total = x.sizes()[d];
   require<ValueError>(size > 0 || (size == 0 && total == 0),
@@ -406,8 +410,9 @@ std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim
   require_defined("chunk", {&x});
   require<ValueError>(chunks > 0, "chunk: {} chunks of shape {}; give 1 or more", chunks,
                       x.sizes());
-  const std::int64_t size = x.size(dim);
-  return split(x, std::max<std::int64_t>((size + chunks - 1) / chunks, size == 0 ? 0 : 1), dim);
+  require<IndexError>(x.dim() > 0, "chunk: a 0-d tensor has nothing to split; give it a dim first");
+  const std::int64_t size = x.sizes()[wrap_dim("chunk", dim, x.sizes())];
+  return split(x, size / chunks + (size % chunks != 0), dim);
 }
 
 // Members ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <retrace/tensor/kernels/loop.h>
+#include <retrace/tensor/kernels/math.h>
 
 namespace retrace::kernels {
 
@@ -97,12 +98,13 @@ void add_rows(T* out, const T* source, const Groups& groups, std::int64_t outer,
       for (const std::int64_t* k = begin; k != end; ++k) {
         const T* from = source + (o * count + *k) * inner + c;
 #pragma omp simd
-        for (std::int64_t i = 0; i < width; ++i) acc[i] += static_cast<Acc>(from[i]);
+        for (std::int64_t i = 0; i < width; ++i)
+          acc[i] = math::plus(acc[i], static_cast<Acc>(from[i]));
       }
       T* to = out + (o * rows + r) * inner + c;
 #pragma omp simd
       for (std::int64_t i = 0; i < width; ++i)
-        to[i] = static_cast<T>(static_cast<Acc>(to[i]) + factor * acc[i]);
+        to[i] = static_cast<T>(math::plus(static_cast<Acc>(to[i]), math::times(factor, acc[i])));
     }
   };
   // Some rows are named far more often than others: small chunks, taken as threads get free.

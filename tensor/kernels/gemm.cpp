@@ -7,6 +7,7 @@
 
 #include <retrace/tensor/error.h>
 #include <retrace/tensor/kernels/blas.h>
+#include <retrace/tensor/kernels/math.h>
 #include <retrace/tensor/parallel.h>
 
 namespace retrace::kernels {
@@ -65,7 +66,7 @@ template <class T>
 void scale(MatrixView<T> c, T beta) {
   if (beta == T(1)) return;
   for (int64_t i = 0; i < c.rows; ++i) {
-    for (int64_t j = 0; j < c.cols; ++j) c(i, j) = beta == T(0) ? T(0) : beta * c(i, j);
+    for (int64_t j = 0; j < c.cols; ++j) c(i, j) = beta == T(0) ? T(0) : math::times(beta, c(i, j));
   }
 }
 
@@ -88,14 +89,16 @@ void gemm_loops(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, M
   scale(c, beta);
   for (int64_t i = 0; i < c.rows; ++i) {
     for (int64_t p = 0; p < a.cols; ++p) {
-      const T factor = alpha * a(i, p);
+      const T factor = math::times(alpha, a(i, p));
       T* out = c.data + i * c.row_stride;
       const T* in = b.data + p * b.row_stride;
       if (b.col_stride == 1 && c.col_stride == 1) {
-        for (int64_t j = 0; j < c.cols; ++j) out[j] += factor * in[j];
+        for (int64_t j = 0; j < c.cols; ++j)
+          out[j] = math::plus(out[j], math::times(factor, in[j]));
       } else {
         for (int64_t j = 0; j < c.cols; ++j) {
-          out[j * c.col_stride] += factor * in[j * b.col_stride];
+          T& sum = out[j * c.col_stride];
+          sum = math::plus(sum, math::times(factor, in[j * b.col_stride]));
         }
       }
     }

@@ -353,9 +353,36 @@ inline double normal_cdf(double x) { return 0.5 * std::erfc(x * (-1.0 / std::num
 
 // ---- whole numbers ------------------------------------------------------------------------------
 
-/// a b modulo 2^64: signed overflow would be undefined.
-inline int64_t wrapping_mul(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+/// f(a, b); of whole numbers modulo 2^64, because their signed overflow would be undefined.
+template <class T, class F>
+T wrapping(T a, T b, F f) {
+  if constexpr (std::is_same_v<T, int64_t>) {
+    return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
+  } else {
+    return f(a, b);
+  }
+}
+/// a + b, a - b, a b.
+template <class T>
+T plus(T a, T b) {
+  return wrapping(a, b, [](auto u, auto v) { return u + v; });
+}
+template <class T>
+T minus(T a, T b) {
+  return wrapping(a, b, [](auto u, auto v) { return u - v; });
+}
+template <class T>
+T times(T a, T b) {
+  return wrapping(a, b, [](auto u, auto v) { return u * v; });
+}
+/// a / b, of whole numbers cut towards 0; b is not 0.
+template <class T>
+T quotient(T a, T b) {
+  if constexpr (std::is_same_v<T, int64_t>) {
+    return b == -1 ? minus(T(0), a) : a / b;  // the smallest by -1 does not fit
+  } else {
+    return a / b;
+  }
 }
 
 // ---- seldom used: the C library's ---------------------------------------------------------------
