@@ -92,7 +92,9 @@ ClassificationData load_table(const ClassificationFiles& files) {
 }  // namespace
 
 ClassificationData load_classification(const ClassificationFiles& files) {
-  return std::filesystem::is_directory(files.train) ? load_images(files) : load_table(files);
+  std::error_code ignored;  // what is wrong with a path, opening it says
+  return std::filesystem::is_directory(files.train, ignored) ? load_images(files)
+                                                             : load_table(files);
 }
 
 std::int64_t ClassificationFormat::features() const {
@@ -132,11 +134,13 @@ ClassificationFormat ClassificationFormat::from_metadata(const Metadata& metadat
   };
   ClassificationFormat format;
   try {
-    format.classes = ClassNames(nlohmann::json::parse(text("classes"))
-                                    .get<std::vector<std::string>>());
+    format.classes =
+        ClassNames(nlohmann::json::parse(text("classes")).get<std::vector<std::string>>());
     if (metadata.contains("image")) {
       const auto sizes = nlohmann::json::parse(text("image")).get<std::vector<std::int64_t>>();
-      require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0,
+      std::int64_t pixels = 0;
+      require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 &&
+                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels),
                        "{}: the size of its images makes no sense", path);
       format.image = {sizes[0], sizes[1]};
     } else {

@@ -12,6 +12,8 @@
 namespace retrace::data {
 namespace {
 
+constexpr std::size_t kMostColumns = 1 << 20;
+
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
@@ -172,6 +174,9 @@ class CsvParser {
   void count_columns(FieldReader reader, Table& table) {
     do {
       reader.next(table.names.size() + 1);
+      // Each column takes far more memory than the comma that makes it.
+      require<IoError>(table.names.size() < kMostColumns, "{}:1: more than {} columns", path_,
+                       kMostColumns);
       table.names.push_back(std::to_string(table.names.size() + 1));
     } while (!reader.ended_row());
   }

@@ -48,7 +48,8 @@ class HeaderParser {
         has_shape = true;
         result.sizes = shape();
       } else {
-        fail<IoError>("{}: its header has the key '{}' twice or does not know it", path_, key);
+        fail<IoError>("{}: its header has the key '{}' twice or does not know it", path_,
+                      printable(key));
       }
       if (!take(',')) {
         expect('}');
@@ -68,7 +69,7 @@ class HeaderParser {
                   printable(rest_.substr(0, 16)));
   }
   static std::string printable(std::string_view text) {
-    std::string result(text);
+    std::string result(text.substr(0, 40));
     std::replace_if(
         result.begin(), result.end(), [](char c) { return c < 32 || c > 126; }, '?');
     return result;

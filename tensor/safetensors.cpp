@@ -17,7 +17,7 @@ using namespace safetensors;
 namespace {
 
 std::string_view in_hex(std::string_view sums, std::size_t i) {
-  return sums.substr(i * 9, i * 9 + 8 <= sums.size() ? 8 : 0);
+  return i * 9 + 8 <= sums.size() ? sums.substr(i * 9, 8) : std::string_view();
 }
 
 // Saving ----------------------------------------------------------------------------------------

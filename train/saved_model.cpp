@@ -7,7 +7,8 @@
 namespace retrace::train {
 
 SavedModel::SavedModel(const std::string& folder_or_file) : path_(folder_or_file) {
-  if (std::filesystem::is_directory(path_))
+  std::error_code ignored;  // what is wrong with a path, opening it says
+  if (std::filesystem::is_directory(path_, ignored))
     path_ = (std::filesystem::path(path_) / "model.safetensors").string();
   file_ = load_safetensors_file(path_);
 }
