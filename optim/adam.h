@@ -23,13 +23,11 @@ struct AdamOptions {
 ///     p = p - lr / (1 - β1^t) · m / (sqrt(v / (1 - β2^t)) + eps)
 ///
 /// Kept for each parameter: exp_avg m, exp_avg_sq v, with amsgrad max_exp_avg_sq w.
-/// Sources: Kingma and Ba 2014, arXiv:1412.6980, algorithm 1; amsgrad: Reddi et al. 2018,
+/// Source: Kingma and Ba 2014, arXiv:1412.6980, algorithm 1; amsgrad: Reddi et al. 2018,
 /// arXiv:1904.09237; in the form of torch.optim.Adam.
-class Adam : public Optimizer {
+class Adam : public OptimizerFor<AdamOptions> {
  public:
-  using Group = ParameterGroup<AdamOptions>;
-  explicit Adam(const std::vector<Tensor>& parameters, const AdamOptions& options = {});
-  explicit Adam(const std::vector<Group>& groups);
+  using OptimizerFor::OptimizerFor;
 };
 
 struct AdamWOptions {
@@ -42,13 +40,12 @@ struct AdamWOptions {
 };
 
 /// Adam with decoupled weight decay: the gradient is left alone, and p = (1 - lr · weight_decay) ·
-/// p comes before the update. Source: Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2; in
+/// p comes before the update.
+/// Source: Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2; in
 /// the form of torch.optim.AdamW.
-class AdamW : public Optimizer {
+class AdamW : public OptimizerFor<AdamWOptions> {
  public:
-  using Group = ParameterGroup<AdamWOptions>;
-  explicit AdamW(const std::vector<Tensor>& parameters, const AdamWOptions& options = {});
-  explicit AdamW(const std::vector<Group>& groups);
+  using OptimizerFor::OptimizerFor;
 };
 
 }  // namespace retrace::optim

@@ -1,42 +1,16 @@
 #pragma once
 
-// For those who write an optimizer. It is a rule: a struct with
-//
-//   using Options = ...;                             aggregate with a member `double lr`
-//   static constexpr std::string_view name = "Adam";
-//   static void check(const Options&);               ValueError for what is out of range
-//   static KeptNames kept(const Options&);           tensors kept for a parameter, "" for none
-//   static void visit(auto& options, auto&& f);      f("lr", options.lr), ... for all options
-//   template <class T> void update(const Options&, const Share<T>&);
-//
-// and `AlgorithmOf<Rule>` makes an Algorithm of it: groups, checks, state, saving and loading.
+// What stands behind an Optimizer: groups, checks, state, saving and loading are written here once,
+// for every rule (see rule.h).
 
-#include <array>
 #include <span>
 
 #include <retrace/optim/optimizer.h>
+#include <retrace/optim/rule.h>
 #include <retrace/optim/state_reader.h>
 
 namespace retrace::optim {
 
-inline constexpr std::size_t kMaxKept = 3;
-using KeptNames = std::array<std::string_view, kMaxKept>;
-
-/// Elements of a parameter below which a second thread costs more than it saves.
-inline constexpr std::int64_t kUpdateGrain = 32768;
-
-/// One parameter's share of a step. All tensors have `sizes` and dtype T and lie row-major.
-template <class T>
-struct Share {
-  std::int64_t step;  ///< 1 in the parameter's first step
-  const Shape& sizes;
-  std::int64_t n;
-  T* parameter;
-  const T* gradient;
-  std::array<T*, kMaxKept> kept;  ///< zeros before the first step; null where there is no name
-};
-
-/// What stands behind an Optimizer.
 class Algorithm {
  public:
   /// What is kept for one parameter.
@@ -67,43 +41,48 @@ class Algorithm {
     const std::byte* gradient_data;
   };
 
-  explicit Algorithm(std::span<const std::vector<Tensor>> groups, std::string_view name);
-  virtual KeptNames kept_names(std::size_t group) const = 0;
+  virtual KeptTensors kept_tensors(std::size_t group) const = 0;
+  virtual void check_shape(std::size_t index, const Shape& sizes) const = 0;
+  virtual void reserve(const TensorData& parameter) = 0;
   virtual void update(const Job& job, Kept& kept) = 0;
 
   std::size_t group_begin(std::size_t group) const {
     return group == 0 ? 0 : group_ends_[group - 1];
   }
+  /// Appends a group, or throws and changes nothing.
+  void add_parameters(const std::vector<Tensor>& parameters);
   void save(StateDict& state) const;
   void check_groups(StateReader& reader) const;
-  std::vector<Kept> read_kept(StateReader& reader, std::span<const KeptNames> names) const;
+  std::vector<Kept> read_kept(StateReader& reader, std::span<const KeptTensors> of_groups) const;
 
   std::vector<Kept> kept_;  // as parameters_
 
  private:
-  void prepare(std::size_t index, std::size_t group, const KeptNames& names);
+  void prepare(std::size_t index, std::size_t group, const KeptTensors& tensors);
 
   std::vector<Tensor> parameters_;
   std::vector<std::size_t> group_ends_;
   std::vector<Job> jobs_;  // of the running step; a member so that its memory is kept
 };
 
-template <class Rule>
+void require_parameters(const Algorithm& algorithm);
+
+template <class Options>
 class AlgorithmOf final : public Algorithm {
  public:
-  using Options = typename Rule::Options;
+  using Rule = RuleFor<Options>;
   using Group = ParameterGroup<Options>;
 
-  /// Checks all options and parameters.
-  static std::shared_ptr<Algorithm> make(const std::vector<Group>& groups) {
-    std::vector<std::vector<Tensor>> parameters;
-    std::vector<Options> options;
-    for (const Group& group : groups) {
-      Rule::check(group.options);
-      parameters.push_back(group.parameters);
-      options.push_back(group.options);
-    }
-    return std::shared_ptr<Algorithm>(new AlgorithmOf(parameters, std::move(options)));
+  explicit AlgorithmOf(const std::vector<Group>& groups) {
+    for (const Group& group : groups) add(group);
+    require_parameters(*this);
+  }
+
+  void add(const Group& group) {
+    Rule::check(group.options);
+    options_.reserve(options_.size() + 1);
+    add_parameters(group.parameters);
+    options_.push_back(group.options);
   }
 
   std::string_view name() const override { return Rule::name; }
@@ -125,14 +104,14 @@ class AlgorithmOf final : public Algorithm {
     StateReader reader(state, Rule::name);
     check_groups(reader);
     std::vector<Options> options = options_;
-    std::vector<KeptNames> names;
+    std::vector<KeptTensors> tensors;
     for (std::size_t g = 0; g < groups(); ++g) {
       Rule::visit(options[g], [&](std::string_view option, auto& value) {
         reader.read(option_name(g, option), value);
       });
-      names.push_back(Rule::kept(options[g]));
+      tensors.push_back(Rule::kept(options[g]));
     }
-    std::vector<Kept> kept = read_kept(reader, names);
+    std::vector<Kept> kept = read_kept(reader, tensors);
     reader.finish();
     for (const Options& each : options) Rule::check(each);
     options_.swap(options);
@@ -140,42 +119,67 @@ class AlgorithmOf final : public Algorithm {
   }
 
  private:
-  AlgorithmOf(std::span<const std::vector<Tensor>> groups, std::vector<Options> options)
-      : Algorithm(groups, Rule::name), options_(std::move(options)) {}
-
   static std::string option_name(std::size_t group, std::string_view option) {
     return "groups." + std::to_string(group) + "." + std::string(option);
   }
 
-  KeptNames kept_names(std::size_t group) const override { return Rule::kept(options_[group]); }
+  KeptTensors kept_tensors(std::size_t group) const override { return Rule::kept(options_[group]); }
+
+  void check_shape(std::size_t index, const Shape& sizes) const override {
+    if constexpr (requires { Rule::check_shape(index, sizes); }) Rule::check_shape(index, sizes);
+  }
+
+  void reserve(const TensorData& parameter) override {
+    if constexpr (requires { rule_.reserve(parameter.sizes, parameter.dtype); })
+      rule_.reserve(parameter.sizes, parameter.dtype);
+  }
 
   void update(const Job& job, Kept& kept) override {
-    const auto run = [&]<class T>() {
-      Share<T> share{.step = ++kept.step,
-                     .sizes = job.parameter->sizes,
-                     .n = job.parameter->numel,
-                     .parameter = reinterpret_cast<T*>(job.parameter_data),
-                     .gradient = reinterpret_cast<const T*>(job.gradient_data),
-                     .kept = {}};
-      for (std::size_t k = 0; k < kMaxKept; ++k) {
-        if (kept.tensors[k].defined())
-          share.kept[k] = reinterpret_cast<T*>(kept.tensors[k].get().data);
-      }
-      rule_.template update<T>(options_[job.group], share);
-    };
-    job.parameter->dtype == kFloat32 ? run.template operator()<float>()
-                                     : run.template operator()<double>();
+    job.parameter->dtype == kFloat32 ? update_as<float>(job, kept) : update_as<double>(job, kept);
+  }
+
+  template <class T>
+  void update_as(const Job& job, Kept& kept) {
+    Share<T> share{.step = ++kept.step,
+                   .sizes = job.parameter->sizes,
+                   .n = job.parameter->numel,
+                   .parameter = reinterpret_cast<T*>(job.parameter_data),
+                   .gradient = reinterpret_cast<const T*>(job.gradient_data),
+                   .kept = {},
+                   .number = nullptr};
+    const Options& options = options_[job.group];
+    const KeptTensors tensors = Rule::kept(options);
+    for (std::size_t k = 0; k < kMaxKept; ++k) {
+      if (!kept.tensors[k].defined()) continue;
+      std::byte* const data = kept.tensors[k].get().data;
+      if (tensors[k].is_number)
+        share.number = reinterpret_cast<double*>(data);
+      else
+        share.kept[k] = reinterpret_cast<T*>(data);
+    }
+    rule_.template update<T>(options, share);
   }
 
   std::vector<Options> options_;
   Rule rule_;
 };
 
-/// ValueErrors in the name of an optimizer or schedule, for options.
-void require_at_least_zero(std::string_view name, std::string_view option, double value);
-void require_positive(std::string_view name, std::string_view option, double value);
-void require_finite(std::string_view name, std::string_view option, double value);
-/// In [0, 1).
-void require_decay_rate(std::string_view name, std::string_view option, double value);
+template <class Options>
+OptimizerFor<Options>::OptimizerFor(const std::vector<Tensor>& parameters, const Options& options)
+    : OptimizerFor(std::vector<Group>{{parameters, options}}) {}
+
+template <class Options>
+OptimizerFor<Options>::OptimizerFor(const std::vector<Group>& groups)
+    : Optimizer(std::make_shared<AlgorithmOf<Options>>(groups)) {}
+
+template <class Options>
+void OptimizerFor<Options>::add_param_group(const Group& group) {
+  static_cast<AlgorithmOf<Options>&>(algorithm()).add(group);
+}
+
+template <class Options>
+std::string_view OptimizerFor<Options>::type_name() {
+  return RuleFor<Options>::name;
+}
 
 }  // namespace retrace::optim

@@ -68,24 +68,33 @@ void check_parameter(std::string_view name, std::size_t k, const Tensor& paramet
 
 }  // namespace
 
-Algorithm::Algorithm(std::span<const std::vector<Tensor>> groups, std::string_view name) {
+void Algorithm::add_parameters(const std::vector<Tensor>& parameters) {
   std::unordered_map<const TensorData*, std::size_t> group_of;
-  for (std::size_t group = 0; group < groups.size(); ++group) {
-    for (const Tensor& parameter : groups[group]) {
-      check_parameter(name, parameters_.size(), parameter);
-      const auto [place, is_new] = group_of.emplace(&parameter.get(), group);
-      require<ValueError>(is_new || place->second == group,
-                          "{}: a parameter of shape {} is in group {} and in group {}; put it into "
-                          "one of them",
-                          name, parameter.sizes(), place->second, group);
-      if (is_new) parameters_.push_back(parameter);
-    }
-    group_ends_.push_back(parameters_.size());
+  for (std::size_t group = 0, index = 0; group < groups(); ++group) {
+    for (; index < group_ends_[group]; ++index) group_of[&parameters_[index].get()] = group;
   }
-  require<ValueError>(!parameters_.empty(),
+  std::vector<Tensor> all = parameters_;
+  for (const Tensor& parameter : parameters) {
+    check_parameter(name(), all.size(), parameter);
+    const auto [place, is_new] = group_of.emplace(&parameter.get(), groups());
+    require<ValueError>(is_new || place->second == groups(),
+                        "{}: a parameter of shape {} is in group {} and in group {}; put it into "
+                        "one of them",
+                        name(), parameter.sizes(), place->second, groups());
+    if (!is_new) continue;
+    check_shape(all.size(), parameter.sizes());
+    all.push_back(parameter);
+  }
+  group_ends_.reserve(groups() + 1);
+  kept_.resize(all.size());
+  parameters_.swap(all);
+  group_ends_.push_back(parameters_.size());
+}
+
+void require_parameters(const Algorithm& algorithm) {
+  require<ValueError>(!algorithm.parameters().empty(),
                       "{}: there are no parameters; give those of a module, module.parameters()",
-                      name);
-  kept_.resize(parameters_.size());
+                      algorithm.name());
 }
 
 void Algorithm::zero_grad() {
@@ -95,7 +104,7 @@ void Algorithm::zero_grad() {
 // A step ----------------------------------------------------------------------------------------
 
 // Checks one parameter and makes all memory that its update needs, so that updates cannot fail.
-void Algorithm::prepare(std::size_t index, std::size_t group, const KeptNames& names) {
+void Algorithm::prepare(std::size_t index, std::size_t group, const KeptTensors& tensors) {
   TensorData& p = parameters_[index].get();
   const TensorData& g = *p.grad;
   require<ShapeError>(g.sizes == p.sizes,
@@ -104,19 +113,24 @@ void Algorithm::prepare(std::size_t index, std::size_t group, const KeptNames& n
   require<DTypeError>(g.dtype == p.dtype && is_floating(p.dtype),
                       "{}: parameter {} {} is {}, its gradient {}; they must be equal and floating",
                       name(), index, p.sizes, p.dtype, g.dtype);
+  check_shape(index, p.sizes);
   for (std::size_t k = 0; k < kMaxKept; ++k) {
+    const auto& [kept_as, initial, is_number] = tensors[k];
     Tensor& kept = kept_[index].tensors[k];
-    if (names[k].empty()) continue;
-    if (!kept.defined()) kept = zeros(p.sizes, p.dtype);
+    if (kept_as.empty()) continue;
+    if (!kept.defined())
+      kept = is_number ? full({}, initial, kFloat64) : full(p.sizes, initial, p.dtype);
+    if (is_number) continue;
     require<ShapeError>(kept.sizes() == p.sizes,
                         "{}: parameter {} has shape {}, its {} {}; make the optimizer after "
                         "changing the module",
-                        name(), index, p.sizes, names[k], kept.sizes());
+                        name(), index, p.sizes, kept_as, kept.sizes());
     require<DTypeError>(kept.dtype() == p.dtype,
                         "{}: parameter {} {} is {}, its {} {}; make the optimizer after converting "
                         "the module",
-                        name(), index, p.sizes, p.dtype, names[k], kept.dtype());
+                        name(), index, p.sizes, p.dtype, kept_as, kept.dtype());
   }
+  reserve(p);
   Job job{index, group, &p, {}, {}, p.data, g.data};
   if (!p.contiguous) {
     job.row_major = contiguous_copy(parameters_[index]);
@@ -133,9 +147,9 @@ void Algorithm::prepare(std::size_t index, std::size_t group, const KeptNames& n
 void Algorithm::step() {
   jobs_.clear();
   for (std::size_t group = 0, index = 0; group < groups(); ++group) {
-    const KeptNames names = kept_names(group);
+    const KeptTensors tensors = kept_tensors(group);
     for (; index < group_ends_[group]; ++index) {
-      if (parameters_[index].get().grad) prepare(index, group, names);
+      if (parameters_[index].get().grad) prepare(index, group, tensors);
     }
   }
   for (const Job& job : jobs_) {
@@ -161,13 +175,13 @@ void Algorithm::save(StateDict& state) const {
   for (std::size_t group = 0; group < groups(); ++group) {
     const std::size_t begin = group_begin(group), end = group_ends_[group];
     state.insert(size_name(group), to_tensor(static_cast<std::int64_t>(end - begin)));
-    const KeptNames names = kept_names(group);
+    const KeptTensors tensors = kept_tensors(group);
     for (std::size_t index = begin; index < end; ++index) {
       if (kept_[index].step == 0) continue;
       state.insert(kept_name(index, "step"), to_tensor(kept_[index].step));
       for (std::size_t k = 0; k < kMaxKept; ++k) {
-        if (!names[k].empty() && kept_[index].tensors[k].defined())
-          state.insert(kept_name(index, names[k]), kept_[index].tensors[k]);
+        if (!tensors[k].name.empty())
+          state.insert(kept_name(index, tensors[k].name), kept_[index].tensors[k]);
       }
     }
   }
@@ -193,7 +207,7 @@ void Algorithm::check_groups(StateReader& reader) const {
 }
 
 std::vector<Algorithm::Kept> Algorithm::read_kept(StateReader& reader,
-                                                  std::span<const KeptNames> names) const {
+                                                  std::span<const KeptTensors> of_groups) const {
   std::vector<Kept> all(parameters_.size());
   for (std::size_t group = 0; group < groups(); ++group) {
     for (std::size_t index = group_begin(group); index < group_ends_[group]; ++index) {
@@ -206,9 +220,11 @@ std::vector<Algorithm::Kept> Algorithm::read_kept(StateReader& reader,
         reader.add_problem(fmt::format("{}.step is {}, expected 1 or more", index, kept.step));
       const Tensor& parameter = parameters_[index];
       for (std::size_t k = 0; k < kMaxKept; ++k) {
-        if (!names[group][k].empty())
-          kept.tensors[k] = reader.read_tensor(kept_name(index, names[group][k]), parameter.sizes(),
-                                               parameter.dtype());
+        const auto& [kept_as, initial, is_number] = of_groups[group][k];
+        if (kept_as.empty()) continue;
+        kept.tensors[k] =
+            reader.read_tensor(kept_name(index, kept_as), is_number ? Shape() : parameter.sizes(),
+                               is_number ? kFloat64 : parameter.dtype());
       }
     }
   }
@@ -235,6 +251,11 @@ void require_positive(std::string_view name, std::string_view option, double val
 void require_decay_rate(std::string_view name, std::string_view option, double value) {
   require<ValueError>(value >= 0 && value < 1, "{}: {} is {}; give a number in [0, 1)", name,
                       option, value);
+}
+
+void require_betas(std::string_view name, const std::array<double, 2>& betas) {
+  require_decay_rate(name, "betas[0]", betas[0]);
+  require_decay_rate(name, "betas[1]", betas[1]);
 }
 
 }  // namespace retrace::optim

@@ -13,8 +13,7 @@ namespace retrace::optim {
 class Algorithm;
 
 /// Parameters with options of their own:
-///     optim::AdamW optimizer({{weights, {.lr = 1e-3}}, {biases, {.lr = 1e-3, .weight_decay =
-///     0}}});
+///     optim::AdamW optimizer({{weights, {.lr = 1e-3}}, {biases, {.weight_decay = 0}}});
 template <class Options>
 struct ParameterGroup {
   std::vector<Tensor> parameters;
@@ -57,10 +56,26 @@ class Optimizer {
 
  protected:
   explicit Optimizer(std::shared_ptr<Algorithm> algorithm) : algorithm_(std::move(algorithm)) {}
+  Algorithm& algorithm() const;
 
  private:
-  Algorithm& algorithm() const;
   std::shared_ptr<Algorithm> algorithm_;
+};
+
+/// An optimizer whose options are known: what SGD, AdamW and the others have in common.
+template <class OptionsType>
+class OptimizerFor : public Optimizer {
+ public:
+  using Options = OptionsType;
+  using Group = ParameterGroup<Options>;
+  explicit OptimizerFor(const std::vector<Tensor>& parameters, const Options& options = {});
+  explicit OptimizerFor(const std::vector<Group>& groups);
+
+  /// Appends a group, to be updated from the next step on. Errors are those of construction; then
+  /// nothing was changed. A schedule made before does not change the new group's rate.
+  void add_param_group(const Group& group);
+  /// "AdamW", without an object.
+  static std::string_view type_name();
 };
 
 }  // namespace retrace::optim

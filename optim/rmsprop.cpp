@@ -3,46 +3,14 @@
 #include <cmath>
 
 #include <retrace/optim/algorithm.h>
-#include <retrace/tensor/parallel.h>
 
 namespace retrace::optim {
-namespace {
 
-template <class T>
-struct Factors {
-  T lr, sign, weight_decay, keep, take, eps, momentum;
-};
-
-// A plain function over restrict pointers: in the body of a parallel loop g++ leaves it scalar.
-template <class T, bool kDecays, bool kMomentum, bool kCentered>
-void rmsprop(const Factors<T> f, std::int64_t n, T* __restrict p, const T* __restrict gradient,
-             T* __restrict square_avg, T* __restrict buffer, T* __restrict grad_avg) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    T g = f.sign * gradient[i];
-    if constexpr (kDecays) g += f.weight_decay * p[i];
-    T s = f.keep * square_avg[i] + f.take * (g * g);
-    square_avg[i] = s;
-    if constexpr (kCentered) {
-      const T a = f.keep * grad_avg[i] + f.take * g;
-      grad_avg[i] = a;
-      // A mean of squares is at least the square of the mean; rounding may say otherwise.
-      const T variance = s - a * a;
-      s = variance < T(0) ? T(0) : variance;
-    }
-    T d = g / (std::sqrt(s) + f.eps);
-    if constexpr (kMomentum) {
-      d += f.momentum * buffer[i];
-      buffer[i] = d;
-    }
-    p[i] -= f.lr * d;
-  }
-}
-
-struct RmspropRule {
-  using Options = RMSpropOptions;
+template <>
+struct RuleFor<RMSpropOptions> {
   static constexpr std::string_view name = "RMSprop";
 
-  static void check(const Options& o) {
+  static void check(const RMSpropOptions& o) {
     require_at_least_zero(name, "lr", o.lr);
     require_decay_rate(name, "alpha", o.alpha);
     require_positive(name, "eps", o.eps);
@@ -50,8 +18,10 @@ struct RmspropRule {
     require_at_least_zero(name, "momentum", o.momentum);
   }
 
-  static KeptNames kept(const Options& o) {
-    return {"square_avg", o.momentum > 0 ? "momentum_buffer" : "", o.centered ? "grad_avg" : ""};
+  static KeptTensors kept(const RMSpropOptions& o) {
+    const char* const mean = o.centered ? "grad_avg" : "";
+    if (o.momentum == 0) return {{{"square_avg"}, {mean}}};
+    return {{{"square_avg"}, {"momentum_buffer"}, {mean}}};
   }
 
   static void visit(auto& o, auto&& f) {
@@ -65,35 +35,42 @@ struct RmspropRule {
   }
 
   template <class T>
-  void update(const Options& o, const Share<T>& share) {
-    const Factors<T> f{static_cast<T>(o.lr),           static_cast<T>(o.maximize ? -1 : 1),
-                       static_cast<T>(o.weight_decay), static_cast<T>(o.alpha),
-                       static_cast<T>(1 - o.alpha),    static_cast<T>(o.eps),
-                       static_cast<T>(o.momentum)};
-    auto* const pass = o.weight_decay != 0 ? choose<T, true>(o) : choose<T, false>(o);
-    const auto at = [&](std::size_t k, std::int64_t begin) {
-      return share.kept[k] == nullptr ? nullptr : share.kept[k] + begin;
-    };
-    parallel_for(share.n, kUpdateGrain, [&](std::int64_t begin, std::int64_t end) {
-      pass(f, end - begin, share.parameter + begin, share.gradient + begin, at(0, begin),
-           at(1, begin), at(2, begin));
-    });
-  }
+  void update(const RMSpropOptions& o, const Share<T>& share) {
+    const auto lr = static_cast<T>(o.lr), eps = static_cast<T>(o.eps);
+    const auto keep = static_cast<T>(o.alpha), take = static_cast<T>(1 - o.alpha);
+    const auto momentum = static_cast<T>(o.momentum);
+    const Decay decay = coupled_decay(o);
 
-  template <class T, bool kDecays>
-  static auto choose(const Options& o) {
-    return o.momentum > 0
-               ? (o.centered ? rmsprop<T, kDecays, true, true> : rmsprop<T, kDecays, true, false>)
-               : (o.centered ? rmsprop<T, kDecays, false, true>
-                             : rmsprop<T, kDecays, false, false>);
+    const auto mean_square = [=](T g, T& s) { return s = keep * s + take * (g * g); };
+    const auto variance = [=](T g, T& s, T& a) {
+      s = keep * s + take * (g * g);
+      a = keep * a + take * g;
+      // A mean of squares is at least the square of the mean; rounding may say otherwise.
+      const T difference = s - a * a;
+      return difference < T(0) ? T(0) : difference;
+    };
+    const auto descend = [=](T& p, T g, T v) { p -= lr * (g / (std::sqrt(v) + eps)); };
+    const auto descend_with_momentum = [=](T& p, T g, T v, T& b) {
+      b = momentum * b + g / (std::sqrt(v) + eps);
+      p -= lr * b;
+    };
+
+    if (o.momentum > 0 && o.centered) {
+      update_each(share, decay, [=](T& p, T g, T& s, T& b, T& a) {
+        descend_with_momentum(p, g, variance(g, s, a), b);
+      });
+    } else if (o.momentum > 0) {
+      update_each(share, decay, [=](T& p, T g, T& s, T& b) {
+        descend_with_momentum(p, g, mean_square(g, s), b);
+      });
+    } else if (o.centered) {
+      update_each(share, decay, [=](T& p, T g, T& s, T& a) { descend(p, g, variance(g, s, a)); });
+    } else {
+      update_each(share, decay, [=](T& p, T g, T& s) { descend(p, g, mean_square(g, s)); });
+    }
   }
 };
 
-}  // namespace
-
-RMSprop::RMSprop(const std::vector<Tensor>& parameters, const RMSpropOptions& options)
-    : RMSprop(std::vector<Group>{{parameters, options}}) {}
-RMSprop::RMSprop(const std::vector<Group>& groups)
-    : Optimizer(AlgorithmOf<RmspropRule>::make(groups)) {}
+template class OptimizerFor<RMSpropOptions>;
 
 }  // namespace retrace::optim

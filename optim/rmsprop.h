@@ -24,13 +24,11 @@ struct RMSpropOptions {
 ///     p = p - lr · b                               (without momentum b = d)
 ///
 /// Kept for each parameter: square_avg s, with momentum momentum_buffer b, centered grad_avg a.
-/// Sources: Tieleman and Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850, section
+/// Source: Tieleman and Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850, section
 /// 4.2; in the form of torch.optim.RMSprop.
-class RMSprop : public Optimizer {
+class RMSprop : public OptimizerFor<RMSpropOptions> {
  public:
-  using Group = ParameterGroup<RMSpropOptions>;
-  explicit RMSprop(const std::vector<Tensor>& parameters, const RMSpropOptions& options = {});
-  explicit RMSprop(const std::vector<Group>& groups);
+  using OptimizerFor::OptimizerFor;
 };
 
 }  // namespace retrace::optim

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include <retrace/optim/algorithm.h>
+#include <retrace/optim/rule.h>
+#include <retrace/optim/state_reader.h>
 #include <retrace/tensor/check.h>
 
 namespace retrace::optim {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include <retrace/optim/algorithm.h>
+#include <retrace/optim/rule.h>
 #include <retrace/tensor/check.h>
 
 namespace retrace::optim {

@@ -21,13 +21,11 @@ struct SGDOptions {
 ///     p = p - lr · b                          (nesterov: p - lr · (g + momentum · b))
 ///
 /// Kept for each parameter, with momentum: momentum_buffer b.
-/// Sources: Sutskever et al. 2013, On the importance of initialization and momentum in deep
+/// Source: Sutskever et al. 2013, On the importance of initialization and momentum in deep
 /// learning; in the form of torch.optim.SGD.
-class SGD : public Optimizer {
+class SGD : public OptimizerFor<SGDOptions> {
  public:
-  using Group = ParameterGroup<SGDOptions>;
-  explicit SGD(const std::vector<Tensor>& parameters, const SGDOptions& options = {});
-  explicit SGD(const std::vector<Group>& groups);
+  using OptimizerFor::OptimizerFor;
 };
 
 }  // namespace retrace::optim

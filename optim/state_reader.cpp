@@ -14,12 +14,6 @@ std::string version_name(std::string_view type) {
   return std::string(type) + std::string(kVersionSuffix);
 }
 
-Tensor from_numbers(const double* values, const Shape& sizes) {
-  Tensor tensor = empty(sizes, kFloat64);
-  std::copy(values, values + tensor.numel(), elements<double>(tensor));
-  return tensor;
-}
-
 }  // namespace
 
 StateDict new_state(std::string_view type) {
@@ -31,9 +25,10 @@ StateDict new_state(std::string_view type) {
 Tensor to_tensor(double value) { return full({}, value, kFloat64); }
 Tensor to_tensor(std::int64_t value) { return full({}, value, kInt64); }
 Tensor to_tensor(bool value) { return full({}, value, kBool); }
-Tensor to_tensor(const std::array<double, 2>& values) { return from_numbers(values.data(), {2}); }
-Tensor to_tensor(const std::vector<double>& values) {
-  return from_numbers(values.data(), {static_cast<std::int64_t>(values.size())});
+Tensor to_tensor(std::span<const double> values) {
+  Tensor tensor = empty({static_cast<std::int64_t>(values.size())}, kFloat64);
+  std::copy(values.begin(), values.end(), elements<double>(tensor));
+  return tensor;
 }
 
 StateReader::StateReader(const StateDict& state, std::string_view type)
@@ -84,10 +79,7 @@ void StateReader::read_numbers(const std::string& name, const Shape& sizes, doub
 }
 
 void StateReader::read(const std::string& name, double& value) { read_numbers(name, {}, &value); }
-void StateReader::read(const std::string& name, std::array<double, 2>& values) {
-  read_numbers(name, {2}, values.data());
-}
-void StateReader::read(const std::string& name, std::vector<double>& values) {
+void StateReader::read(const std::string& name, std::span<double> values) {
   read_numbers(name, {static_cast<std::int64_t>(values.size())}, values.data());
 }
 void StateReader::read(const std::string& name, std::int64_t& value) {

@@ -3,8 +3,9 @@
 // State of optimizers and schedules as tensors: numbers are kept bit for bit, and a file of tensors
 // can hold it.
 
-#include <array>
+#include <span>
 #include <string>
+#include <type_traits>
 #include <unordered_set>
 
 #include <retrace/tensor/named.h>
@@ -17,8 +18,11 @@ StateDict new_state(std::string_view type);
 Tensor to_tensor(double value);
 Tensor to_tensor(std::int64_t value);
 Tensor to_tensor(bool value);
-Tensor to_tensor(const std::array<double, 2>& values);
-Tensor to_tensor(const std::vector<double>& values);
+Tensor to_tensor(std::span<const double> values);
+template <class Enum>
+requires std::is_enum_v<Enum> Tensor to_tensor(Enum value) {
+  return to_tensor(static_cast<std::int64_t>(value));
+}
 
 /// Reads a state and collects all that is wrong with it; the objects read into may then be thrown
 /// away. `finish` throws one ValueError with the whole list.
@@ -31,9 +35,16 @@ class StateReader {
   void read(const std::string& name, double& value);
   void read(const std::string& name, std::int64_t& value);
   void read(const std::string& name, bool& value);
-  void read(const std::string& name, std::array<double, 2>& values);
   /// As many numbers as `values` has.
-  void read(const std::string& name, std::vector<double>& values);
+  void read(const std::string& name, std::span<double> values);
+  /// The value may be none of its names.
+  template <class Enum>
+  requires std::is_enum_v<Enum>
+  void read(const std::string& name, Enum& value) {
+    auto number = static_cast<std::int64_t>(value);
+    read(name, number);
+    value = static_cast<Enum>(number);
+  }
   /// A row-major copy; undefined when it is missing or of another shape or dtype.
   Tensor read_tensor(const std::string& name, const Shape& sizes, DType dtype);
   void add_problem(std::string problem);

@@ -1,4 +1,5 @@
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include <retrace/autograd/autograd.h>
@@ -82,15 +83,52 @@ Results run_init_scale(const Call& c) {
 // Optimizers
 // ---------------------------------------------------------------------------------------
 
+void read(const Call& c, const char* name, double& value) { value = c.number(name, value); }
+void read(const Call& c, const char* name, bool& value) { value = c.flag(name, value); }
+void read(const Call& c, const char* name, std::array<double, 2>& value) {
+  if (!c.has(name)) return;
+  const std::vector<double> numbers = c.numbers(name);
+  value = {numbers.at(0), numbers.at(1)};
+}
+void read(const Call& c, const char* name, optim::EpsMode& value) {
+  if (c.has(name)) value = c.text(name) == "add" ? optim::EpsMode::add : optim::EpsMode::clamp;
+}
+
+// The options that an optimizer has, where the call gives them.
+template <class Options>
+Options options_of(const Call& c) {
+  Options o;
+  // The cases of Muon have the default of its first implementation, not PyTorch's.
+  if constexpr (std::is_same_v<Options, optim::MuonOptions>) o.weight_decay = 0;
+  read(c, "lr", o.lr);
+  read(c, "weight_decay", o.weight_decay);
+  if constexpr (requires { o.momentum; }) read(c, "momentum", o.momentum);
+  if constexpr (requires { o.dampening; }) read(c, "dampening", o.dampening);
+  if constexpr (requires { o.nesterov; }) read(c, "nesterov", o.nesterov);
+  if constexpr (requires { o.maximize; }) read(c, "maximize", o.maximize);
+  if constexpr (requires { o.betas; }) read(c, "betas", o.betas);
+  if constexpr (requires { o.eps; }) read(c, "eps", o.eps);
+  if constexpr (requires { o.amsgrad; }) read(c, "amsgrad", o.amsgrad);
+  if constexpr (requires { o.alpha; }) read(c, "alpha", o.alpha);
+  if constexpr (requires { o.centered; }) read(c, "centered", o.centered);
+  if constexpr (requires { o.rho; }) read(c, "rho", o.rho);
+  if constexpr (requires { o.lr_decay; }) read(c, "lr_decay", o.lr_decay);
+  if constexpr (requires { o.initial_accumulator_value; })
+    read(c, "initial_accumulator_value", o.initial_accumulator_value);
+  if constexpr (requires { o.momentum_decay; }) read(c, "momentum_decay", o.momentum_decay);
+  if constexpr (requires { o.eps_mode; }) read(c, "eps_mode", o.eps_mode);
+  return o;
+}
+
 // The parameters after each step, when they get the gradients g0[t], g1[t].
-template <class Optimizer, class Options>
-Results trajectory(const Call& c, const Options& options) {
+template <class Optimizer>
+Results trajectory(const Call& c) {
   std::vector<Tensor> parameters, gradients;
   for (int i = 0; c.optional("p" + std::to_string(i)).defined(); ++i) {
     parameters.push_back(c["p" + std::to_string(i)].clone().requires_grad_());
     gradients.push_back(c["g" + std::to_string(i)]);
   }
-  Optimizer optimizer(parameters, options);
+  Optimizer optimizer(parameters, options_of<typename Optimizer::Options>(c));
   std::vector<std::vector<Tensor>> after(parameters.size());
   for (std::int64_t t = 0; t < gradients[0].size(0); ++t) {
     for (std::size_t i = 0; i < parameters.size(); ++i)
@@ -105,43 +143,12 @@ Results trajectory(const Call& c, const Options& options) {
   return results;
 }
 
-std::array<double, 2> betas_of(const Call& c, std::array<double, 2> otherwise) {
-  if (!c.has("betas")) return otherwise;
-  const std::vector<double> betas = c.numbers("betas");
-  return {betas.at(0), betas.at(1)};
-}
-
-Results run_sgd(const Call& c) {
-  optim::SGDOptions o;
-  o.lr = c.number("lr");
-  o.momentum = c.number("momentum", o.momentum);
-  o.dampening = c.number("dampening", o.dampening);
-  o.weight_decay = c.number("weight_decay", o.weight_decay);
-  o.nesterov = c.flag("nesterov", o.nesterov);
-  o.maximize = c.flag("maximize", o.maximize);
-  return trajectory<optim::SGD>(c, o);
-}
-
-template <class Optimizer, class Options>
-Results run_adam(const Call& c) {
-  Options o;
-  o.lr = c.number("lr");
-  o.betas = betas_of(c, o.betas);
-  o.eps = c.number("eps", o.eps);
-  o.weight_decay = c.number("weight_decay", o.weight_decay);
-  o.amsgrad = c.flag("amsgrad", o.amsgrad);
-  return trajectory<Optimizer>(c, o);
-}
-
-Results run_rmsprop(const Call& c) {
-  optim::RMSpropOptions o;
-  o.lr = c.number("lr");
-  o.alpha = c.number("alpha", o.alpha);
-  o.eps = c.number("eps", o.eps);
-  o.weight_decay = c.number("weight_decay", o.weight_decay);
-  o.momentum = c.number("momentum", o.momentum);
-  o.centered = c.flag("centered", o.centered);
-  return trajectory<optim::RMSprop>(c, o);
+Results run_newton_schulz(const Call& c) {
+  optim::NewtonSchulzOptions o;
+  o.steps = c.integer("steps");
+  read(c, "eps", o.eps);
+  read(c, "eps_mode", o.eps_mode);
+  return optim::newton_schulz(c["g"], o);
 }
 
 // Schedules
@@ -243,10 +250,18 @@ Results (*find_training(std::string_view op))(const Call&) {
       {"clip_grad_value", run_clip_value},
       {"gain", run_gain},
       {"init_scale", run_init_scale},
-      {"sgd", run_sgd},
-      {"adam", run_adam<optim::Adam, optim::AdamOptions>},
-      {"adamw", run_adam<optim::AdamW, optim::AdamWOptions>},
-      {"rmsprop", run_rmsprop},
+      {"sgd", trajectory<optim::SGD>},
+      {"adam", trajectory<optim::Adam>},
+      {"adamw", trajectory<optim::AdamW>},
+      {"rmsprop", trajectory<optim::RMSprop>},
+      {"adagrad", trajectory<optim::Adagrad>},
+      {"adadelta", trajectory<optim::Adadelta>},
+      {"adamax", trajectory<optim::Adamax>},
+      {"nadam", trajectory<optim::NAdam>},
+      {"radam", trajectory<optim::RAdam>},
+      {"lion", trajectory<optim::Lion>},
+      {"muon", trajectory<optim::Muon>},
+      {"newton_schulz", run_newton_schulz},
       {"lr_schedule", run_schedule},
       {"reduce_on_plateau", run_plateau},
   };
