@@ -3,10 +3,17 @@
 // Modules and what initialises them.
 
 #include <retrace/nn/activation.h>
+#include <retrace/nn/batch_norm.h>
+#include <retrace/nn/conv.h>
 #include <retrace/nn/dropout.h>
 #include <retrace/nn/embedding.h>
+#include <retrace/nn/flatten.h>
+#include <retrace/nn/group_norm.h>
 #include <retrace/nn/init.h>
+#include <retrace/nn/instance_norm.h>
 #include <retrace/nn/layer_norm.h>
 #include <retrace/nn/linear.h>
 #include <retrace/nn/module.h>
+#include <retrace/nn/pooling.h>
+#include <retrace/nn/rms_norm.h>
 #include <retrace/nn/sequential.h>
