@@ -15,5 +15,6 @@
 #include <retrace/nn/linear.h>
 #include <retrace/nn/module.h>
 #include <retrace/nn/pooling.h>
+#include <retrace/nn/recurrent.h>
 #include <retrace/nn/rms_norm.h>
 #include <retrace/nn/sequential.h>

@@ -19,12 +19,15 @@ namespace retrace {
 struct LstmState {
   Tensor h, c;
 };
-/// Results of a sequence: the state after each step, and the last one.
+/// Results of a sequence: the state after each step, and the last one. Where one tensor is wanted
+/// it is the output.
 struct RnnOutput {
   Tensor output, h;
+  operator Tensor() const { return output; }
 };
 struct LstmOutput {
   Tensor output, h, c;
+  operator Tensor() const { return output; }
 };
 
 enum class RnnNonlinearity { tanh, relu };
