@@ -3,7 +3,9 @@
 // Modules and what initialises them.
 
 #include <retrace/nn/activation.h>
+#include <retrace/nn/attention.h>
 #include <retrace/nn/batch_norm.h>
+#include <retrace/nn/bilinear.h>
 #include <retrace/nn/conv.h>
 #include <retrace/nn/dropout.h>
 #include <retrace/nn/embedding.h>
@@ -14,7 +16,9 @@
 #include <retrace/nn/layer_norm.h>
 #include <retrace/nn/linear.h>
 #include <retrace/nn/module.h>
+#include <retrace/nn/module_list.h>
 #include <retrace/nn/pooling.h>
 #include <retrace/nn/recurrent.h>
 #include <retrace/nn/rms_norm.h>
 #include <retrace/nn/sequential.h>
+#include <retrace/nn/transformer.h>

@@ -1,0 +1,104 @@
+#include <retrace/nn/attention.h>
+
+#include <cmath>
+
+#include <retrace/autograd/ops/attention.h>
+#include <retrace/autograd/ops/comparison.h>
+#include <retrace/autograd/ops/linear.h>
+#include <retrace/nn/init.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+
+namespace retrace::nn {
+namespace {
+
+// embed_dim, when heads can share it.
+std::int64_t checked(std::string_view type, std::int64_t embed_dim, std::int64_t num_heads) {
+  require<ValueError>(embed_dim > 0 && num_heads > 0 && embed_dim % num_heads == 0,
+                      "{}: embed_dim is {}, num_heads {}; it must divide embed_dim", type,
+                      embed_dim, num_heads);
+  return embed_dim;
+}
+
+// True where a query may look, broadcasting to [B, heads, T, S]; undefined for everywhere.
+Tensor allowed(const MultiheadAttentionForwardOptions& options) {
+  const Tensor& padding = options.key_padding_mask;
+  Tensor banned = options.attn_mask;
+  if (padding.defined()) {
+    require<ShapeError>(padding.dim() == 2,
+                        "MultiheadAttention: key_padding_mask is {}; it must be [B, S]",
+                        padding.sizes());
+    const Tensor by_key = padding.view({padding.size(0), 1, 1, padding.size(1)});
+    banned = banned.defined() ? logical_or(banned, by_key) : by_key;
+  }
+  return banned.defined() ? logical_not(banned) : banned;
+}
+
+}  // namespace
+
+MultiheadAttention::MultiheadAttention(std::int64_t embed_dim, std::int64_t num_heads,
+                                       const MultiheadAttentionOptions& options)
+    : out_proj(checked("MultiheadAttention", embed_dim, num_heads), embed_dim,
+               {.bias = options.bias, .dtype = options.dtype}),
+      num_heads_(num_heads),
+      batch_first_(options.batch_first) {
+  in_proj_weight =
+      register_parameter("in_proj_weight", empty({3 * embed_dim, embed_dim}, options.dtype));
+  init::xavier_uniform_(in_proj_weight);
+  if (options.bias) {
+    in_proj_bias = register_parameter("in_proj_bias", zeros({3 * embed_dim}, options.dtype));
+    init::zeros_(out_proj.bias);
+  }
+  register_module("out_proj", out_proj);
+  describe(fmt::format("{}, num_heads={}, bias={}, batch_first={}", embed_dim, num_heads,
+                       options.bias, options.batch_first));
+}
+
+// Part 0, 1, 2: queries, keys, values, [B, heads, T, D].
+Tensor MultiheadAttention::project(const Tensor& x, std::int64_t part) const {
+  const std::int64_t width = out_proj.weight.size(0), first = part * width;
+  const Tensor bias = in_proj_bias.defined() ? in_proj_bias.narrow(0, first, width) : in_proj_bias;
+  const Tensor y = linear(x, in_proj_weight.narrow(0, first, width), bias);
+  return y.view({y.size(0), y.size(1), num_heads_, width / num_heads_})
+      .permute(batch_first_ ? Shape{0, 2, 1, 3} : Shape{1, 2, 0, 3});
+}
+
+Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value,
+                                   const MultiheadAttentionForwardOptions& options) const {
+  const PlaceScope scope(*this);
+  for (const Tensor* x : {&query, &key, &value})
+    require<ShapeError>(!x->defined() || x->dim() == 3,
+                        "MultiheadAttention: a tensor is {}; it must be [{}, {}]",
+                        x->defined() ? x->sizes() : Shape(), batch_first_ ? "B, T" : "T, B",
+                        out_proj.weight.size(0));
+  AttentionOptions inner = {.is_causal = options.is_causal};
+  inner.attn_mask = allowed(options);
+  if (query.is_same(key) && query.is_same(value)) {
+    const auto turned = [this](const Tensor& x) { return batch_first_ ? x : x.transpose(0, 1); };
+    const Tensor qkv = linear(turned(query), in_proj_weight, in_proj_bias);
+    return out_proj(turned(packed_attention(qkv, num_heads_, inner)));
+  }
+  const Tensor y =
+      scaled_dot_product_attention(project(query, 0), project(key, 1), project(value, 2), inner);
+  return out_proj(
+      y.permute(batch_first_ ? Shape{0, 2, 1, 3} : Shape{2, 0, 1, 3}).reshape(query.sizes()));
+}
+
+CausalSelfAttention::CausalSelfAttention(std::int64_t embed_dim, std::int64_t num_heads,
+                                         const CausalSelfAttentionOptions& options)
+    : qkv(checked("CausalSelfAttention", embed_dim, num_heads), 3 * embed_dim,
+          {.bias = options.bias, .dtype = options.dtype}),
+      proj(embed_dim, embed_dim, {.bias = options.bias, .dtype = options.dtype}),
+      num_heads_(num_heads),
+      is_causal_(options.is_causal) {
+  register_module("qkv", qkv);
+  register_module("proj", proj);
+  describe(fmt::format("num_heads={}{}", num_heads, is_causal_ ? "" : ", is_causal=false"));
+}
+
+Tensor CausalSelfAttention::forward(const Tensor& x) const {
+  const PlaceScope scope(*this);
+  return proj(packed_attention(qkv(x), num_heads_, {.is_causal = is_causal_}));
+}
+
+}  // namespace retrace::nn
