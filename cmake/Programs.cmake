@@ -29,5 +29,12 @@ file(GLOB_RECURSE tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/*.c
 if(RETRACE_BUILD_TOOLS AND tool_sources)
   retrace_program(retrace_tool tools retrace ${tool_sources})
   set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+  target_compile_definitions(retrace_tool PRIVATE RETRACE_VERSION="${PROJECT_VERSION}"
+    RETRACE_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+  # docs/catalogue.md from the table, the headers and the tape.
+  add_custom_target(catalogue_page
+    COMMAND retrace_tool catalogue --headers ${PROJECT_SOURCE_DIR}
+            -o ${PROJECT_SOURCE_DIR}/docs/catalogue.md
+    COMMENT "Writing docs/catalogue.md" VERBATIM)
   install(TARGETS retrace_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

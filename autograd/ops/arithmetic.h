@@ -5,6 +5,9 @@
 // the engine. Errors, all of them: ShapeError when the sizes do not broadcast, DTypeError when the
 // dtypes differ, for bool tensors, and for a fraction given to an int64 tensor. int64 results are
 // taken modulo 2^64.
+//
+// Source: the rules of calculus; broadcasting as NumPy defines it (Harris et al. 2020, doi
+// 10.1038/s41586-020-2649-2).
 
 #include <retrace/tensor/tensor.h>
 

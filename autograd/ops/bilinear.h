@@ -11,6 +11,7 @@ namespace retrace {
 /// float32 or float64, one dtype. Returns [.., out].
 /// Gradient: dx1 = Σ g · W · x2, dx2 = Σ g · W · x1, dW = Σ g · x1 · x2, db = Σ g.
 /// Errors: ShapeError, DTypeError.
+/// Source: Tenenbaum and Freeman 2000, doi 10.1162/089976600300015349, equation 1.
 Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const Tensor& bias = {});
 
 }  // namespace retrace

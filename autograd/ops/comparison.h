@@ -3,6 +3,8 @@
 // Comparisons: bool tensors that say where something holds. Two tensors broadcast (ShapeError when
 // they cannot) and must have one dtype, which may be any (DTypeError); a plain number takes the
 // tensor's dtype. Nothing here has a gradient, and comparing with NaN is false save for ne.
+//
+// Source: IEEE 754-2019, section 5.11, for what NaN compares to.
 
 #include <retrace/tensor/tensor.h>
 

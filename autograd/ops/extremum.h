@@ -3,6 +3,9 @@
 // Largest and smallest elements, and where they are. A reduced dim is dropped, or kept with size 1
 // (keepdim). NaN counts as the extreme of both kinds, so it is not lost. Errors: ShapeError for an
 // extreme of no elements; IndexError for a dim out of range or named twice.
+//
+// Source: Danskin 1967, The theory of max-min, for the gradient; equal shares at a tie are a
+// choice.
 
 #include <retrace/tensor/tensor.h>
 

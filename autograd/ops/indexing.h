@@ -3,6 +3,8 @@
 // Elements chosen by indices or by a mask. Indices are int64 and lie in [0, size): a negative or
 // too large one is an IndexError that says where it stands; only Tensor::index takes negative ones.
 // Sums into one element are made in order, floats in double, whatever the number of threads.
+//
+// Source: choosing is linear, so its gradient is its transpose: adding back to where it was taken.
 
 #include <optional>
 

@@ -6,6 +6,8 @@
 //
 // Errors, all of them: ShapeError for ranks and sizes that do not fit, DTypeError when the dtypes
 // differ and for bool.
+//
+// Source: Giles 2008, Collected matrix derivative results for forward and reverse mode, section 2.
 
 #include <string_view>
 #include <vector>

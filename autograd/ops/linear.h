@@ -10,6 +10,7 @@ namespace retrace {
 /// [.., out]. One product, into which the bias is put first; one node.
 /// Gradient: dx = g W, dW = gᵀ x, db = Σ g over the leading dims.
 /// Errors: ShapeError, DTypeError.
+/// Source: Rumelhart, Hinton, Williams 1986, doi 10.1038/323533a0, equation 1.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
 }  // namespace retrace

@@ -4,6 +4,8 @@
 // (DTypeError) unless int64 is named. Two tensors broadcast (ShapeError when they cannot) and must
 // have one dtype (DTypeError). g is the gradient of the result; angles are in radians. Values
 // outside a function's domain give NaN, poles give infinity, as in C.
+//
+// Source: Abramowitz and Stegun 1964, Handbook of mathematical functions, chapters 4 and 7.
 
 #include <retrace/tensor/tensor.h>
 

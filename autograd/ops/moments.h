@@ -3,6 +3,8 @@
 // Variances and norms, over all elements, one dim or several; float32 and float64 only. A reduced
 // dim is dropped, or kept with size 1 (keepdim). Errors: DTypeError for int64 and bool, IndexError
 // for a dim out of range or named twice.
+//
+// Source: the rules of calculus; a norm has gradient 0 at 0, the smallest of its subgradients.
 
 #include <retrace/tensor/tensor.h>
 

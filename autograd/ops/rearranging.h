@@ -2,6 +2,8 @@
 
 // Copies with the elements in other places, or framed by others. The gradient of each puts them
 // back. Any dtype. Errors: IndexError for dims out of range or named twice, others as noted.
+//
+// Source: moving elements is linear, so the gradient moves them back.
 
 #include <vector>
 

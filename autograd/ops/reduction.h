@@ -3,6 +3,9 @@
 // Sums, means and the like over all elements, over one dim, or over several. A reduced dim is
 // dropped, or kept with size 1 (keepdim). g is the gradient of the result, spread over the reduced
 // elements. Errors: IndexError for a dim out of range or named twice.
+//
+// Source: the rules of calculus; Blanchard, Higham, Higham 2021, doi 10.1093/imanum/draa038, for
+// logsumexp.
 
 #include <retrace/tensor/tensor.h>
 

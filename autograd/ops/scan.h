@@ -2,6 +2,9 @@
 
 // Running sums, products and recurrences along one dim; the result has the sizes of x. Carried in
 // double for float32. Errors: IndexError for a dim out of range, DTypeError where noted.
+//
+// Source: Blelloch 1990, Prefix sums and their applications; the gradient is the same scan from the
+// other end.
 
 #include <retrace/tensor/tensor.h>
 

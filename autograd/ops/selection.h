@@ -2,6 +2,8 @@
 
 // Choosing elements by a condition, and keeping them within bounds. g is the gradient of the
 // result; an element that was not taken gets 0, whatever g is.
+//
+// Source: the rules of calculus on either side of the condition; at a bound clamp passes g.
 
 #include <optional>
 

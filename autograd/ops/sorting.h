@@ -3,6 +3,8 @@
 // Order along a dim. Equal elements keep their order, ascending or descending, and NaN counts as
 // larger than everything. Indices are int64; g goes to the elements that the values came from.
 // Errors: IndexError for a dim out of range.
+//
+// Source: sorting moves elements, so the gradient moves them back.
 
 #include <retrace/tensor/tensor.h>
 

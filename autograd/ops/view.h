@@ -2,6 +2,8 @@
 
 // Views: the same numbers under another shape, nothing copied. The gradient of each is its inverse.
 // Errors: ShapeError for sizes that do not fit, IndexError for dims and indices out of range.
+//
+// Source: a view moves nothing, so its gradient is the inverse view.
 
 #include <optional>
 #include <vector>

@@ -1,18 +1,14 @@
-// No public op without a row: the headers are read for what they declare.
+// No public op without a row, a formula, a gradient and a source: the headers, the table and the
+// tape are compared.
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <regex>
 #include <set>
-#include <sstream>
 #include <string>
 
-#include <retrace/catalogue/catalogue.h>
+#include <retrace/catalogue/document.h>
 #include <retrace/retrace.h>
 
-namespace fs = std::filesystem;
 using namespace retrace;
 
 namespace {
@@ -23,53 +19,25 @@ const std::set<std::string> kNotOps = {
     "reduction_from_string",  // reads an option
 };
 
-// A header that says it is for .cpp files declares nothing to a user.
-bool is_public(const fs::path& header) {
-  std::ifstream in(header);
-  std::string words;
-  for (std::string line, word; std::getline(in, line) && !line.starts_with("namespace");) {
-    std::istringstream rest(line);
-    while (rest >> word) {
-      if (word != "//") words += word + ' ';
-    }
-  }
-  return words.find("For .cpp files") == std::string::npos;
+const std::vector<catalogue::Entry>& all_entries() {
+  static const std::vector<catalogue::Entry> all = catalogue::entries(RETRACE_SOURCE_DIR);
+  return all;
 }
 
-// Names of the functions that a header declares at namespace scope.
-std::set<std::string> declared_in(const fs::path& header) {
-  static const std::regex declaration(
-      R"(^(?:inline |constexpr )*(?:Tensor&?|TensorPair|std::vector<Tensor>|bool|[A-Z]\w+) (\w+)\()");
-  std::ifstream in(header);
-  std::set<std::string> names;
-  for (std::string line; std::getline(in, line);) {
-    std::smatch match;
-    if (std::regex_search(line, match, declaration) && match[1] != "operator")
-      names.insert(match[1]);
-  }
-  return names;
-}
-
-std::set<std::string> declared_ops() {
-  std::set<std::string> names;
-  for (const char* folder : {"autograd/ops", "losses"}) {
-    const fs::path path = fs::path(RETRACE_SOURCE_DIR) / folder;
-    if (!fs::exists(path)) continue;
-    for (const auto& entry : fs::recursive_directory_iterator(path)) {
-      if (entry.path().extension() == ".h" && is_public(entry.path()))
-        names.merge(declared_in(entry.path()));
-    }
-  }
-  return names;
+bool is_loss_or_activation(const catalogue::Entry& entry) {
+  const std::string& header = entry.declaration.header;
+  const std::string& name = entry.row->family;
+  return header.starts_with("losses/") || name == "activation" || name == "softmax";
 }
 
 }  // namespace
 
 TEST_CASE("every op that a header declares has a row") {
-  const std::set<std::string> declared = declared_ops();
+  std::set<std::string> declared, called;
+  for (const auto& declaration : catalogue::declarations(RETRACE_SOURCE_DIR))
+    declared.insert(declaration.name);
   CHECK(declared.contains("add"));
   CHECK(declared.contains("split"));
-  std::set<std::string> called;
   for (const auto& row : catalogue::rows()) called.insert(std::string(row.called()));
   for (const std::string& name : declared) {
     if (kNotOps.contains(name)) continue;
@@ -78,6 +46,47 @@ TEST_CASE("every op that a header declares has a row") {
   }
   for (const std::string& name : kNotOps)
     CHECK_MESSAGE(declared.contains(name), name << " is listed as no op, but is not declared");
+}
+
+TEST_CASE("every op says its formula, its gradient and its source") {
+  CHECK(all_entries().size() > 150);
+  for (const catalogue::Entry& entry : all_entries()) {
+    INFO(entry.row->name << " in " << entry.declaration.header);
+    CHECK(entry.declaration.signature.find(std::string(entry.row->called()) + "(") !=
+          std::string::npos);
+    CHECK(!entry.declaration.comment.empty());
+    CHECK(!entry.formula.empty());
+    CHECK(!entry.gradient.empty());
+  }
+}
+
+TEST_CASE("each loss and each activation is one node of the tape, or its comment says why not") {
+  int single = 0;
+  for (const catalogue::Entry& entry : all_entries()) {
+    if (!entry.row->differentiable || !is_loss_or_activation(entry)) continue;
+    INFO(entry.row->name << " puts " << entry.nodes << " nodes on the tape; say in the comment of "
+                         << entry.declaration.header << " why: \"Several nodes: ...\"");
+    CHECK(entry.nodes >= 1);
+    const bool says_why = entry.declaration.comment.find("Several nodes:") != std::string::npos;
+    CHECK((entry.nodes == 1) == !says_why);
+    single += entry.nodes == 1;
+  }
+  CHECK(single >= 14);
+}
+
+TEST_CASE("a declaration's comment is read in its parts") {
+  catalogue::Declaration d;
+  d.comment = "2 x.  dx = 2 g, whatever x is. Errors: DTypeError. Source: Euclid, book 7.";
+  d.top = "Numbers. Source: common sense.";
+  CHECK(d.summary() == "2 x.");
+  CHECK(d.gradient() == "dx = 2 g, whatever x is");
+  CHECK(d.source() == "Euclid, book 7.");
+  d.comment = "Half of x. Gradient: da = g / 2, dt = -da.";
+  CHECK(d.gradient() == "da = g / 2, dt = -da");
+  CHECK(d.source() == "common sense.");
+  d.comment = "Nothing.";
+  CHECK(d.gradient().empty());
+  CHECK_THROWS_AS(catalogue::declarations("/nowhere"), IoError);
 }
 
 TEST_CASE("a call finds its arguments, and says what is missing") {
