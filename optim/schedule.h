@@ -51,6 +51,7 @@ class Schedule {
 
 /// rate = base · f(t), for any f:
 ///     optim::LambdaLR schedule(optimizer, [](std::int64_t t) { return std::pow(0.95, t); });
+/// Source: torch.optim.lr_scheduler.LambdaLR.
 template <class F>
 class LambdaLR final : public Schedule {
  public:
@@ -79,12 +80,19 @@ struct ReduceLROnPlateauOptions {
 };
 
 /// Multiplies the rates by `factor` when a metric has not become better for more than `patience`
-/// steps, then waits `cooldown` steps before it counts again. NaN is not better than anything.
+/// steps, then waits `cooldown` steps before it counts again. Better is, with mode min,
+/// metric < best · (1 - threshold), or metric < best - threshold for abs; with mode max
+/// metric > best · (1 + threshold) or best + threshold. NaN is not better than anything.
+/// Source: He et al. 2015, arXiv:1512.03385, section 3.4; in the form of torch's ReduceLROnPlateau.
 class ReduceLROnPlateau {
  public:
   explicit ReduceLROnPlateau(Optimizer optimizer, const ReduceLROnPlateauOptions& options = {});
+  /// Takes the metric after a step or an epoch, and reduces the rates if it is time.
   void step(double metric);
+  /// "best", "bad_steps", "cooldown", and "lr" of every group. Options are not part of it.
   StateDict state_dict() const;
+  /// Takes them over, rates included. ValueError for a state that does not fit; then nothing was
+  /// changed.
   void load_state_dict(const StateDict& state);
 
  private:

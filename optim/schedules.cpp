@@ -163,6 +163,17 @@ double WarmupCosineLR::rate(double base, std::int64_t step) const {
   return warm_up(options_, base, step, down_cosine);
 }
 
+WarmupInverseSqrtLR::WarmupInverseSqrtLR(Optimizer optimizer,
+                                         const WarmupInverseSqrtLROptions& options)
+    : Schedule(std::move(optimizer), "WarmupInverseSqrtLR"), options_(options) {
+  require_at_least("WarmupInverseSqrtLR", "warmup_steps", options.warmup_steps, 1);
+  start();
+}
+double WarmupInverseSqrtLR::rate(double base, std::int64_t step) const {
+  if (step < options_.warmup_steps) return base * number(step) / number(options_.warmup_steps);
+  return base * std::sqrt(number(options_.warmup_steps) / number(step));
+}
+
 OneCycleLR::OneCycleLR(Optimizer optimizer, const OneCycleLROptions& options)
     : Schedule(std::move(optimizer), "OneCycleLR"), options_(options) {
   require_positive("OneCycleLR", "max_lr", options.max_lr);

@@ -1,19 +1,20 @@
 #include <doctest/doctest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 #include <retrace/autograd/autograd.h>
 #include <retrace/optim/optim.h>
 #include <retrace/tensor/creation.h>
-#include <retrace/tensor/random.h>
-#include <retrace/tensor/safetensors.h>
 #include <retrace/tests/files.h>
+#include <retrace/tests/optim/every_optimizer.h>
 
 using namespace retrace;
+using retrace::testing::copy_of;
+using retrace::testing::every_optimizer;
 using retrace::testing::message_of;
+using retrace::testing::same;
 using retrace::testing::says;
 
 namespace {
@@ -38,55 +39,51 @@ bool refused(F f) {
 }  // namespace
 
 TEST_CASE("bad parameters are refused") {
-  const Tensor p = parameter();
-  CHECK(says(message_of<ValueError>([] { optim::SGD(std::vector<Tensor>{}, {.lr = 0.1}); }),
-             "SGD: there are no parameters"));
-  CHECK(refused([&] { optim::SGD(std::vector<optim::SGD::Group>{}); }));
-  CHECK(says(message_of<ValueError>([&] { optim::Adam({p, Tensor()}); }), "parameter 1"));
-  CHECK(says(message_of<DTypeError>([] { optim::Adam({zeros({2}, kInt64)}); }), "int64 [2]"));
-  CHECK(says(message_of<AutogradError>([&] { optim::Adam({p * 2.0}); }), "not a leaf"));
-  CHECK(says(message_of<ValueError>([&] {
-               optim::SGD({{{p}, {}}, {{parameter(), p}, {}}});
-             }),
-             "in group 0 and in group 1"));
-}
-
-TEST_CASE("bad options are refused") {
-  const std::vector<Tensor> p = {parameter()};
-  for (const double bad : {-0.1, kNaN, kInfinity}) {
-    CHECK(refused([&] { optim::SGD(p, {.lr = bad}); }));
-    CHECK(refused([&] { optim::SGD(p, {.momentum = bad}); }));
-    CHECK(refused([&] { optim::SGD(p, {.weight_decay = bad}); }));
-    CHECK(refused([&] { optim::Adam(p, {.lr = bad}); }));
-    CHECK(refused([&] { optim::Adam(p, {.betas = {bad, 0.9}}); }));
-    CHECK(refused([&] { optim::Adam(p, {.betas = {0.9, bad}}); }));
-    CHECK(refused([&] { optim::Adam(p, {.eps = bad}); }));
-    CHECK(refused([&] { optim::AdamW(p, {.weight_decay = bad}); }));
-    CHECK(refused([&] { optim::RMSprop(p, {.lr = bad}); }));
-    CHECK(refused([&] { optim::RMSprop(p, {.alpha = bad}); }));
-    CHECK(refused([&] { optim::RMSprop(p, {.eps = bad}); }));
-    CHECK(refused([&] { optim::RMSprop(p, {.momentum = bad}); }));
+  const Tensor p = parameter(1, {2, 2});
+  for (const auto& kind : every_optimizer()) {
+    CAPTURE(kind.name);
+    const std::string name(kind.make({p}).name());
+    const auto refuses = [&]<class E>(E*, const std::vector<Tensor>& parameters,
+                                      std::string_view words) {
+      const std::string message = message_of<E>([&] { kind.make(parameters); });
+      CHECK(message.starts_with(name + ": "));
+      CHECK(says(message, words));
+    };
+    refuses(static_cast<ValueError*>(nullptr), {}, "there are no parameters");
+    refuses(static_cast<ValueError*>(nullptr), {p, Tensor()}, "parameter 1 is undefined");
+    refuses(static_cast<DTypeError*>(nullptr), {p, zeros({2, 2}, kInt64)},
+            "parameter 1 is int64 [2, 2]");
+    refuses(static_cast<AutogradError*>(nullptr), {p * 2.0}, "parameter 0 of shape [2, 2]");
+    CHECK(says(message_of<ValueError>([&] {
+                 kind.make_two({p}, {parameter(1, {2, 2}), p});
+               }),
+               name + ": a parameter of shape [2, 2] is in group 0 and in group 1"));
   }
-  CHECK(says(message_of<ValueError>([&] {
-               optim::Adam(p, {.betas = {0.9, 1.0}});
-             }),
-             "Adam: betas[1] is 1; give a number in [0, 1)"));
-  CHECK(refused([&] { optim::AdamW(p, {.eps = 0}); }));
-  CHECK(refused([&] { optim::SGD(p, {.nesterov = true}); }));
-  CHECK(refused([&] { optim::SGD(p, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}); }));
-  CHECK(refused([&] { optim::SGD({{p, {}}, {{parameter()}, {.lr = -1}}}); }));
+  CHECK(refused([&] { optim::SGD(std::vector<optim::SGD::Group>{}); }));
 }
 
 TEST_CASE("a parameter without a gradient stays, and so does what is kept for it") {
-  Tensor p = parameter(), q = with_gradient(1, 1);
-  optim::Adam optimizer({p, q}, {.lr = 0.1});
-  optimizer.step();
-  CHECK(p.equal(ones({2})));
-  CHECK(!q.equal(ones({2})));
-  const StateDict state = optimizer.state_dict();
-  CHECK(state.contains("1.exp_avg"));
-  CHECK(!state.contains("0.exp_avg"));
-  CHECK(!state.contains("0.step"));
+  for (const auto& kind : every_optimizer()) {
+    CAPTURE(kind.name);
+    Tensor p = parameter(1, {2, 2}), q = parameter(1, {2, 2});
+    optim::Optimizer optimizer = kind.make({p, q});
+    q.set_grad(tensor({{1.0, 2.0}, {3.0, -4.0}}));
+    optimizer.step();
+    CHECK(p.equal(ones({2, 2})));
+    CHECK(!q.equal(ones({2, 2})));
+    for (const auto& [name, value] : optimizer.state_dict()) CHECK(!name.starts_with("0."));
+    CHECK(optimizer.state_dict().contains("1.step"));
+    // Nor afterwards, when something is kept.
+    p.set_grad(ones({2, 2}));
+    optimizer.step();
+    const StateDict before = copy_of(optimizer.state_dict());
+    const Tensor value = p.detach().clone();
+    p.set_grad({});
+    optimizer.step();
+    CHECK(p.equal(value));
+    for (const auto& [name, kept] : optimizer.state_dict())
+      if (name.starts_with("0.")) CHECK(kept.equal(before.at(name)));
+  }
 }
 
 TEST_CASE("a tied parameter is updated once") {
@@ -118,6 +115,46 @@ TEST_CASE("groups have options of their own") {
   CHECK(!message_of<IndexError>([&] { optimizer.set_lr(1, 2); }).empty());
   CHECK(!message_of<IndexError>([&] { optimizer.lr(2); }).empty());
   CHECK(optimizer.lr() == 2);
+}
+
+TEST_CASE("a group that is added later has options and steps of its own") {
+  Tensor p = with_gradient(1, 1), q = with_gradient(1, 1);
+  optim::Adam optimizer({p}, {.lr = 0.5});
+  optimizer.step();
+  optimizer.add_param_group({{q}, {.lr = 0.25}});
+  CHECK(optimizer.groups() == 2);
+  CHECK(optimizer.lr(1) == 0.25);
+  CHECK(optimizer.parameters().size() == 2);
+  const Tensor p_before = p.detach().clone();
+  optimizer.step();
+  CHECK(!p.equal(p_before));
+  CHECK(q[0].item<double>() == doctest::Approx(0.75));
+  const StateDict state = optimizer.state_dict();
+  CHECK(state.at("0.step").item<std::int64_t>() == 2);
+  CHECK(state.at("1.step").item<std::int64_t>() == 1);
+  CHECK(state.at("groups.1.size").item<std::int64_t>() == 1);
+}
+
+TEST_CASE("a group that cannot be added changes nothing") {
+  Tensor p = with_gradient(1, 1);
+  optim::Adam optimizer({p}, {.lr = 0.5});
+  optimizer.step();
+  const StateDict before = copy_of(optimizer.state_dict());
+  CHECK(says(message_of<ValueError>([&] {
+               optimizer.add_param_group({{parameter()}, {.eps = -1}});
+             }),
+             "Adam: eps is -1"));
+  CHECK(says(message_of<ValueError>([&] {
+               optimizer.add_param_group({{parameter(), p}});
+             }),
+             "in group 0 and in group 1"));
+  CHECK(!message_of<AutogradError>([&] {
+           optimizer.add_param_group({{parameter(), p * 2.0}});
+         }).empty());
+  CHECK(optimizer.groups() == 1);
+  CHECK(optimizer.parameters().size() == 1);
+  CHECK(same(optimizer.state_dict(), before));
+  optimizer.step();
 }
 
 TEST_CASE("zero_grad drops gradients") {
@@ -152,23 +189,44 @@ TEST_CASE("expanded gradients, and gradients that are the parameter itself") {
 }
 
 TEST_CASE("a step that is refused changes nothing") {
-  Tensor p = with_gradient(1, 1), q = with_gradient(1, 1);
-  optim::Adam optimizer({p, q}, {.lr = 0.1});
+  for (const auto& kind : every_optimizer()) {
+    CAPTURE(kind.name);
+    Tensor p = parameter(1, {2, 2}), q = parameter(1, {2, 2});
+    optim::Optimizer optimizer = kind.make({p, q});
+    p.set_grad(full({2, 2}, 0.5));
+    q.set_grad(full({2, 2}, 0.5));
+    optimizer.step();
+    const StateDict before = copy_of(optimizer.state_dict());
+    const Tensor p_before = p.detach().clone();
+    const auto version = p.version();
+    const auto check_unchanged = [&] {
+      CHECK(p.equal(p_before));
+      CHECK(p.version() == version);
+      CHECK(same(optimizer.state_dict(), before));
+    };
+    q.grad().set_data(ones({3}));
+    CHECK(says(message_of<ShapeError>([&] { optimizer.step(); }), "[2, 2], its gradient [3]"));
+    check_unchanged();
+    q.set_grad(ones({2, 2}));
+    q.grad().set_data(ones({2, 2}, kFloat64));
+    CHECK(says(message_of<DTypeError>([&] { optimizer.step(); }),
+               "is float32, its gradient float64"));
+    check_unchanged();
+  }
+}
+
+TEST_CASE("a step after a module was converted is refused, unless nothing is kept") {
+  Tensor p = with_gradient(1, 1);
+  optim::Adam optimizer({p});
   optimizer.step();
-  const StateDict before = optimizer.state_dict();
-  const Tensor p_before = p.detach().clone(), m_before = before.at("0.exp_avg").clone();
-  const auto still_the_same = [&] {
-    return p.equal(p_before) && optimizer.state_dict().at("0.exp_avg").equal(m_before) &&
-           optimizer.state_dict().at("0.step").item<std::int64_t>() == 1;
-  };
-  q.grad().set_data(ones({3}));
-  CHECK(says(message_of<ShapeError>([&] { optimizer.step(); }), "[2], its gradient [3]"));
-  CHECK(still_the_same());
-  q.set_grad({});
-  q.set_data(q.detach().to(kFloat64));
-  q.set_grad(ones({2}, kFloat64));
+  p.set_data(p.detach().to(kFloat64));
+  p.set_grad(ones({2}, kFloat64));
   CHECK(says(message_of<DTypeError>([&] { optimizer.step(); }), "its exp_avg float32"));
-  CHECK(still_the_same());
+  Tensor q = parameter(1, {2, 2});
+  optim::Muon muon({q});
+  q.set_data(ones({4}));
+  q.set_grad(ones({4}));
+  CHECK(says(message_of<ShapeError>([&] { muon.step(); }), "parameter 0 has shape [4]"));
 }
 
 TEST_CASE("an optimizer is a handle") {
@@ -206,123 +264,4 @@ TEST_CASE("parameters, optimizers, schedules and graphs may go in any order") {
       if (victim == 4) loss = {};
     }
   } while (std::next_permutation(std::begin(order), std::end(order)));
-}
-
-// State -----------------------------------------------------------------------------------------
-
-namespace {
-
-void train(optim::Optimizer optimizer, int from, int to) {
-  for (int step = from; step < to; ++step) {
-    Generator generator(static_cast<std::uint64_t>(step));
-    for (const Tensor& p : optimizer.parameters())
-      Tensor(p).set_grad(randn(p.sizes(), p.dtype(), &generator));
-    optimizer.step();
-  }
-}
-
-std::vector<Tensor> three_parameters() {
-  return {parameter(0.5, {3}), parameter(-1, {2, 2}), full({5}, 2.0, kFloat64).requires_grad_()};
-}
-
-// Trains with a stop in between, through a file, and without one.
-template <class O, class Options>
-void check_resuming(const Options& options) {
-  const testing::TemporaryFolder folder;
-  std::vector<Tensor> straight = three_parameters(), stopped = three_parameters();
-  train(O(straight, options), 0, 7);
-  {
-    O first(stopped, options);
-    train(first, 0, 4);
-    save_safetensors(folder / "optimizer", first.state_dict());
-  }
-  O second(stopped, {.lr = 0.5});
-  second.load_state_dict(load_safetensors(folder / "optimizer"));
-  CHECK(second.lr() == options.lr);
-  train(second, 4, 7);
-  for (std::size_t i = 0; i < 3; ++i) CHECK(straight[i].equal(stopped[i]));
-}
-
-}  // namespace
-
-TEST_CASE("a resumed run has the bits of one that never stopped") {
-  check_resuming<optim::SGD>(optim::SGDOptions{.lr = 0.1});
-  check_resuming<optim::SGD>(optim::SGDOptions{.lr = 0.1, .momentum = 0.9, .dampening = 0.3});
-  check_resuming<optim::Adam>(optim::AdamOptions{.lr = 0.01, .betas = {0.8, 0.9}});
-  check_resuming<optim::AdamW>(optim::AdamWOptions{.lr = 0.01, .amsgrad = true, .maximize = true});
-  check_resuming<optim::RMSprop>(
-      optim::RMSpropOptions{.lr = 0.01, .momentum = 0.5, .centered = true});
-}
-
-TEST_CASE("a loaded state is a copy") {
-  Tensor p = with_gradient(1, 1), q = parameter();
-  optim::Adam a({p}), b({q});
-  a.step();
-  b.load_state_dict(a.state_dict());
-  const Tensor before = b.state_dict().at("0.exp_avg").clone();
-  a.step();
-  CHECK(b.state_dict().at("0.exp_avg").equal(before));
-}
-
-TEST_CASE("states that do not fit are refused, and nothing changes") {
-  Tensor p = parameter(1, {2}), q = parameter(1, {3});
-  optim::Adam optimizer({p, q}, {.lr = 0.125});
-  train(optimizer, 0, 2);
-  const StateDict good = optimizer.state_dict();
-  const Tensor moment = good.at("0.exp_avg").clone();
-  const auto refuse = [&](const StateDict& state) {
-    const std::string message = message_of<ValueError>([&] { optimizer.load_state_dict(state); });
-    CHECK(optimizer.lr() == 0.125);
-    CHECK(optimizer.state_dict().at("0.exp_avg").equal(moment));
-    return message;
-  };
-  const auto changed = [&](const char* name, const Tensor& value) {
-    StateDict state = good;
-    state[name] = value;
-    return state;
-  };
-
-  SUBCASE("another type") {
-    optim::AdamW other({p, q});
-    CHECK(says(refuse(other.state_dict()), "one of AdamW"));
-  }
-  SUBCASE("no state at all") { CHECK(says(refuse({}), "Adam.version")); }
-  SUBCASE("another version") {
-    const std::string message = refuse(changed("Adam.version", full({}, 2, kInt64)));
-    CHECK(says(message, "version 2"));
-    CHECK(says(message, "version 1"));
-  }
-  SUBCASE("another number of groups") {
-    optim::Adam other({{{p}, {}}, {{q}, {}}});
-    CHECK(says(refuse(other.state_dict()), "2 parameter groups, the optimizer 1"));
-  }
-  SUBCASE("another number of parameters") {
-    optim::Adam other({p});
-    CHECK(says(refuse(other.state_dict()), "has 1 parameters, that of the optimizer 2"));
-  }
-  SUBCASE("other parameters: everything is listed at once") {
-    StateDict state = changed("0.exp_avg", zeros({4}));
-    state.erase("1.exp_avg_sq");
-    state["1.exp_avg"] = zeros({3}, kFloat64);
-    state["2.exp_avg"] = zeros({1});
-    const std::string message = refuse(state);
-    CHECK(says(message, "0.exp_avg is float32 [4], expected float32 [2]"));
-    CHECK(says(message, "1.exp_avg_sq is missing"));
-    CHECK(says(message, "1.exp_avg is float64 [3], expected float32 [3]"));
-    CHECK(says(message, "2.exp_avg is unexpected"));
-  }
-  SUBCASE("kept tensors without a step") {
-    StateDict state = good;
-    state.erase("0.step");
-    CHECK(says(refuse(state), "0.exp_avg is unexpected"));
-  }
-  SUBCASE("a step that cannot be") {
-    CHECK(says(refuse(changed("0.step", full({}, 0, kInt64))), "0.step is 0"));
-    CHECK(says(refuse(changed("0.step", zeros({}))), "0.step is float32"));
-  }
-  SUBCASE("options that cannot be") {
-    CHECK(says(refuse(changed("groups.0.lr", full({}, -1, kFloat64))), "lr is -1"));
-    CHECK(says(refuse(changed("groups.0.betas", zeros({3}, kFloat64))), "groups.0.betas"));
-    CHECK(says(refuse(changed("groups.0.amsgrad", Tensor())), "groups.0.amsgrad is undefined"));
-  }
 }

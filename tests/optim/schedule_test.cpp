@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <memory>
 
 #include <retrace/optim/optim.h>
 #include <retrace/tensor/creation.h>
@@ -71,6 +73,9 @@ TEST_CASE("rates of the schedules") {
                    {0, 1, 4, 5, 12, 20, 30}),
              {0, 0.025, 0.1, 0.09903926402016153, 0.05, 0, 0});
   check_near(
+      rates(optim::WarmupInverseSqrtLR(optimizer(), {.warmup_steps = 4}), {0, 1, 4, 16, 400}),
+      {0, 0.025, 0.1, 0.05, 0.01});
+  check_near(
       rates(optim::LambdaLR(optimizer(), [](std::int64_t t) { return 1.0 / (1.0 + double(t)); }),
             {0, 1, 4}),
       {0.1, 0.05, 0.02});
@@ -114,6 +119,7 @@ TEST_CASE("options out of range are refused") {
   CHECK(refused([] { optim::WarmupCosineLR(optimizer(), {.warmup_steps = 5, .total_steps = 5}); }));
   CHECK(
       refused([] { optim::WarmupLinearLR(optimizer(), {.warmup_steps = -1, .total_steps = 5}); }));
+  CHECK(refused([] { optim::WarmupInverseSqrtLR(optimizer(), {}); }));
   CHECK(refused([] { optim::OneCycleLR(optimizer(), {.max_lr = 1}); }));
   CHECK(refused([] { optim::OneCycleLR(optimizer(), {.total_steps = 3}); }));
   CHECK(refused(
@@ -137,17 +143,100 @@ TEST_CASE("a refused schedule or step leaves the rate alone") {
   CHECK(sgd.lr() == rate);
 }
 
+namespace {
+
+template <class S, class Options>
+std::unique_ptr<optim::Schedule> make(optim::Optimizer optimizer, const Options& options) {
+  return std::make_unique<S>(std::move(optimizer), options);
+}
+
+using MakeSchedule = std::function<std::unique_ptr<optim::Schedule>(optim::Optimizer)>;
+const std::pair<const char*, MakeSchedule> kSchedules[] = {
+    {"step", [](auto o) { return make<optim::StepLR>(o, optim::StepLROptions{.step_size = 3}); }},
+    {"multistep",
+     [](auto o) {
+       return make<optim::MultiStepLR>(o, optim::MultiStepLROptions{.milestones = {2, 10}});
+     }},
+    {"exponential",
+     [](auto o) {
+       return make<optim::ExponentialLR>(o, optim::ExponentialLROptions{.gamma = 0.9});
+     }},
+    {"constant",
+     [](auto o) {
+       return make<optim::ConstantLR>(o, optim::ConstantLROptions{.total_iters = 11});
+     }},
+    {"linear",
+     [](auto o) { return make<optim::LinearLR>(o, optim::LinearLROptions{.total_iters = 20}); }},
+    {"polynomial",
+     [](auto o) {
+       return make<optim::PolynomialLR>(o, optim::PolynomialLROptions{.total_iters = 20});
+     }},
+    {"cosine",
+     [](auto o) {
+       return make<optim::CosineAnnealingLR>(o, optim::CosineAnnealingLROptions{.T_max = 8});
+     }},
+    {"cosine with restarts",
+     [](auto o) {
+       return make<optim::CosineAnnealingWarmRestarts>(
+           o, optim::CosineAnnealingWarmRestartsOptions{.T_0 = 2, .T_mult = 2});
+     }},
+    {"warm-up and line",
+     [](auto o) {
+       return make<optim::WarmupLinearLR>(
+           o, optim::WarmupOptions{.warmup_steps = 4, .total_steps = 20});
+     }},
+    {"warm-up and cosine",
+     [](auto o) {
+       return make<optim::WarmupCosineLR>(
+           o, optim::WarmupOptions{.warmup_steps = 4, .total_steps = 20});
+     }},
+    {"warm-up and root",
+     [](auto o) {
+       return make<optim::WarmupInverseSqrtLR>(
+           o, optim::WarmupInverseSqrtLROptions{.warmup_steps = 4});
+     }},
+    {"one cycle",
+     [](auto o) {
+       return make<optim::OneCycleLR>(o, optim::OneCycleLROptions{.max_lr = 1, .total_steps = 20});
+     }},
+};
+
+}  // namespace
+
 TEST_CASE("a saved schedule goes on where it stopped") {
-  optim::SGD first = optimizer(), second = optimizer(7);
-  optim::WarmupCosineLR a(first, {.warmup_steps = 4, .total_steps = 20});
-  for (int i = 0; i < 9; ++i) a.step();
-  optim::WarmupCosineLR b(second, {.warmup_steps = 4, .total_steps = 20});
-  b.load_state_dict(a.state_dict());
-  CHECK(second.lr() == first.lr());
-  a.step();
-  b.step();
-  CHECK(b.steps() == 10);
-  CHECK(second.lr() == first.lr());
+  for (const auto& [name, make] : kSchedules) {
+    CAPTURE(name);
+    optim::SGD first = optimizer(0.3), second = optimizer(7);
+    const auto a = make(first);
+    for (int i = 0; i < 9; ++i) a->step();
+    const auto b = make(second);
+    b->load_state_dict(a->state_dict());
+    CHECK(b->steps() == 9);
+    CHECK(second.lr() == first.lr());
+    for (int i = 0; i < 5; ++i) {
+      a->step();
+      b->step();
+      CHECK(second.lr() == first.lr());
+    }
+  }
+}
+
+TEST_CASE("a saved plateau goes on where it stopped") {
+  const std::vector<double> metrics = {3, 2, 2, 2, 1, 1, 1, 1, 1, 0.5, 0.6, 0.7, 0.8};
+  const optim::ReduceLROnPlateauOptions options = {.factor = 0.5, .patience = 1, .cooldown = 1};
+  for (std::size_t stop = 0; stop < metrics.size(); ++stop) {
+    CAPTURE(stop);
+    optim::SGD first = optimizer(), second = optimizer(7);
+    optim::ReduceLROnPlateau a(first, options), b(second, options);
+    for (std::size_t i = 0; i < stop; ++i) a.step(metrics[i]);
+    b.load_state_dict(a.state_dict());
+    for (std::size_t i = stop; i < metrics.size(); ++i) {
+      a.step(metrics[i]);
+      b.step(metrics[i]);
+      CHECK(second.lr() == first.lr());
+    }
+    CHECK(first.lr() < 0.1);
+  }
 }
 
 TEST_CASE("a state of another schedule is refused") {
