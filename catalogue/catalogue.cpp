@@ -48,7 +48,8 @@ std::vector<Row> all_rows() {
   for (const auto add_family :
        {add_arithmetic, add_math, add_activations, add_comparisons, add_selections, add_views,
         add_reductions, add_extremes, add_indexing, add_joining, add_linalg, add_layers,
-        add_normalization, add_convolution, add_attention, add_recurrent, add_losses})
+        add_normalization, add_convolution, add_attention, add_recurrent, add_regression,
+        add_classification})
     add_family(rows);
   return rows;
 }

@@ -82,6 +82,7 @@ void add_normalization(std::vector<Row>& rows);
 void add_convolution(std::vector<Row>& rows);
 void add_attention(std::vector<Row>& rows);
 void add_recurrent(std::vector<Row>& rows);
-void add_losses(std::vector<Row>& rows);
+void add_regression(std::vector<Row>& rows);
+void add_classification(std::vector<Row>& rows);
 
 }  // namespace retrace::catalogue

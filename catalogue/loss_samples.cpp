@@ -1,0 +1,52 @@
+#include <retrace/catalogue/loss_samples.h>
+
+#include <cmath>
+
+namespace retrace::catalogue {
+
+std::vector<Sample> with_reductions(const std::vector<Sample>& samples,
+                                    std::initializer_list<const char*> reductions) {
+  std::vector<Sample> all;
+  for (const char* reduction : reductions) {
+    for (Sample sample : samples) {
+      sample.arguments.emplace_back("reduction", std::string(reduction));
+      all.push_back(std::move(sample));
+    }
+  }
+  return all;
+}
+
+std::vector<Sample> of_pairs(const Domain& input, const Input& target, const Arguments& arguments) {
+  std::vector<Sample> samples;
+  for (const Shape& sizes : {Shape{3, 4}, Shape{2, 3, 4}, Shape{}, Shape{1, 3, 1}}) {
+    Input second = target;
+    second.sizes = sizes;
+    samples.push_back({{{"input", sizes, input}, second}, arguments});
+  }
+  return with_reductions(samples);
+}
+
+bool input_differs_from_target(const Call& call) {
+  const auto x = call["input"].to_vector<double>(), t = call["target"].to_vector<double>();
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::abs(x[i] - t[i]) < 0.01) return false;
+  }
+  return true;
+}
+
+std::vector<Sample> of_classes(const std::string& weight, const Arguments& arguments,
+                               std::initializer_list<const char*> reductions) {
+  const auto classes = [&](const Shape& input, const Shape& target, std::int64_t count,
+                           bool weighted) {
+    Sample sample{{{"input", input}, {"target", target, indices(count)}}, arguments};
+    if (weighted) sample.inputs.push_back({weight, {count}, positive(), false});
+    return sample;
+  };
+  return with_reductions(
+      {classes({5, 4}, {5}, 4, false), classes({5, 4}, {5}, 4, !weight.empty()),
+       classes({3}, {}, 3, false), classes({2, 3, 4}, {2, 4}, 3, !weight.empty()),
+       classes({2, 1}, {2}, 1, false)},
+      reductions);
+}
+
+}  // namespace retrace::catalogue

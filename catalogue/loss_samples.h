@@ -1,0 +1,31 @@
+#pragma once
+
+// Samples and arguments that the rows of losses share.
+
+#include <retrace/catalogue/samples.h>
+#include <retrace/losses/reduction.h>
+
+namespace retrace::catalogue {
+
+/// The argument "reduction" of a call of `loss`: the mean by default.
+inline Reduction reduction_of(std::string_view loss, const Call& c) {
+  return losses::reduction_from_string(loss, c.text("reduction", "mean"));
+}
+
+/// Each of the samples with every reduction.
+std::vector<Sample> with_reductions(const std::vector<Sample>& samples,
+                                    std::initializer_list<const char*> reductions = {"mean", "sum",
+                                                                                     "none"});
+/// "input" and "target" of one shape: matrix, 3-d, 0-d, sizes of 1; with every reduction.
+std::vector<Sample> of_pairs(const Domain& input = {}, const Input& target = {"target", {}},
+                             const Arguments& arguments = {});
+/// No element of "input" is close to that of "target".
+bool input_differs_from_target(const Call& call);
+
+/// "input" [5, 4], [3], [2, 3, 4], [2, 1] and their classes as "target"; two of them with the
+/// optional input `weight` for each class; with the reductions.
+std::vector<Sample> of_classes(const std::string& weight, const Arguments& arguments = {},
+                               std::initializer_list<const char*> reductions = {"mean", "sum",
+                                                                                "none"});
+
+}  // namespace retrace::catalogue
