@@ -316,9 +316,10 @@ void Backprop::run_node(Slot& slot, Step* step) {
                            "an undefined tensor where it is zero",
                            node.name(), i, edge.sizes());
     if (!gradient.defined()) continue;
-    require<DTypeError>(gradient.dtype() == edge.dtype(),
-                        "{}: backward gave input {} of shape {} a {} gradient, it is {}",
-                        node.name(), i, edge.sizes(), gradient.dtype(), edge.dtype());
+    require<DTypeError>(
+        gradient.dtype() == edge.dtype(),
+        "{}: backward gave input {} of shape {} a {} gradient, it is {}; give one of its dtype",
+        node.name(), i, edge.sizes(), gradient.dtype(), edge.dtype());
     if (gradient.sizes() != edge.sizes()) {
       const AutoGradMode mode(create_graph_);
       gradient = sum_to(gradient, edge.sizes(), node.name());

@@ -77,10 +77,9 @@ void Node::check_version(const Saved& saved) const {
                             : saved.source <= kFirstOutput ? "its output"
                                                            : "a tensor";
   fail<AutogradError>(
-      "{}: {} of shape {}, saved for backward, was changed in place since (version {}, saved at "
-      "{}); "
+      "{}: {}, {} {}, saved for backward, was changed in place since (version {}, saved at {}); "
       "change a clone() instead, or change it after backward",
-      name(), which, saved.tensor->sizes, version, saved.version);
+      name(), which, saved.tensor->dtype, saved.tensor->sizes, version, saved.version);
 }
 
 void Node::check_saved() const {
@@ -110,7 +109,10 @@ Tensor Node::unpack(int source, std::size_t k) const {
     alias.get().output = edge.output;
     return alias;
   }
-  fail<AutogradError>("{}: backward asks for a tensor that the op did not save", name());
+  fail<AutogradError>(
+      "{}: backward asks for a tensor that the op did not save; save it with save_input, "
+      "save_output or save_extra",
+      name());
 }
 
 void Node::release_saved() {

@@ -33,9 +33,10 @@ Embedding::Embedding(const Tensor& table, const EmbeddingOptions& options)
                       table.sizes());
   const std::int64_t rows = table.size(0);
   if (padding_idx_) {
-    require<IndexError>(*padding_idx_ >= -rows && *padding_idx_ < rows,
-                        "Embedding: padding_idx {} is outside of a table of {} rows", *padding_idx_,
-                        rows);
+    require<IndexError>(
+        *padding_idx_ >= -rows && *padding_idx_ < rows,
+        "Embedding: padding_idx {} is outside of a table of {} rows; name one of them",
+        *padding_idx_, rows);
     if (*padding_idx_ < 0) *padding_idx_ += rows;
   }
   weight = register_parameter("weight", table);

@@ -16,7 +16,8 @@ Generator& chosen(Generator* generator) {
 }
 
 void require_floating(std::string_view op, const Tensor& tensor) {
-  require<DTypeError>(tensor.is_floating_point(), "{}: needs float32 or float64, got {} {}", op,
+  require<DTypeError>(tensor.is_floating_point(),
+                      "{}: needs float32 or float64, got {} {}; convert with .to(dtype)", op,
                       tensor.dtype(), tensor.sizes());
 }
 
@@ -28,8 +29,10 @@ void require_finite(std::string_view op, std::string_view what, double value) {
 
 Tensor uniform_(const Tensor& tensor, double low, double high, Generator* generator) {
   require_floating("uniform_", tensor);
-  require<ValueError>(low <= high && std::isfinite(low) && std::isfinite(high),
-                      "uniform_: the interval {} to {} is empty or not finite", low, high);
+  require<ValueError>(
+      low <= high && std::isfinite(low) && std::isfinite(high),
+      "uniform_: the interval {} to {} is empty or not finite; give finite ends, the lower first",
+      low, high);
   fill_uniform(tensor, low, high, chosen(generator));
   return tensor;
 }
@@ -52,7 +55,9 @@ Tensor zeros_(const Tensor& tensor) { return constant_(tensor, 0); }
 Tensor ones_(const Tensor& tensor) { return constant_(tensor, 1); }
 
 Tensor eye_(const Tensor& tensor) {
-  require<ShapeError>(tensor.dim() == 2, "eye_: needs a matrix, got shape {}", tensor.sizes());
+  require<ShapeError>(tensor.dim() == 2,
+                      "eye_: needs a matrix, got shape {}; give a tensor of two dims",
+                      tensor.sizes());
   const NoGradGuard guard;
   Tensor handle = tensor;
   return handle.copy_(eye(tensor.size(0), tensor.size(1), tensor.dtype()));
@@ -103,7 +108,9 @@ Tensor trunc_normal_(const Tensor& tensor, double mean, double std, double low, 
   require_finite("trunc_normal_", "mean", mean);
   require<ValueError>(std > 0 && std::isfinite(std),
                       "trunc_normal_: std is {}; give a finite number above 0", std);
-  require<ValueError>(low < high, "trunc_normal_: the interval {} to {} is empty", low, high);
+  require<ValueError>(low < high,
+                      "trunc_normal_: the interval {} to {} is empty; give the lower end first",
+                      low, high);
   const NoGradGuard guard;
   const Tensor drawn = empty(tensor.sizes(), kFloat64);
   auto* const x = drawn.data_ptr<double>();
@@ -119,7 +126,8 @@ Tensor trunc_normal_(const Tensor& tensor, double mean, double std, double low, 
 
 Tensor orthogonal_(const Tensor& tensor, double gain, Generator* generator) {
   require_floating("orthogonal_", tensor);
-  require<ShapeError>(tensor.dim() >= 2, "orthogonal_: needs at least 2 dims, got shape {}",
+  require<ShapeError>(tensor.dim() >= 2,
+                      "orthogonal_: needs at least 2 dims, got shape {}; give a matrix or a kernel",
                       tensor.sizes());
   require_finite("orthogonal_", "gain", gain);
   if (tensor.numel() == 0) return tensor;

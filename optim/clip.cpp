@@ -44,7 +44,8 @@ struct LargestMagnitude {
 std::vector<Tensor> gradients_of(std::string_view op, const std::vector<Tensor>& parameters) {
   std::vector<Tensor> gradients;
   for (std::size_t k = 0; k < parameters.size(); ++k) {
-    require<ValueError>(parameters[k].defined(), "{}: parameter {} is undefined", op, k);
+    require<ValueError>(parameters[k].defined(),
+                        "{}: parameter {} is undefined; give it a value first", op, k);
     if (Tensor gradient = parameters[k].grad(); gradient.defined())
       gradients.push_back(std::move(gradient));
   }

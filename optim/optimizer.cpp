@@ -28,7 +28,7 @@ void Optimizer::load_state_dict(const StateDict& state) { algorithm().load_state
 namespace {
 
 void require_group(const Algorithm& algorithm, std::size_t group) {
-  require<IndexError>(group < algorithm.groups(), "{}: there is no group {}, only {}",
+  require<IndexError>(group < algorithm.groups(), "{}: there is no group {}, only {}; count from 0",
                       algorithm.name(), group, algorithm.groups());
 }
 

@@ -98,7 +98,8 @@ namespace {
 
 void check_range(double start, double end, double step) {
   require<ValueError>(std::isfinite(start) && std::isfinite(end) && std::isfinite(step),
-                      "arange: start {}, end {}, step {} must all be finite", start, end, step);
+                      "arange: start {}, end {}, step {} must all be finite; replace what is not",
+                      start, end, step);
   require<ValueError>(step != 0, "arange: step is 0; give a step that leads from {} to {}", start,
                       end);
   require<ValueError>(step > 0 ? end >= start : end <= start,
@@ -115,7 +116,8 @@ Tensor arange_whole(std::int64_t start, std::int64_t end, std::int64_t step) {
                                : std::uint64_t{0} - static_cast<std::uint64_t>(step);
   const std::uint64_t count = distance / stride + (distance % stride != 0);
   require<ShapeError>(count <= std::uint64_t{std::numeric_limits<std::int64_t>::max()},
-                      "arange: {} to {} by {} is more than 2^63 - 1 elements", start, end, step);
+                      "arange: {} to {} by {} is more than 2^63 - 1 elements; use a larger step",
+                      start, end, step);
   Tensor result = empty({static_cast<std::int64_t>(count)}, kInt64);
   auto* out = elements<std::int64_t>(result);
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -163,7 +165,7 @@ Tensor linspace(Scalar start, Scalar end, std::int64_t steps, DType dtype) {
   return visit_number(dtype, "linspace", [&]<class T>() {
     if constexpr (std::is_same_v<T, std::int64_t>) {
       require<ValueError>(std::abs(first) < 0x1p63 && std::abs(last) < 0x1p63,
-                          "linspace: {} to {} does not fit int64", first, last);
+                          "linspace: {} to {} does not fit int64; use float64", first, last);
     }
     Tensor result = empty({steps}, dtype);
     T* out = elements<T>(result);
@@ -210,12 +212,14 @@ void check_regular(const NestedList& values, const Shape& sizes, int depth, DTyp
     return;
   }
   require<ShapeError>(depth < sizes.size() && values.is_list(),
-                      "tensor: ragged list, a number and a list stand side by side at depth {}; "
-                      "expected shape {}",
+                      "tensor: ragged list, a number and a list stand side by side at depth {} "
+                      "(shape {}); give all lists of a depth one length",
                       depth, sizes);
-  require<ShapeError>(static_cast<std::int64_t>(values.items().size()) == sizes[depth],
-                      "tensor: ragged list, {} items at depth {} where {} are expected (shape {})",
-                      values.items().size(), depth, sizes[depth], sizes);
+  require<ShapeError>(
+      static_cast<std::int64_t>(values.items().size()) == sizes[depth],
+      "tensor: ragged list, {} items at depth {} where {} are expected (shape {}); give all "
+      "lists of a depth one length",
+      values.items().size(), depth, sizes[depth], sizes);
   for (const NestedList& item : values.items()) check_regular(item, sizes, depth + 1, kind);
 }
 
@@ -260,7 +264,8 @@ template Tensor from_vector(const std::vector<long long>&, std::optional<Shape>)
 
 Tensor from_blob(void* data, const Shape& sizes, DType dtype, std::shared_ptr<void> owner) {
   const std::int64_t numel = sizes.numel();
-  require<ValueError>(data != nullptr || numel == 0, "from_blob: no memory for {} {}", dtype,
+  require<ValueError>(data != nullptr || numel == 0,
+                      "from_blob: no memory for {} {}; give the address of its elements", dtype,
                       sizes);
   require<ValueError>(
       reinterpret_cast<std::uintptr_t>(data) % static_cast<std::size_t>(size_of(dtype)) == 0,

@@ -147,7 +147,7 @@ std::uint64_t Generator::next_u64() { return word64(block(seed_, reserve(1)), 0)
 double Generator::next_uniform() { return uniform(block(seed_, reserve(1)), 0, double()); }
 
 std::int64_t Generator::next_below(std::int64_t bound) {
-  require<ValueError>(bound > 0, "next_below: bound {} must be above 0", bound);
+  require<ValueError>(bound > 0, "next_below: bound {} must be above 0; give 1 or more", bound);
   return static_cast<std::int64_t>(below(static_cast<std::uint64_t>(bound), seed_, reserve(1), 0));
 }
 
@@ -161,7 +161,7 @@ void manual_seed(std::uint64_t seed) { default_generator().set_state(seed, 0); }
 void fill_uniform(const Tensor& x, double low, double high, Generator& generator) {
   visit_float(x.dtype(), "uniform_", [&]<class T>() {
     require<ValueError>(low <= high && std::isfinite(static_cast<T>(high) - static_cast<T>(low)),
-                        "uniform_: low {} and high {} must be finite in {}, low not above high",
+                        "uniform_: low {}, high {}; both must be finite in {}, low not above high",
                         low, high, x.dtype());
     fill_in_place(x, [&](const Tensor& out) {
       draw_uniform(elements<T>(out), out.numel(), low, high, generator);
@@ -172,7 +172,8 @@ void fill_uniform(const Tensor& x, double low, double high, Generator& generator
 void fill_normal(const Tensor& x, double mean, double std, Generator& generator) {
   visit_float(x.dtype(), "normal_", [&]<class T>() {
     require<ValueError>(std::isfinite(mean) && std::isfinite(std) && std >= 0,
-                        "normal_: mean {} and std {} must be finite, std not below 0", mean, std);
+                        "normal_: mean {}, std {}; both must be finite, std not below 0", mean,
+                        std);
     fill_in_place(x, [&](const Tensor& out) {
       draw_normal(elements<T>(out), out.numel(), mean, std, generator);
     });
@@ -203,7 +204,9 @@ Tensor randn_like(const Tensor& x, Generator* generator) {
 }
 
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& sizes, Generator* generator) {
-  require<ValueError>(low < high, "randint: low {} must be below high {}", low, high);
+  require<ValueError>(low < high,
+                      "randint: low {} is not below high {}; give a range with a number in it", low,
+                      high);
   Tensor result = empty(sizes, kInt64);
   auto* out = elements<std::int64_t>(result);
   const std::int64_t n = result.numel();
@@ -332,10 +335,11 @@ Tensor multinomial(const Tensor& weights, std::int64_t samples, bool replacement
                    Generator* generator) {
   const Shape& sizes = weights.sizes();
   require<ShapeError>(sizes.size() == 1 || sizes.size() == 2,
-                      "multinomial: weights {} must be [n] or [rows, n]", sizes);
+                      "multinomial: weights {} must be [n] or [rows, n]; reshape them", sizes);
   require<ValueError>(samples > 0, "multinomial: {} samples; draw at least one", samples);
   const std::int64_t n = sizes.back(), rows = sizes.size() == 2 ? sizes[0] : 1;
-  require<ShapeError>(n > 0, "multinomial: weights {} have no columns to draw from", sizes);
+  require<ShapeError>(
+      n > 0, "multinomial: weights {} have no columns to draw from; give at least one", sizes);
   return visit_float(weights.dtype(), "multinomial", [&]<class T>() {
     const Tensor given = as_contiguous(weights);
     const auto row_of = [&](std::int64_t r) {

@@ -27,11 +27,14 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
     const std::string objection = objection_to_name(name);
     require<ValueError>(objection.empty(), "save_safetensors: a tensor's name {}; rename it",
                         objection);
-    require<ValueError>(tensor.defined(), "save_safetensors: tensor \"{}\" is undefined", name);
+    require<ValueError>(tensor.defined(),
+                        "save_safetensors: tensor \"{}\" is undefined; give it a value first",
+                        name);
   }
   for (const auto& [key, value] : metadata) {
-    require<ValueError>(is_utf8(key) && is_utf8(value) && key.find('\0') == std::string::npos,
-                        "save_safetensors: metadata must be UTF-8 and keys without NUL");
+    require<ValueError>(
+        is_utf8(key) && is_utf8(value) && key.find('\0') == std::string::npos,
+        "save_safetensors: metadata must be UTF-8 and keys without NUL; convert or encode it");
     require<ValueError>(!key.starts_with(kReservedPrefix),
                         "save_safetensors: metadata key \"{}\" is reserved; use one that does not "
                         "start with \"{}\"",

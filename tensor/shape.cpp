@@ -23,8 +23,9 @@ Shape Shape::filled(int count, std::int64_t value) {
 void Shape::push_back(std::int64_t value) { insert(size_, value); }
 
 void Shape::insert(int position, std::int64_t value) {
-  require<ShapeError>(size_ < kMaxDims, "shape: {} has {} dims already, a tensor has at most {}",
-                      *this, size_, kMaxDims);
+  require<ShapeError>(size_ < kMaxDims,
+                      "shape: {} has {} dims already, a tensor has at most {}; merge some", *this,
+                      size_, kMaxDims);
   std::copy_backward(values_ + position, values_ + size_, values_ + size_ + 1);
   values_[position] = value;
   ++size_;

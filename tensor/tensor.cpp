@@ -38,12 +38,13 @@ std::int64_t Scalar::whole(std::string_view op) const {
 // What it is ------------------------------------------------------------------------------------
 
 std::int64_t Tensor::size(std::int64_t dim) const {
-  require<IndexError>(this->dim() > 0, "size: a 0-d tensor has no dim {}", dim);
+  require<IndexError>(this->dim() > 0, "size: a 0-d tensor has no dim {}; use numel()", dim);
   return sizes()[wrap_dim("size", dim, sizes())];
 }
 
 std::int64_t Tensor::stride(std::int64_t dim) const {
-  require<IndexError>(this->dim() > 0, "stride: a 0-d tensor has no dim {}", dim);
+  require<IndexError>(this->dim() > 0, "stride: a 0-d tensor has no dim {}; it has one element",
+                      dim);
   return strides()[wrap_dim("stride", dim, sizes())];
 }
 

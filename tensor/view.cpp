@@ -97,8 +97,10 @@ Shape infer_sizes(std::string_view op, const Shape& sizes, const Shape& from) {
   if (unknown >= 0) {
     require<ShapeError>(
         known != 0, "{}: the size for -1 in {} is ambiguous with a size of 0; name it", op, sizes);
-    require<ShapeError>(numel % known == 0, "{}: shape {} with {} elements does not divide into {}",
-                        op, from, numel, sizes);
+    require<ShapeError>(
+        numel % known == 0,
+        "{}: shape {} with {} elements does not divide into {}; choose sizes that do", op, from,
+        numel, sizes);
     result[unknown] = numel / known;
     return result;
   }

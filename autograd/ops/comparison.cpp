@@ -113,8 +113,9 @@ Tensor where_close(std::string_view op, const Tensor& a, const Tensor& b, double
                    bool equal_nan) {
   require_defined(op, {&a, &b});
   require_same_dtype(op, a, b);
-  require<ValueError>(rtol >= 0.0 && atol >= 0.0, "{}: rtol {} and atol {} must not be negative",
-                      op, rtol, atol);
+  require<ValueError>(rtol >= 0.0 && atol >= 0.0,
+                      "{}: rtol {} and atol {} must not be negative; give 0 or more", op, rtol,
+                      atol);
   Tensor y = empty(broadcast_shapes(op, a.sizes(), b.sizes()), kBool);
   visit_number(a.dtype(), op, [&]<class T>() {
     kernels::map<bool, T, T>(

@@ -56,9 +56,10 @@ Tensor embedding(const Tensor& weight, const Tensor& index,
                       weight.sizes());
   require_int64_index("embedding", index);
   const std::int64_t rows = weight.sizes()[0];
-  require<IndexError>(!padding_idx || (*padding_idx >= -rows && *padding_idx < rows),
-                      "embedding: padding_idx {} is out of range for a table of {} rows",
-                      padding_idx.value_or(0), rows);
+  require<IndexError>(
+      !padding_idx || (*padding_idx >= -rows && *padding_idx < rows),
+      "embedding: padding_idx {} is out of range for a table of {} rows; name one of them",
+      padding_idx.value_or(0), rows);
   if (const auto at = first_outside(index, 0, rows)) {
     fail<IndexError>(
         "embedding: index {} at {} is out of range for a table of {} rows {}; indices "

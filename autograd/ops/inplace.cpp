@@ -2,6 +2,7 @@
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/inplace.h>
 #include <retrace/autograd/ops/selection.h>
+#include <retrace/tensor/random.h>
 
 namespace retrace {
 
@@ -225,6 +226,32 @@ Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) {
               [number](T v, bool fill) { return math::select(fill, number, v); }, *this, *this, m);
         });
       });
+}
+
+namespace {
+
+// Of random numbers, which depend on nothing: as fill_.
+template <class Fill>
+Tensor& fill_randomly(std::string_view op, Tensor& x, Fill fill) {
+  require_defined(op, {&x});
+  const auto filled = [&](const Tensor& old, const Tensor&) {
+    Tensor drawn = empty_like(old);
+    fill(drawn);
+    return drawn;
+  };
+  return in_place(op, x, {}, filled, [&](const Tensor&) { fill(x); });
+}
+
+}  // namespace
+
+Tensor& Tensor::uniform_(double low, double high) {
+  return fill_randomly("uniform_", *this,
+                       [&](const Tensor& x) { fill_uniform(x, low, high, default_generator()); });
+}
+
+Tensor& Tensor::normal_(double mean, double std) {
+  return fill_randomly("normal_", *this,
+                       [&](const Tensor& x) { fill_normal(x, mean, std, default_generator()); });
 }
 
 // Members that compute: arithmetic ---------------------------------------------------------------

@@ -127,7 +127,8 @@ Tensor repeat(const Tensor& x, const Shape& repeats) {
                       x.sizes());
   Shape sizes = Shape::filled(lead, 1);
   for (int d = 0; d < repeats.size(); ++d) {
-    require<ValueError>(repeats[d] >= 0, "repeat: {} for shape {} has a negative count", repeats,
+    require<ValueError>(repeats[d] >= 0,
+                        "repeat: {} for shape {} has a negative count; give 0 or more", repeats,
                         x.sizes());
     if (d >= lead) sizes.push_back(x.sizes()[d - lead]);
   }
@@ -201,7 +202,8 @@ std::vector<Tensor> meshgrid(const std::vector<Tensor>& tensors, std::string_vie
                       order);
   Shape sizes;
   for (const Tensor& tensor : tensors) {
-    require<ShapeError>(tensor.dim() <= 1, "meshgrid: shape {} is not a list of numbers",
+    require<ShapeError>(tensor.dim() <= 1,
+                        "meshgrid: shape {} is not a list of numbers; give tensors of one dim",
                         tensor.sizes());
     sizes.push_back(tensor.numel());
   }

@@ -230,7 +230,7 @@ Tensor norm_over(const Tensor& x, double p, const Shape* dims, bool keepdim) {
   require<ValueError>(!std::isnan(p), "norm: p is NaN; give a number or an infinity");
   const Reduced reduced("norm", x, dims);
   require<ShapeError>(p >= 0 || !std::isinf(p) || reduced.count > 0 || reduced.kept.numel() == 0,
-                      "norm: shape {} has no smallest magnitude", x.sizes());
+                      "norm: shape {} has no smallest magnitude; check numel() first", x.sizes());
   Tensor y = empty(reduced.sizes(keepdim), x.dtype());
   visit_float(x.dtype(), "norm", [&]<class T>() {
     if (p == 2) {

@@ -64,9 +64,11 @@ struct Indexed {
                           t.dtype());
       named += t.dtype() == kBool ? t.dim() : 1;
     }
-    require<IndexError>(ellipses <= 1, "{}: {} Ellipsis; one at most", op, ellipses);
-    require<IndexError>(named <= x.dim(), "{}: {} indices for shape {}, which has {} dims", op,
-                        named, x.sizes(), x.dim());
+    require<IndexError>(ellipses <= 1, "{}: {} Ellipsis for shape {}; give one at most", op,
+                        ellipses, x.sizes());
+    require<IndexError>(named <= x.dim(),
+                        "{}: {} indices for shape {}, which has {} dims; leave some out", op, named,
+                        x.sizes(), x.dim());
     return named;
   }
 
@@ -195,9 +197,10 @@ struct Places {
       const std::int64_t size = value.sizes()[value.dim() - k];
       fits = size == 1 || size == sizes[sizes.size() - k];
     }
-    require<ShapeError>(fits,
-                        "index_put_: a value of shape {} does not broadcast to the indexed {}",
-                        value.sizes(), sizes);
+    require<ShapeError>(
+        fits,
+        "index_put_: a value of shape {} does not broadcast to the indexed {}; give it that shape",
+        value.sizes(), sizes);
   }
 
   void write(const Tensor& value) const {

@@ -343,3 +343,20 @@ TEST_CASE("copy_ broadcasts and converts") {
   b.copy_(doubles({0.0, 0.5}));
   CHECK(b.equal(tensor({false, true})));
 }
+
+TEST_CASE("random numbers in place, as a constant") {
+  const Tensor x = leaf({1.0, 2.0});
+  Tensor y = x * 2.0;
+  y.uniform_(3, 4);
+  CHECK((y >= 3.0).all().item<bool>());
+  CHECK((y < 4.0).all().item<bool>());
+  CHECK(!y.requires_grad());
+  CHECK(y.version() > 0);
+  Tensor z = zeros({1000});
+  z.normal_(5, 2);
+  CHECK(z.mean().item<double>() == doctest::Approx(5).epsilon(0.1));
+  CHECK(z.std().item<double>() == doctest::Approx(2).epsilon(0.1));
+  CHECK_THROWS_AS(leaf({1.0}).normal_(), AutogradError);
+  CHECK_THROWS_AS(zeros({1}).expand({3}).uniform_(), ValueError);
+  CHECK_THROWS_AS(z.normal_(0, -1), ValueError);
+}

@@ -1,0 +1,108 @@
+#pragma once
+
+// What holds for every refused call, for tables of them.
+
+#include <doctest/doctest.h>
+
+#include <retrace/retrace.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <typeindex>
+#include <vector>
+
+namespace retrace::testing {
+
+using Arguments = std::vector<Tensor>;
+
+/// A call that is refused.
+struct BadCall {
+  std::string number;
+  Arguments (*make)();
+  void (*call)(const Arguments&);
+  std::type_index type;
+  /// The message starts with the first of these and has the others.
+  std::vector<std::string_view> words;
+};
+
+/// All that can be seen of a tensor.
+class Snapshot {
+ public:
+  explicit Snapshot(const Tensor& x) : tensor_(x), grad_(x.grad()), version_(x.version()) {
+    const NoGradGuard guard;
+    numbers_ = x.clone();
+    if (grad_.defined()) grad_numbers_ = grad_.clone();
+    requires_grad_ = x.requires_grad();
+    is_leaf_ = x.is_leaf();
+    strides_ = x.strides();
+  }
+  bool holds() const {
+    const Tensor grad = tensor_.grad();
+    return same_bits(tensor_, numbers_) && tensor_.version() == version_ &&
+           tensor_.strides() == strides_ && tensor_.requires_grad() == requires_grad_ &&
+           tensor_.is_leaf() == is_leaf_ && grad.is_same(grad_) &&
+           (!grad.defined() || same_bits(grad, grad_numbers_));
+  }
+
+ private:
+  static bool same_bits(const Tensor& a, const Tensor& b) {
+    if (a.sizes() != b.sizes() || a.dtype() != b.dtype()) return false;
+    const NoGradGuard guard;
+    const Tensor dense = a.clone();
+    const auto bytes = static_cast<std::size_t>(a.numel() * size_of(a.dtype()));
+    return bytes == 0 || std::memcmp(dense.get().data, b.get().data, bytes) == 0;
+  }
+  Tensor tensor_, numbers_, grad_, grad_numbers_;
+  std::uint32_t version_;
+  bool requires_grad_ = false, is_leaf_ = true;
+  Strides strides_;
+};
+
+/// A product and its gradient: what should go on working after any refused call.
+inline bool engine_works() {
+  const Tensor x = tensor({1.0, 2.0}).requires_grad_();
+  (x.matmul(x) + x.exp().sum() * 0.0).backward();
+  return x.grad().equal(tensor({2.0, 4.0}));
+}
+
+/// Says what is wrong with the refusal of a call; empty when nothing is.
+inline std::string objection(const BadCall& bad) {
+  const Arguments arguments = bad.make();
+  std::vector<Snapshot> before(arguments.begin(), arguments.end());
+  std::string message;
+  const auto refuse = [&] {
+    try {
+      bad.call(arguments);
+    } catch (const Error& error) {
+      message = error.what();
+      return std::type_index(typeid(error));
+    } catch (const std::exception& error) {
+      message = error.what();
+      return std::type_index(typeid(error));
+    }
+    message = "nothing was thrown";
+    return std::type_index(typeid(void));
+  };
+  if (refuse() != bad.type) return "another type of exception: " + message;
+  if (!message.starts_with(bad.words.front())) return "another start: " + message;
+  for (const std::string_view words : bad.words) {
+    if (message.find(words) == std::string::npos)
+      return "lacks \"" + std::string(words) + "\": " + message;
+  }
+  // What is wrong, and behind a semicolon what to do.
+  if (message.find("; ") == std::string::npos) return "no remedy: " + message;
+  for (const char* internal : {"tensor/", "autograd/", "kernel", "std::", "retrace::"}) {
+    if (message.find(internal) != std::string::npos) return "speaks of the inside: " + message;
+  }
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (!before[i].holds()) return "argument " + std::to_string(i) + " changed";
+  }
+  if (!engine_works()) return "the next call does not work";
+  const auto blocks = memory_stats().live_blocks;
+  for (int i = 0; i < 1000; ++i) refuse();
+  const auto left = memory_stats().live_blocks - blocks;
+  return left == 0 ? "" : "leaves " + std::to_string(left) + " blocks";
+}
+
+}  // namespace retrace::testing
