@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include <retrace/autograd/grad_mode.h>
@@ -78,6 +79,8 @@ double normal(Generator& generator) {
 // Standard normal in [low, high], by rejection from whichever proposal fits there.
 double truncated_normal(double low, double high, Generator& generator) {
   if (high < 0) return -truncated_normal(-high, -low, generator);
+  // There the tail, about 1 / low wide, is narrower than the spacing of numbers.
+  if (low > 0x1p26) return low;
   if (low <= 0 && high - low > std::sqrt(2 * std::numbers::pi)) {
     for (;;) {
       const double x = normal(generator);
@@ -112,10 +115,14 @@ Tensor trunc_normal_(const Tensor& tensor, double mean, double std, double low, 
                       "trunc_normal_: the interval {} to {} is empty; give the lower end first",
                       low, high);
   const NoGradGuard guard;
+  // Finite, for there is no way back from infinity.
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  const double standard_low = std::clamp((low - mean) / std, -kLargest, kLargest);
+  const double standard_high = std::clamp((high - mean) / std, -kLargest, kLargest);
   const Tensor drawn = empty(tensor.sizes(), kFloat64);
   auto* const x = drawn.data_ptr<double>();
   for (std::int64_t i = 0; i < drawn.numel(); ++i) {
-    const double z = truncated_normal((low - mean) / std, (high - mean) / std, chosen(generator));
+    const double z = truncated_normal(standard_low, standard_high, chosen(generator));
     x[i] = std::clamp(mean + std * z, low, high);
   }
   Tensor handle = tensor;

@@ -179,6 +179,17 @@ TEST_CASE("orthogonal matrices") {
   CHECK(!message_of<ShapeError>([] { init::orthogonal_(empty({3})); }).empty());
 }
 
+TEST_CASE("a truncated normal far from its mean is at the nearer end") {
+  for (const double std : {1e-12, 1e-160, 1e-310}) {
+    const Tensor low = init::trunc_normal_(empty({3}, kFloat64), -1, std, 0, 2);
+    CHECK(low.min().item<double>() >= 0);
+    CHECK(low.max().item<double>() < 1e-15);
+    const Tensor high = init::trunc_normal_(empty({3}, kFloat64), 9, std, 0, 2);
+    CHECK(high.max().item<double>() <= 2);
+    CHECK(high.min().item<double>() > 2 - 1e-14);
+  }
+}
+
 TEST_CASE("bad arguments are refused and fill nothing") {
   const Tensor w = ones({2, 2}), whole = ones({2, 2}, kInt64);
   const double nan = std::nan("");
