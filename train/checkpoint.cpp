@@ -24,13 +24,27 @@ Tensor as_tensor(std::uint64_t bits) { return tensor(std::bit_cast<std::int64_t>
 
 std::uint64_t bits_of(const StateDict& state, std::string_view name) {
   const auto item = state.find(name);
-  require<IoError>(item != state.end() && item->second.dtype() == kInt64 &&
-                       item->second.numel() == 1,
-                   "checkpoint: has no random state ({})", name);
+  require<IoError>(
+      item != state.end() && item->second.dtype() == kInt64 && item->second.numel() == 1,
+      "checkpoint: has no random state ({})", name);
   return std::bit_cast<std::uint64_t>(item->second.item<std::int64_t>());
 }
 
+bool belongs(std::string_view name, std::string_view part) {
+  return name.size() > part.size() && name.starts_with(part) && name[part.size()] == '.';
+}
+
 }  // namespace
+
+void CheckpointParts::check_name(const std::string& name) const {
+  const auto require_apart = [&](const std::string& other) {
+    require<ValueError>(name != other && !belongs(name, other) && !belongs(other, name),
+                        "checkpoint: \"{}\" cannot be told from \"{}\"; give another name", name,
+                        other);
+  };
+  require_apart("random");
+  for (const Part& part : parts_) require_apart(part.name);
+}
 
 StateDict CheckpointParts::state_dict() const {
   StateDict all;
@@ -45,6 +59,14 @@ StateDict CheckpointParts::state_dict() const {
 void CheckpointParts::load_state_dict(const StateDict& state) const {
   const std::uint64_t seed = bits_of(state, "random.seed");
   const std::uint64_t position = bits_of(state, "random.position");
+  for (const auto& [name, value] : state) {
+    const auto owns = [&, &entry = name](const Part& part) { return belongs(entry, part.name); };
+    require<ValueError>(
+        belongs(name, "random") || std::any_of(parts_.begin(), parts_.end(), owns),
+        "checkpoint: {} belongs to nothing that this program keeps; resume with the program and "
+        "options that wrote it",
+        name);
+  }
   StateDict before;
   for (const auto& [name, value] : state_dict()) before[name] = value.detach().clone();
   try {
@@ -60,7 +82,7 @@ void CheckpointParts::load_parts(const StateDict& state) const {
   for (const Part& part : parts_) {
     StateDict of_part;
     for (const auto& [name, value] : state) {
-      if (name.starts_with(part.name + ".")) of_part[name.substr(part.name.size() + 1)] = value;
+      if (belongs(name, part.name)) of_part[name.substr(part.name.size() + 1)] = value;
     }
     part.load(of_part);
   }
@@ -124,7 +146,10 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& state, Metadata 
   metadata[kFormat] = kVersion;
   writing([&] { save_safetensors(checkpoint_path(step), state, metadata); });
   const std::vector<std::int64_t> all = steps();
-  for (std::size_t i = keep_; i < all.size(); ++i) remove(all[i]);
+  std::size_t kept = 0;
+  for (const std::int64_t each : all) {
+    if (each <= step && ++kept > keep_) remove(each);
+  }
 }
 
 void CheckpointFolder::save_model(const StateDict& state, const Metadata& metadata) const {

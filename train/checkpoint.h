@@ -20,17 +20,20 @@ concept Stateful = requires(T& object, const StateDict& state) {
 /// Stateful objects under names, saved and loaded together. Does not own them.
 class CheckpointParts {
  public:
+  /// ValueError for a name that is taken, or that of "random", or that continues another with a
+  /// dot.
   template <Stateful T>
   void add(std::string name, T& object) {
+    check_name(name);
     parts_.push_back({std::move(name), [&object] { return object.state_dict(); },
                       [&object](const StateDict& state) { object.load_state_dict(state); }});
   }
 
-  /// "model.fc1.weight", "optimizer.0.step", ...: their tensors, which they share. With the state of
-  /// the default generator, "random.seed" and "random.position".
+  /// "model.fc1.weight", "optimizer.0.step", ...: their tensors, which they share. With the state
+  /// of the default generator, "random.seed" and "random.position".
   StateDict state_dict() const;
   /// All of it or nothing: when one object refuses its part, the others get back what they had, and
-  /// the error goes on.
+  /// the error goes on. ValueError when there is something of an object that was not added.
   void load_state_dict(const StateDict& state) const;
 
  private:
@@ -39,6 +42,7 @@ class CheckpointParts {
     std::function<StateDict()> save;
     std::function<void(const StateDict&)> load;
   };
+  void check_name(const std::string& name) const;
   void load_parts(const StateDict& state) const;
 
   std::vector<Part> parts_;
@@ -68,7 +72,8 @@ class CheckpointFolder {
   /// Nothing when there is no checkpoint. IoError when there are, but none is sound.
   std::optional<Checkpoint> newest() const;
 
-  /// Writes the checkpoint, then removes all but the newest `keep` files. WriteError.
+  /// Writes the checkpoint, then removes all but the newest `keep` files up to it: what has a later
+  /// step was passed over by newest(). WriteError.
   void save(std::int64_t step, const StateDict& state, Metadata metadata) const;
   void save_model(const StateDict& state, const Metadata& metadata) const;
   /// Removes all checkpoints: another run begins.

@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include <retrace/autograd/autograd.h>
+#include <retrace/nn/nn.h>
+#include <retrace/optim/optim.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tests/files.h>
@@ -70,8 +74,112 @@ TEST_CASE("a state that one part refuses changes none") {
   CHECK(a.value.equal(tensor({1.0, 2.0})));
   CHECK(b.value.equal(tensor({3.0})));
   CHECK(default_generator().seed() == 9);
+  StateDict more = parts.state_dict();
+  more["schedule.step"] = tensor(3);
+  CHECK(message_of<ValueError>([&] { parts.load_state_dict(more); }).find("schedule.step") !=
+        std::string::npos);
   state.erase("random.position");
   CHECK_THROWS_AS(parts.load_state_dict(state), IoError);
+}
+
+TEST_CASE("names that cannot be told apart are refused") {
+  Box a{tensor({1.0})}, b{tensor({2.0})};
+  CheckpointParts parts;
+  parts.add("a.inner", a);
+  for (const char* name : {"a", "a.inner", "a.inner.most", "random", "random.seed"})
+    CHECK_THROWS_AS(parts.add(name, b), ValueError);
+  parts.add("a.inner2", b);
+  CHECK(parts.state_dict().size() == 4);
+}
+
+namespace {
+
+// A model, its optimizer and its schedule, as a training loop keeps them.
+template <class Optimizer>
+struct Loop {
+  explicit Loop(std::int64_t hidden = 4)
+      : model{nn::Linear(2, hidden), nn::Linear(hidden, 1)},
+        optimizer(model.parameters(), {.lr = 0.1}),
+        schedule(optimizer, {.gamma = 0.9}) {
+    parts.add("model", model);
+    parts.add("optimizer", optimizer);
+    parts.add("schedule", schedule);
+  }
+  void step() {
+    optimizer.zero_grad();
+    model(randn({3, 2})).square().sum().backward();
+    optimizer.step();
+    schedule.step();
+  }
+  StateDict copy() const {
+    StateDict state;
+    for (const auto& [name, value] : parts.state_dict()) state[name] = value.detach().clone();
+    return state;
+  }
+
+  nn::Sequential model;
+  Optimizer optimizer;
+  optim::ExponentialLR schedule;
+  CheckpointParts parts;
+};
+
+bool same(const StateDict& a, const StateDict& b) {
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& item) {
+           return b.contains(item.first) && b.at(item.first).equal(item.second);
+         });
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint resumes a loop bit for bit") {
+  manual_seed(1);
+  Loop<optim::Adam> straight;
+  straight.step();
+  const StateDict saved = straight.copy();
+  straight.step();
+  manual_seed(2);
+  Loop<optim::Adam> resumed;
+  resumed.parts.load_state_dict(saved);
+  resumed.step();
+  CHECK(same(resumed.copy(), straight.copy()));
+}
+
+TEST_CASE("a checkpoint of another model, optimizer or loop is refused, and nothing changes") {
+  manual_seed(1);
+  Loop<optim::Adam> loop, larger(5);
+  Loop<optim::AdamW> other;
+  loop.step();
+  larger.step();
+  other.step();
+  const StateDict before = loop.copy();
+  const auto refuse = [&](const StateDict& state) {
+    const std::string message = message_of<Error>([&] { loop.parts.load_state_dict(state); });
+    CHECK(!message.empty());
+    CHECK(same(loop.copy(), before));
+    return message;
+  };
+  CHECK(refuse(larger.copy()).find("0.weight") != std::string::npos);
+  CHECK(refuse(other.copy()).find("one of AdamW") != std::string::npos);
+  for (const auto& [name, value] : before) {
+    CAPTURE(std::string(name));
+    StateDict without = loop.copy();
+    without.erase(name);
+    refuse(without);
+    StateDict wrong = loop.copy();
+    wrong[name] = zeros({7, 7, 7});
+    refuse(wrong);
+  }
+  loop.step();
+}
+
+TEST_CASE("a checkpoint that was just written stays, whatever lies beside it") {
+  const TemporaryFolder temporary;
+  const CheckpointFolder folder(temporary.path(), 1);
+  temporary.put("checkpoint-9.safetensors", "damaged");
+  folder.save(4, {{"step", tensor(4)}}, {});
+  folder.save(5, {{"step", tensor(5)}}, {});
+  CHECK(all_steps(folder) == "9 5 ");
+  CHECK(folder.newest()->step == 5);
 }
 
 TEST_CASE("a folder keeps the newest checkpoints") {
@@ -114,9 +222,10 @@ TEST_CASE("a damaged checkpoint is passed over for the one before it") {
 TEST_CASE("files of other names and versions are no checkpoints") {
   const TemporaryFolder temporary;
   const CheckpointFolder folder(temporary.path());
-  for (const char* name : {"checkpoint-.safetensors", "checkpoint-1x.safetensors", "model.safetensors",
-                           "checkpoint--1.safetensors", "checkpoint-1.safetensors.tmp",
-                           "checkpoint-99999999999999999999.safetensors"}) {
+  for (const char* name :
+       {"checkpoint-.safetensors", "checkpoint-1x.safetensors", "model.safetensors",
+        "checkpoint--1.safetensors", "checkpoint-1.safetensors.tmp",
+        "checkpoint-99999999999999999999.safetensors"}) {
     temporary.put(name, "x");
   }
   CHECK(folder.steps().empty());
