@@ -186,14 +186,15 @@ OneCycleLR::OneCycleLR(Optimizer optimizer, const OneCycleLROptions& options)
 }
 double OneCycleLR::rate(double, std::int64_t step) const {
   const OneCycleLROptions& o = options_;
-  require<ValueError>(step < o.total_steps,
+  require<ValueError>(step <= o.total_steps,
                       "OneCycleLR: step {} of {}; the cycle is over, make it with more total_steps",
-                      step + 1, o.total_steps);
+                      step, o.total_steps);
   const double low = o.max_lr / o.div_factor, last = low / o.final_div_factor;
   const double peak = o.pct_start * number(o.total_steps) - 1, end = number(o.total_steps - 1);
   const auto anneal = o.anneal_strategy == AnnealStrategy::cos ? down_cosine : down_line;
   if (number(step) <= peak) return anneal(low, o.max_lr, peak > 0 ? number(step) / peak : 1.0);
-  return anneal(o.max_lr, last, end > peak ? (number(step) - peak) / (end - peak) : 1.0);
+  const double share = end > peak ? (number(step) - peak) / (end - peak) : 1.0;
+  return anneal(o.max_lr, last, std::min(share, 1.0));
 }
 
 }  // namespace retrace::optim

@@ -177,7 +177,7 @@ class WarmupInverseSqrtLR final : public Schedule {
 enum class AnnealStrategy { cos, linear };
 struct OneCycleLROptions {
   double max_lr = 0;             ///< above 0
-  std::int64_t total_steps = 0;  ///< at least 1; t >= total_steps is a ValueError
+  std::int64_t total_steps = 0;  ///< at least 1; t > total_steps is a ValueError
   double pct_start = 0.3;        ///< share of the steps in which the rate rises, in [0, 1]
   AnnealStrategy anneal_strategy = AnnealStrategy::cos;
   double div_factor = 25;

@@ -20,7 +20,6 @@ using retrace::testing::says;
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Tensor parameter(double value = 1, const Shape& sizes = {2}) {
   return full(sizes, value).requires_grad_();

@@ -63,9 +63,9 @@ TEST_CASE("rates of the schedules") {
   check_near(
       rates(optim::PolynomialLR(optimizer(), {.total_iters = 12, .power = 2}), {0, 1, 11, 12, 13}),
       {0.1, 0.08402777777777777, 0.000694444444444445, 0, 0});
-  check_near(
-      rates(optim::OneCycleLR(optimizer(), {.max_lr = 0.4, .total_steps = 25}), {0, 1, 7, 11}),
-      {0.016, 0.037992443074583715, 0.3991948620196127, 0.338212776947253});
+  check_near(rates(optim::OneCycleLR(optimizer(), {.max_lr = 0.4, .total_steps = 25}),
+                   {0, 1, 7, 11, 24, 25}),
+             {0.016, 0.037992443074583715, 0.3991948620196127, 0.338212776947253, 1.6e-6, 1.6e-6});
   check_near(rates(optim::WarmupLinearLR(optimizer(), {.warmup_steps = 4, .total_steps = 20}),
                    {0, 1, 4, 5, 20, 30}),
              {0, 0.025, 0.1, 0.09375, 0, 0});
@@ -134,8 +134,10 @@ TEST_CASE("a refused schedule or step leaves the rate alone") {
   CHECK(sgd.lr() == 0.1);
   optim::OneCycleLR once(sgd, {.max_lr = 1, .total_steps = 1});
   const double rate = sgd.lr();
+  once.step();  // after the last step of training: it keeps the last rate
+  CHECK(sgd.lr() == rate);
   CHECK(says(message_of<ValueError>([&] { once.step(); }), "the cycle is over"));
-  CHECK(once.steps() == 0);
+  CHECK(once.steps() == 1);
   CHECK(sgd.lr() == rate);
   optim::LambdaLR wild(sgd, [](std::int64_t t) { return t == 0 ? 1.0 : -1.0; });
   CHECK(refused([&] { wild.step(); }));
@@ -151,7 +153,11 @@ std::unique_ptr<optim::Schedule> make(optim::Optimizer optimizer, const Options&
 }
 
 using MakeSchedule = std::function<std::unique_ptr<optim::Schedule>(optim::Optimizer)>;
-const std::pair<const char*, MakeSchedule> kSchedules[] = {
+struct NamedSchedule {
+  const char* name;
+  MakeSchedule make;
+};
+const NamedSchedule kSchedules[] = {
     {"step", [](auto o) { return make<optim::StepLR>(o, optim::StepLROptions{.step_size = 3}); }},
     {"multistep",
      [](auto o) {
@@ -204,12 +210,12 @@ const std::pair<const char*, MakeSchedule> kSchedules[] = {
 }  // namespace
 
 TEST_CASE("a saved schedule goes on where it stopped") {
-  for (const auto& [name, make] : kSchedules) {
-    CAPTURE(name);
+  for (const NamedSchedule& schedule : kSchedules) {
+    CAPTURE(schedule.name);
     optim::SGD first = optimizer(0.3), second = optimizer(7);
-    const auto a = make(first);
+    const auto a = schedule.make(first);
     for (int i = 0; i < 9; ++i) a->step();
-    const auto b = make(second);
+    const auto b = schedule.make(second);
     b->load_state_dict(a->state_dict());
     CHECK(b->steps() == 9);
     CHECK(second.lr() == first.lr());

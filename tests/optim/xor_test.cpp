@@ -99,11 +99,11 @@ int learn_xor(std::uint64_t seed, Activation activation, const Make& make) {
 TEST_CASE("every optimizer learns the exclusive or from every seed") {
   for (const Learner& learner : learners()) {
     CAPTURE(learner.name);
-    for (const auto& [name, f] : kActivations) {
-      CAPTURE(name);
+    for (const NamedActivation& activation : kActivations) {
+      CAPTURE(activation.name);
       for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
         CAPTURE(seed);
-        const int steps = learn_xor(seed, f, learner.make);
+        const int steps = learn_xor(seed, activation.f, learner.make);
         CHECK(steps > 0);
         CHECK(steps < kSteps);
       }
