@@ -47,7 +47,8 @@ void learn(train::Run& run) {
   const bool generated = options.data.empty();
   const data::Spiral spiral;
   const data::ClassificationData data =
-      generated ? sample(spiral) : data::load_classification({.train = options.data,
+      generated ? sample(spiral)
+                : data::load_classification({.train = options.data,
                                              .test = options.test,
                                              .test_fraction = options.test_fraction,
                                              .target = options.target,
@@ -62,8 +63,10 @@ void learn(train::Run& run) {
       options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
 
   Mlp model(data.format.features(), recipe.hidden, data.format.classes.size(), recipe.dropout);
-  optim::AdamW optimizer(model.parameters(), {.lr = options.lr.value_or(recipe.lr),
-                                              .weight_decay = recipe.weight_decay});
+  const std::string method = options.optimizer.empty() ? "AdamW" : options.optimizer;
+  optim::Optimizer optimizer =
+      optim::make(method, model.parameters(),
+                  {.lr = options.lr.value_or(recipe.lr), .weight_decay = recipe.weight_decay});
   optim::WarmupCosineLR schedule(
       optimizer, {.warmup_steps = std::min<std::int64_t>(50, steps / 10), .total_steps = steps});
 
@@ -112,8 +115,8 @@ int main(int argc, char** argv) {
       "A network of two hidden layers learns to tell classes apart: points on the arms of a spiral "
       "that it generates itself, with labels of which one in ten is wrong; or with --data, images "
       "or the rows of a table.",
-      {"data", "test", "test-fraction", "target", "no-header", "epochs", "steps", "batch-size", "lr",
-       "seed", "threads", "json", "csv", "check", "save", "load"});
+      {"data", "test", "test-fraction", "target", "no-header", "epochs", "steps", "batch-size",
+       "lr", "optimizer", "seed", "threads", "json", "csv", "check", "save", "load"});
   return train::run_program(command, argc, argv, [](train::Run& run) {
     run.options().load.empty() ? learn(run) : predict(run);
   });

@@ -38,6 +38,14 @@ bool same_letters(std::string_view a, std::string_view b) {
                     [&](char x, char y) { return lower(x) == lower(y); });
 }
 
+// Null when there is none.
+const Row* find(std::string_view name) {
+  for (const Row& row : rows()) {
+    if (same_letters(name, row.name)) return &row;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 const std::vector<std::string_view>& names() {
@@ -49,13 +57,17 @@ const std::vector<std::string_view>& names() {
   return all;
 }
 
+std::optional<std::string_view> find_name(std::string_view name) {
+  const Row* row = find(name);
+  return row == nullptr ? std::nullopt : std::optional(row->name);
+}
+
 Optimizer make(std::string_view name, const std::vector<Tensor>& parameters,
                const CommonOptions& options) {
-  for (const Row& row : rows()) {
-    if (same_letters(name, row.name)) return row.make(parameters, options);
-  }
-  fail<ValueError>("optimizer: there is none called \"{}\"; give one of {}", name,
-                   fmt::join(names(), ", "));
+  const Row* row = find(name);
+  require<ValueError>(row != nullptr, "optimizer: there is none called \"{}\"; give one of {}",
+                      name, fmt::join(names(), ", "));
+  return row->make(parameters, options);
 }
 
 }  // namespace retrace::optim

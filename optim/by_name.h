@@ -17,6 +17,9 @@ struct CommonOptions {
 /// "SGD", "Adam", "AdamW", ...: all there are.
 const std::vector<std::string_view>& names();
 
+/// The name as it is in names(), of one in capitals or not; nothing when there is none.
+std::optional<std::string_view> find_name(std::string_view name);
+
 /// The optimizer of that name, in capitals or not ("adamw"), its other options at their defaults.
 /// ValueError, listing the names, for an unknown one; the optimizer's own errors for what it is
 /// given: Muon takes matrices only.

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <retrace/optim/by_name.h>
 #include <retrace/tensor/check.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/log.h>
@@ -86,6 +87,21 @@ CLI::Validator is_seed() {
       "");
 }
 
+// Gives it the capitals that it has there.
+CLI::Validator is_optimizer() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const std::optional<std::string_view> name = optim::find_name(text);
+        if (!name) {
+          return fmt::format("there is none called {}; give one of {}", text,
+                             fmt::join(optim::names(), ", "));
+        }
+        text = *name;
+        return std::string();
+      },
+      "");
+}
+
 CLI::Validator between(double low, double high) {
   return CLI::Validator(
       [low, high](const std::string& text) {
@@ -152,11 +168,11 @@ void CommandLine::Parser::offer(std::string_view name) {
                  "The first line of the CSV file is data; columns are called 1, 2, ...")
         ->group(kData);
   } else if (name == "seed") {
-    decides(option(kRun, "--seed", o.seed,
-                   "Of all that is random: the same seed gives the same model to the last bit (0)",
-                   "N")
-                ->check(is_seed()),
-            "0");
+    decides(
+        option(kRun, "--seed", o.seed,
+               "Of all that is random: the same seed gives the same model to the last bit (0)", "N")
+            ->check(is_seed()),
+        "0");
   } else if (name == "threads") {
     option(kRun, "--threads", o.threads,
            "Processors to use, at most (all of them); changes no result", "N")
@@ -166,14 +182,21 @@ void CommandLine::Parser::offer(std::string_view name) {
                 ->check(at_least(1)),
             "", true);
   } else if (name == "steps") {
-    decides(option(kRun, "--steps", o.steps, "How many batches to train on", "N")
-                ->check(at_least(1)),
-            "", true);
+    decides(
+        option(kRun, "--steps", o.steps, "How many batches to train on", "N")->check(at_least(1)),
+        "", true);
   } else if (name == "batch-size") {
     decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")->check(at_least(1)));
   } else if (name == "lr") {
     decides(option(kRun, "--lr", o.lr, "The largest learning rate", "RATE")
                 ->check(between(0, infinity)));
+  } else if (name == "optimizer") {
+    decides(option(kRun, "--optimizer", o.optimizer,
+                   "Who changes the weights, one of " +
+                       fmt::format("{}", fmt::join(optim::names(), ", ")) +
+                       "; rates that suit one do not suit another",
+                   "NAME")
+                ->transform(is_optimizer()));
   } else if (name == "json") {
     option(kResults, "--json", o.json,
            "Write each step and the result as JSON, one object a line (-: to standard output, "
@@ -236,9 +259,9 @@ void CommandLine::Parser::check() const {
                       "--save and --resume name different folders; --resume goes on saving in its "
                       "own");
   for (const CLI::Option* option : app.get_options()) {
-    require<UsageError>(option->count() == 0 || option->results().empty() ||
-                            !option->results().front().empty(),
-                        "{} needs a value, not an empty one", option->get_name());
+    require<UsageError>(
+        option->count() == 0 || option->results().empty() || !option->results().front().empty(),
+        "{} needs a value, not an empty one", option->get_name());
   }
 }
 
@@ -257,8 +280,8 @@ void CommandLine::add(const std::string& name, std::int64_t& value, const std::s
 }
 
 void CommandLine::add(const std::string& name, double& value, const std::string& what) {
-  auto* option = parser_->option(
-      kRun, name, value, fmt::format("{} ({})", what, number_text(value)), "NUMBER");
+  auto* option = parser_->option(kRun, name, value,
+                                 fmt::format("{} ({})", what, number_text(value)), "NUMBER");
   parser_->decides(option, number_text(value));
 }
 
@@ -274,13 +297,14 @@ std::string CommandLine::help() const {
   std::string text = fmt::format("usage: {} [OPTIONS]\n\n", name());
   append_wrapped(text, app.get_description(), 0);
   for (const char* group : {kData, kRun, kResults, kKeep, kOther}) {
-    const auto options =
-        app.get_options([group](const CLI::Option* option) { return option->get_group() == group; });
+    const auto options = app.get_options(
+        [group](const CLI::Option* option) { return option->get_group() == group; });
     if (options.empty()) continue;
     text += fmt::format("\n{}:\n", group);
     for (const CLI::Option* option : options) {
       const std::string names = option->get_name(false, true);
-      const std::string head = names + (option->get_type_size() == 0 ? "" : " ") + option->get_type_name();
+      const std::string head =
+          names + (option->get_type_size() == 0 ? "" : " ") + option->get_type_name();
       text += fmt::format("  {:<{}}", head, kHelpIndent - 2);
       append_wrapped(text, option->get_description(), kHelpIndent);
     }

@@ -24,6 +24,7 @@ struct Options {
   std::int64_t threads = 0;  ///< 0: all processors
   std::optional<std::int64_t> epochs = {}, steps = {}, batch_size = {};
   std::optional<double> lr = {};
+  std::string optimizer = "";  ///< one of optim::names()
   // Results
   std::string json = "", csv = "";
   bool check = false;
@@ -61,8 +62,8 @@ class CommandLine {
   /// Everything that decides the outcome of a run, as it was given, for its checkpoints: seed,
   /// data, rate and so on, and the program's own options.
   Metadata settings() const;
-  /// For a run that is resumed: takes over what is not on the command line. UsageError, listing all,
-  /// when something there differs. Where the data lie and how long to train may change.
+  /// For a run that is resumed: takes over what is not on the command line. UsageError, listing
+  /// all, when something there differs. Where the data lie and how long to train may change.
   void adopt(const Metadata& settings);
 
  private:

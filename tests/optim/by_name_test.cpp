@@ -44,6 +44,7 @@ TEST_CASE("an optimizer is made by its name") {
     const optim::Optimizer other =
         optim::make(lower, {zeros({2, 2})}, {.lr = 0.25, .weight_decay = 0.5});
     CHECK(other.name() == name);
+    CHECK(optim::find_name(lower) == name);
     CHECK(other.lr() == 0.25);
     CHECK(other.state_dict().at("groups.0.weight_decay").item<double>() == 0.5);
   }
@@ -52,6 +53,7 @@ TEST_CASE("an optimizer is made by its name") {
 
 TEST_CASE("an unknown name is refused by the list of those that are known") {
   const std::string message = message_of<ValueError>([] { optim::make("adan", {zeros({2})}); });
+  CHECK(!optim::find_name("adan").has_value());
   CHECK(says(message, "\"adan\""));
   for (const std::string_view name : optim::names()) CHECK(says(message, name));
   CHECK(says(message_of<ShapeError>([] { optim::make("muon", {zeros({2})}); }), "[2]"));

@@ -13,8 +13,9 @@ using retrace::testing::message_of;
 namespace {
 
 const std::vector<std::string_view> kAll = {
-    "data", "test", "test-fraction", "target", "no-header", "epochs", "steps", "batch-size", "lr",
-    "seed", "threads", "json", "csv", "check", "save", "load"};
+    "data",       "test", "test-fraction", "target", "no-header", "epochs", "steps",
+    "batch-size", "lr",   "optimizer",     "seed",   "threads",   "json",   "csv",
+    "check",      "save", "load"};
 
 // A command line and what it was given.
 struct Command {
@@ -51,10 +52,34 @@ TEST_CASE("without arguments everything has its default") {
 }
 
 TEST_CASE("every option reaches its place") {
-  const Command command({"--data", "d", "--target", "t", "--test-fraction", "0.25", "--steps", "7",
-                         "--batch-size=3", "--lr", "1e-3", "--seed", "18446744073709551615",
-                         "--threads", "2", "--json", "-", "--csv", "c", "--save", "s",
-                         "--save-every", "5", "--no-header", "--hidden", "16"});
+  const Command command({"--data",
+                         "d",
+                         "--target",
+                         "t",
+                         "--test-fraction",
+                         "0.25",
+                         "--steps",
+                         "7",
+                         "--batch-size=3",
+                         "--lr",
+                         "1e-3",
+                         "--optimizer",
+                         "adamw",
+                         "--seed",
+                         "18446744073709551615",
+                         "--threads",
+                         "2",
+                         "--json",
+                         "-",
+                         "--csv",
+                         "c",
+                         "--save",
+                         "s",
+                         "--save-every",
+                         "5",
+                         "--no-header",
+                         "--hidden",
+                         "16"});
   const Options& o = *command.options;
   CHECK(o.data == "d");
   CHECK(o.target == "t");
@@ -62,6 +87,7 @@ TEST_CASE("every option reaches its place") {
   CHECK(o.steps == 7);
   CHECK(o.batch_size == 3);
   CHECK(o.lr == 1e-3);
+  CHECK(o.optimizer == "AdamW");
   CHECK(o.seed == 18446744073709551615u);
   CHECK(o.threads == 2);
   CHECK(o.json == "-");
@@ -95,6 +121,7 @@ TEST_CASE("a command line that makes no sense is refused in one line") {
            {"--steps", "9223372036854775808"},
            {"--epochs", "2", "--steps", "3"},
            {"--batch-size", "0"},
+           {"--optimizer", "adan"},
            {"--lr", "0"},
            {"--lr", "-0.1"},
            {"--lr", "nan"},
@@ -124,8 +151,8 @@ TEST_CASE("a command line that makes no sense is refused in one line") {
     CommandLine line("program", "Does something.", kAll);
     std::int64_t hidden = 8;
     line.add("--hidden", hidden, "neurons");
-    const std::string message = message_of<UsageError>(
-        [&] { line.parse(static_cast<int>(argv.size()), argv.data()); });
+    const std::string message =
+        message_of<UsageError>([&] { line.parse(static_cast<int>(argv.size()), argv.data()); });
     CAPTURE(arguments[0]);
     CHECK(!message.empty());
     CHECK(message.find('\n') == std::string::npos);
