@@ -1,158 +1,12 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/attention.h>
-#include <retrace/tensor/kernels/gemm.h>
-#include <retrace/tensor/kernels/softmax.h>
+#include <retrace/autograd/ops/attention_head.h>
 
 namespace retrace {
 namespace {
 
+using namespace attention;
 using kernels::MatrixView;
-
-/// Queries that share a product; their scores stay in the cache.
-constexpr std::int64_t kBlockRows = 64;
-
-/// The matrix in the last two dims of x at place `index` of the leading dims.
-template <class T>
-MatrixView<T> matrix(const Tensor& x, std::int64_t index) {
-  const Shape& sizes = x.sizes();
-  const Strides& strides = x.strides();
-  const int rows = sizes.size() - 2;
-  std::int64_t offset = 0;
-  for (int d = rows - 1; d >= 0; --d) {
-    offset += index % sizes[d] * strides[d];
-    index /= sizes[d];
-  }
-  return {elements<T>(x) + offset, sizes[rows], sizes[rows + 1], strides[rows], strides[rows + 1]};
-}
-
-template <class T>
-MatrixView<T> rows_of(MatrixView<T> x, std::int64_t first, std::int64_t count) {
-  return {&x(first, 0), count, x.cols, x.row_stride, x.col_stride};
-}
-
-/// What all heads have in common.
-struct Attention {
-  std::int64_t heads, queries, keys;
-  double scale;
-  bool causal;
-
-  /// Keys that query t may look at, but for the mask.
-  std::int64_t visible(std::int64_t t) const {
-    return causal ? std::clamp<std::int64_t>(t + 1 + keys - queries, 0, keys) : keys;
-  }
-  std::int64_t blocks() const { return (queries + kBlockRows - 1) / kBlockRows; }
-  /// Calls f(head) on all threads.
-  template <class F>
-  void for_each_head(std::int64_t width, F&& f) const {
-    const std::int64_t work = queries * keys * width;
-    parallel_for(heads, (std::int64_t{1} << 19) / (work + 1) + 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t head = begin; head < end; ++head) f(head);
-                 });
-  }
-};
-
-/// A block of queries [first, first + count) and the keys that at least one of them sees.
-struct Block {
-  std::int64_t first, count, keys;
-  Block(const Attention& a, std::int64_t index)
-      : first(index * kBlockRows),
-        count(std::min(kBlockRows, a.queries - first)),
-        keys(a.visible(first + count - 1)) {}
-};
-
-/// scale · q kᵀ for a block, -infinity where a query may not look. [count, keys], row-major.
-template <class T>
-void scores(const Attention& a, const Block& block, MatrixView<const T> q, MatrixView<const T> k,
-            const MatrixView<const bool>* mask, T* s) {
-  kernels::gemm<T>(static_cast<T>(a.scale), rows_of(q, block.first, block.count),
-                   rows_of(k, 0, block.keys).transposed(), T(0),
-                   kernels::row_major(s, block.count, block.keys));
-  constexpr T kNever = -std::numeric_limits<T>::infinity();
-  for (std::int64_t i = 0; i < block.count; ++i) {
-    T* const row = s + i * block.keys;
-    const std::int64_t n = a.visible(block.first + i);
-    std::fill(row + n, row + block.keys, kNever);
-    for (std::int64_t j = 0; mask != nullptr && j < n; ++j)
-      row[j] = (*mask)(block.first + i, j) ? row[j] : kNever;
-  }
-}
-
-// y of one head, and for each query ln Σ exp(score), infinity where it sees nothing.
-template <class T>
-void forward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
-             MatrixView<const T> v, const MatrixView<const bool>* mask, T* s, MatrixView<T> y,
-             T* log_sums) {
-  for (std::int64_t index = 0; index < a.blocks(); ++index) {
-    const Block block(a, index);
-    scores(a, block, q, k, mask, s);
-    T factors[kBlockRows];
-    for (std::int64_t i = 0; i < block.count; ++i) {
-      T* const row = s + i * block.keys;
-      const std::int64_t n = a.visible(block.first + i);
-      const T largest = kernels::reduce_run(kernels::Largest<T>(), row, n);
-      if (largest == -std::numeric_limits<T>::infinity()) {
-        std::fill_n(row, block.keys, T(0));
-        factors[i] = 0;
-        log_sums[block.first + i] = std::numeric_limits<T>::infinity();
-        continue;
-      }
-      kernels::dense_row([largest](T x) { return math::exp(x - largest); }, n, row, row);
-      std::fill(row + n, row + block.keys, T(0));
-      const double sum = kernels::reduce_run(kernels::RowSum<T>(), row, n);
-      factors[i] = static_cast<T>(1.0 / sum);
-      log_sums[block.first + i] = largest + static_cast<T>(std::log(sum));
-    }
-    const MatrixView<T> out = rows_of(y, block.first, block.count);
-    kernels::gemm<T>(T(1), kernels::row_major<const T>(s, block.count, block.keys),
-                     rows_of(v, 0, block.keys), T(0), out);
-    for (std::int64_t i = 0; i < block.count; ++i) {
-      const T factor = factors[i];
-      kernels::dense_row([factor](T x) { return x * factor; }, out.cols, &out(i, 0), &out(i, 0));
-    }
-  }
-}
-
-template <class T>
-struct Gradient {
-  MatrixView<T> q, k, v;
-};
-
-// The last block first: it sees every key, so that its products set what the others add to.
-// y and g have dense rows.
-template <class T>
-void backward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
-              MatrixView<const T> v, const MatrixView<const bool>* mask, MatrixView<const T> y,
-              MatrixView<const T> g, const T* log_sums, T* p, T* dp, const Gradient<T>& d) {
-  for (std::int64_t index = a.blocks() - 1; index >= 0; --index) {
-    const Block block(a, index);
-    const T beta = index == a.blocks() - 1 ? T(0) : T(1);
-    const MatrixView<const T> upstream = rows_of(g, block.first, block.count);
-    const MatrixView<const T> probabilities =
-        kernels::row_major<const T>(p, block.count, block.keys);
-    scores(a, block, q, k, mask, p);
-    kernels::gemm<T>(T(1), upstream, rows_of(v, 0, block.keys).transposed(), T(0),
-                     kernels::row_major(dp, block.count, block.keys));
-    for (std::int64_t i = 0; i < block.count; ++i) {
-      T* const row = p + i * block.keys;
-      const T log_sum = log_sums[block.first + i];
-      kernels::dense_row([log_sum](T x) { return math::exp(x - log_sum); }, block.keys, row, row);
-      // Σ P · dP is Σ y · g.
-      const T mean =
-          static_cast<T>(kernels::dot_run(&y(block.first + i, 0), &upstream(i, 0), y.cols));
-      T* const ds = dp + i * block.keys;
-      kernels::dense_row([mean](T probability, T u) { return probability * (u - mean); },
-                         block.keys, ds, row, ds);
-    }
-    kernels::gemm<T>(T(1), probabilities.transposed(), upstream, beta, rows_of(d.v, 0, block.keys));
-    const MatrixView<const T> ds = kernels::row_major<const T>(dp, block.count, block.keys);
-    const T scale = static_cast<T>(a.scale);
-    kernels::gemm<T>(scale, ds, rows_of(k, 0, block.keys), T(0),
-                     rows_of(d.q, block.first, block.count));
-    kernels::gemm<T>(scale, ds.transposed(), rows_of(q, block.first, block.count), beta,
-                     rows_of(d.k, 0, block.keys));
-  }
-}
 
 /// Queries, keys, values and what belongs to them, each [.., rows, columns] with the same leading
 /// dims; the mask may be absent.
@@ -167,21 +21,15 @@ struct Parts {
   }
 };
 
-/// A buffer for the scores of a block. A tensor, because the pool keeps its memory.
-template <class T>
-Tensor scores_memory(const Attention& a) {
-  return empty({std::min(kBlockRows, a.queries) * a.keys}, dtype_of<T>);
-}
-
 // Writes y, [.., T, E] with dense rows, and returns the logarithms of the sums, [heads, T].
 Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y) {
   Tensor log_sums = empty({a.heads, a.queries}, y.dtype());
   visit_float(y.dtype(), op, [&]<class T>() {
     a.for_each_head(y.size(-1), [&](std::int64_t head) {
-      const Tensor s = scores_memory<T>(a);
+      const Buffers<T> buffers(a, parts.q.size(-1));
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
         forward(a, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
-                matrix<const T>(parts.v, head), mask, elements<T>(s), matrix<T>(y, head),
+                matrix<const T>(parts.v, head), mask, buffers, matrix<T>(y, head),
                 elements<T>(log_sums) + head * a.queries);
       });
     });
@@ -202,14 +50,14 @@ void attend_back(std::string_view op, const Attention& a, const Parts& parts, co
   }
   visit_float(g.dtype(), op, [&]<class T>() {
     a.for_each_head(y.size(-1), [&](std::int64_t head) {
-      const Tensor p = scores_memory<T>(a), dp = scores_memory<T>(a);
+      const Buffers<T> buffers(a, std::max(parts.q.size(-1), y.size(-1)));
       const Gradient<T> of_head = {matrix<T>(d.q, head), matrix<T>(d.k, head),
                                    matrix<T>(d.v, head)};
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
         backward(a, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
                  matrix<const T>(parts.v, head), mask, matrix<const T>(y, head),
-                 matrix<const T>(g, head), elements<T>(log_sums) + head * a.queries, elements<T>(p),
-                 elements<T>(dp), of_head);
+                 matrix<const T>(g, head), elements<T>(log_sums) + head * a.queries, buffers,
+                 of_head);
       });
     });
   });

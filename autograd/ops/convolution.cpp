@@ -4,6 +4,8 @@
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/kernels/softmax.h>
 
+#include <cstring>
+
 namespace retrace {
 namespace {
 
@@ -13,18 +15,18 @@ using kernels::row_major;
 /// How a filter moves along one dim.
 struct Axis {
   std::int64_t in, kernel, stride, padding, dilation;
+  std::int64_t out = 0;  ///< places of the filter
 
-  std::int64_t out() const { return (in + 2 * padding - reach()) / stride + 1; }
   /// Elements from the first that the filter touches to the last.
   std::int64_t reach() const { return dilation * (kernel - 1) + 1; }
   /// Places [begin, end) of the output for which element k of the filter lies inside the input.
   std::int64_t begin(std::int64_t k) const {
     const std::int64_t missing = padding - k * dilation;
-    return missing <= 0 ? 0 : std::min((missing + stride - 1) / stride, out());
+    return missing <= 0 ? 0 : std::min((missing + stride - 1) / stride, out);
   }
   std::int64_t end(std::int64_t k) const {
     const std::int64_t last = in - 1 + padding - k * dilation;
-    return last < 0 ? begin(k) : std::max(begin(k), std::min(last / stride + 1, out()));
+    return last < 0 ? begin(k) : std::max(begin(k), std::min(last / stride + 1, out));
   }
   /// Where in the input element k lies at place `at`.
   std::int64_t source(std::int64_t at, std::int64_t k) const {
@@ -38,7 +40,7 @@ struct Convolution {
   Axis height, width;
 
   std::int64_t image() const { return channels * height.in * width.in; }         // of one group
-  std::int64_t places() const { return height.out() * width.out(); }             // of the output
+  std::int64_t places() const { return height.out * width.out; }                 // of the output
   std::int64_t taps() const { return channels * height.kernel * width.kernel; }  // of a filter
   /// The columns are the image as it is.
   bool is_pointwise() const {
@@ -47,40 +49,53 @@ struct Convolution {
   }
 };
 
-/// Calls f(row of the columns, row of the image, first, end, source of `first`) for each row of
-/// places and each tap: places [first, end) lie inside the image.
+/// Calls f(start in the columns, start in the image, first, end) for each tap and row of places:
+/// places [first, end) of the row lie inside the image, the first of them at the second start.
 template <class F>
-void for_each_run(const Convolution& c, F&& f) {
-  const std::int64_t rows = c.height.out(), columns = c.width.out();
-  for (std::int64_t channel = 0, tap = 0; channel < c.channels; ++channel) {
-    for (std::int64_t kh = 0; kh < c.height.kernel; ++kh) {
-      const std::int64_t top = c.height.begin(kh), bottom = c.height.end(kh);
-      for (std::int64_t kw = 0; kw < c.width.kernel; ++kw, ++tap) {
-        const std::int64_t first = c.width.begin(kw), end = c.width.end(kw);
-        for (std::int64_t row = 0; row < rows; ++row) {
+void for_each_run(const Convolution& c, F f) {
+  const Axis height = c.height, width = c.width;
+  std::int64_t at = 0;
+  for (std::int64_t channel = 0; channel < c.channels; ++channel) {
+    for (std::int64_t kh = 0; kh < height.kernel; ++kh) {
+      const std::int64_t top = height.begin(kh), bottom = height.end(kh);
+      for (std::int64_t kw = 0; kw < width.kernel; ++kw) {
+        const std::int64_t first = width.begin(kw), end = width.end(kw);
+        std::int64_t from =
+            (channel * height.in + height.source(0, kh)) * width.in + width.source(first, kw);
+        for (std::int64_t row = 0; row < height.out; ++row) {
           const bool inside = row >= top && row < bottom;
-          const std::int64_t line = channel * c.height.in + c.height.source(row, kh);
-          f(tap * c.places() + row * columns, line * c.width.in + c.width.source(first, kw),
-            inside ? first : columns, inside ? end : columns);
+          f(at, from, inside ? first : width.out, inside ? end : width.out);
+          at += width.out;
+          from += height.stride * width.in;
         }
       }
     }
   }
 }
 
+// A run is short, a row of a small image. In whole chunks, of which the last may overlap the one
+// before: what a general loop does besides its vectors would take most of the time.
+template <class T>
+void copy_run(const T* from, std::int64_t n, T* to) {
+  constexpr std::int64_t kChunk = 8;
+  if (n < kChunk) {
+    for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
+    return;
+  }
+  for (std::int64_t i = 0; i + kChunk <= n; i += kChunk)
+    std::memcpy(to + i, from + i, kChunk * sizeof(T));
+  std::memcpy(to + n - kChunk, from + n - kChunk, kChunk * sizeof(T));
+}
+
 // columns [taps, places] of an image [channels, height, width].
 template <class T>
 [[gnu::noinline]] void to_columns(const Convolution& c, const T* image, T* columns) {
-  const std::int64_t width = c.width.out(), stride = c.width.stride;
+  const std::int64_t width = c.width.out, stride = c.width.stride;
   for_each_run(c, [=](std::int64_t to, std::int64_t from, std::int64_t first, std::int64_t end) {
     T* const out = columns + to;
-    for (std::int64_t i = 0; i < first; ++i) out[i] = 0;
-    if (stride == 1) {
-      for (std::int64_t i = first; i < end; ++i) out[i] = image[from + i - first];
-    } else {
-      for (std::int64_t i = first; i < end; ++i) out[i] = image[from + (i - first) * stride];
-    }
-    for (std::int64_t i = end; i < width; ++i) out[i] = 0;
+    if (end - first < width) std::fill_n(out, width, T(0));
+    if (stride == 1) return copy_run(image + from, end - first, out + first);
+    for (std::int64_t i = first; i < end; ++i) out[i] = image[from + (i - first) * stride];
   });
 }
 
@@ -89,13 +104,15 @@ template <class T>
 [[gnu::noinline]] void add_columns(const Convolution& c, const T* columns, T* image) {
   const std::int64_t stride = c.width.stride;
   for_each_run(c, [=](std::int64_t from, std::int64_t to, std::int64_t first, std::int64_t end) {
-    const T* const in = columns + from;
-    if (stride == 1) {
-#pragma omp simd
-      for (std::int64_t i = first; i < end; ++i) image[to + i - first] += in[i];
-    } else {
-      for (std::int64_t i = first; i < end; ++i) image[to + (i - first) * stride] += in[i];
+    const T* const in = columns + from + first;
+    T* const out = image + to;
+    const std::int64_t n = end - first;
+    if (stride != 1) {
+      for (std::int64_t i = 0; i < n; ++i) out[i * stride] += in[i];
+      return;
     }
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) out[i] += in[i];
   });
 }
 
@@ -263,7 +280,7 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
   Convolution c;
 };
 
-void check_axis(std::string_view op, const Axis& axis, const Tensor& x, const Tensor& weight) {
+Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weight) {
   require<ValueError>(axis.stride > 0 && axis.dilation > 0 && axis.padding >= 0,
                       "{}: stride is {}, padding {}, dilation {}; give at least 1, 0 and 1", op,
                       axis.stride, axis.padding, axis.dilation);
@@ -271,6 +288,8 @@ void check_axis(std::string_view op, const Axis& axis, const Tensor& x, const Te
                       "{}: x is {}, weight {} with padding {} and dilation {}; the filter must "
                       "have elements, and fit into the padded input",
                       op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
+  axis.out = (axis.in + 2 * axis.padding - axis.reach()) / axis.stride + 1;
+  return axis;
 }
 
 template <class Kind>
@@ -300,20 +319,18 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         filter[0]);
   }
   const auto axis = [&](int d, std::int64_t stride, std::int64_t padding, std::int64_t dilation) {
-    return Axis{in[d], filter[d], stride, padding, dilation};
+    return axis_of(op, {in[d], filter[d], stride, padding, dilation}, x, weight);
   };
   const Axis width =
       axis(Kind::dims + 1, options.stride.width, options.padding.width, options.dilation.width);
-  const Axis height = Kind::dims == 1 ? Axis{1, 1, 1, 0, 1}
+  const Axis height = Kind::dims == 1 ? Axis{1, 1, 1, 0, 1, 1}
                                       : axis(2, options.stride.height, options.padding.height,
                                              options.dilation.height);
-  check_axis(op, height, x, weight);
-  check_axis(op, width, x, weight);
   const Convolution c = {in[0], filter[1], filter[0] / groups, groups, height, width};
 
   Shape sizes = {in[0], filter[0]};
-  if (Kind::dims == 2) sizes.push_back(height.out());
-  sizes.push_back(width.out());
+  if (Kind::dims == 2) sizes.push_back(height.out);
+  sizes.push_back(width.out);
   Tensor y = empty(sizes, x.dtype());
   const Tensor images = as_contiguous(x), filters = as_contiguous(weight);
   visit_float(x.dtype(), op, [&]<class T>() {

@@ -31,35 +31,68 @@ struct Geometry {
       for (const Window& column : columns) f(at++, row, column);
     }
   }
-  /// Calls f(plane) on all threads.
+  /// Calls f(begin, end) for ranges of planes, on all threads.
   template <class F>
-  void for_each_plane(F&& f) const {
-    parallel_for(planes, kernels::kElementGrain / (in() + 1) + 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t plane = begin; plane < end; ++plane) f(plane);
-                 });
+  void for_planes(F&& f) const {
+    parallel_for(planes, kernels::kElementGrain / (in() + 1) + 1, f);
+  }
+};
+
+/// The largest of each column in a window of rows, and the row that it is in. An index as wide as T
+/// lets both be found by one vectorised loop.
+template <class T>
+struct ColumnMaxima {
+  using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  std::vector<T> largest;
+  std::vector<Index> row;
+
+  explicit ColumnMaxima(std::int64_t width)
+      : largest(static_cast<std::size_t>(width)), row(static_cast<std::size_t>(width)) {}
+
+  [[gnu::noinline]] void find(const T* x, std::int64_t width, const Window& rows) {
+    T* const best = largest.data();
+    Index* const at = row.data();
+    std::copy_n(x + rows.begin * width, width, best);
+    std::fill_n(at, width, static_cast<Index>(rows.begin));
+    for (std::int64_t i = rows.begin + 1; i < rows.end; ++i) {
+      const T* const line = x + i * width;
+      const Index index = static_cast<Index>(i);
+#pragma omp simd
+      for (std::int64_t j = 0; j < width; ++j) {
+        // Not "greater": NaN is the largest, and the first one stays.
+        const bool larger = !(line[j] <= best[j]) && best[j] == best[j];
+        best[j] = larger ? line[j] : best[j];
+        at[j] = larger ? index : at[j];
+      }
+    }
+  }
+
+  /// The column in [begin, end) that has the largest, in the first row of equals.
+  std::int64_t column(const Window& columns) const {
+    std::int64_t best = columns.begin;
+    for (std::int64_t j = columns.begin + 1; j < columns.end; ++j) {
+      const T a = largest.data()[j], b = largest.data()[best];
+      const bool equal = (a == b) | ((a != a) & (b != b));
+      const bool larger = (!(a <= b) & (b == b)) | (equal & (row.data()[j] < row.data()[best]));
+      best +=
+          (j - best) & -std::int64_t{larger};  // a branch would mispredict in every other window
+    }
+    return best;
   }
 };
 
 // y and the places in the plane that it came from.
 template <class T>
-[[gnu::noinline]] void max_of_plane(const Geometry& geometry, const T* x, T* y,
-                                    std::int64_t* places) {
-  const std::int64_t width = geometry.width;
-  geometry.for_each_window([=](std::int64_t at, const Window& row, const Window& column) {
-    std::int64_t place = row.begin * width + column.begin;
-    T largest = x[place];
-    for (std::int64_t i = row.begin; i < row.end; ++i) {
-      for (std::int64_t j = column.begin; j < column.end; ++j) {
-        const T value = x[i * width + j];
-        const bool larger = value > largest || (value != value && largest == largest);
-        largest = larger ? value : largest;
-        place = larger ? i * width + j : place;
-      }
+void max_of_plane(const Geometry& geometry, const T* x, ColumnMaxima<T>& maxima, T* y,
+                  std::int64_t* places) {
+  for (const Window& rows : geometry.rows) {
+    maxima.find(x, geometry.width, rows);
+    for (const Window& columns : geometry.columns) {
+      const std::int64_t column = maxima.column(columns);
+      *y++ = maxima.largest.data()[column];
+      *places++ = std::int64_t{maxima.row.data()[column]} * geometry.width + column;
     }
-    y[at] = largest;
-    places[at] = place;
-  });
+  }
 }
 
 template <class T>
@@ -127,10 +160,17 @@ struct PoolNode final : NodeOf<PoolNode<Kind>> {
     visit_float(g.dtype(), op, [&]<class T>() {
       const T* const from = elements<T>(upstream);
       T* const to = elements<T>(dx);
-      geometry.for_each_plane([&](std::int64_t plane) {
-        if (!has_places) return spread_in_plane(geometry, from + plane * out, to + plane * in);
-        const std::int64_t* const place = elements<std::int64_t>(places) + plane * out;
-        for (std::int64_t i = 0; i < out; ++i) to[plane * in + place[i]] += from[plane * out + i];
+      geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t plane = begin; plane < end; ++plane) {
+          const T* const g_of_plane = from + plane * out;
+          T* const dx_of_plane = to + plane * in;
+          if (has_places) {
+            const std::int64_t* const place = elements<std::int64_t>(places) + plane * out;
+            for (std::int64_t i = 0; i < out; ++i) dx_of_plane[place[i]] += g_of_plane[i];
+          } else {
+            spread_in_plane(geometry, g_of_plane, dx_of_plane);
+          }
+        }
       });
     });
     gradients.give(0, std::move(dx));
@@ -197,13 +237,17 @@ Tensor pool(const Tensor& x, int dims, const Geometry& geometry) {
   Tensor y = empty(sizes, x.dtype());
   const Tensor places = of_places ? empty(sizes, kInt64) : Tensor(), dense = as_contiguous(x);
   visit_float(x.dtype(), Kind::op, [&]<class T>() {
-    geometry.for_each_plane([&](std::int64_t plane) {
-      const T* const from = elements<T>(dense) + plane * geometry.in();
-      T* const to = elements<T>(y) + plane * geometry.out();
-      if constexpr (of_places) {
-        max_of_plane(geometry, from, to, elements<std::int64_t>(places) + plane * geometry.out());
-      } else {
-        mean_of_plane(geometry, from, to);
+    geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
+      [[maybe_unused]] ColumnMaxima<T> maxima(of_places ? geometry.width : 0);
+      for (std::int64_t plane = begin; plane < end; ++plane) {
+        const T* const from = elements<T>(dense) + plane * geometry.in();
+        T* const to = elements<T>(y) + plane * geometry.out();
+        if constexpr (of_places) {
+          max_of_plane(geometry, from, maxima, to,
+                       elements<std::int64_t>(places) + plane * geometry.out());
+        } else {
+          mean_of_plane(geometry, from, to);
+        }
       }
     });
   });
