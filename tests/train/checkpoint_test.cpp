@@ -160,8 +160,9 @@ TEST_CASE("a checkpoint of another model, optimizer or loop is refused, and noth
   };
   CHECK(refuse(larger.copy()).find("0.weight") != std::string::npos);
   CHECK(refuse(other.copy()).find("one of AdamW") != std::string::npos);
-  for (const auto& [name, value] : before) {
-    CAPTURE(std::string(name));
+  for (const auto& item : before) {
+    const std::string& name = item.first;
+    CAPTURE(name);
     StateDict without = loop.copy();
     without.erase(name);
     refuse(without);
