@@ -19,6 +19,10 @@ double draw(const Domain& domain, Generator& generator) {
     return std::any_of(domain.kinks.begin(), domain.kinks.end(),
                        [&](double kink) { return std::abs(value - kink) < kGap; });
   };
+  if (!domain.choices.empty()) {
+    const auto count = static_cast<std::int64_t>(domain.choices.size());
+    return domain.choices[static_cast<std::size_t>(generator.next_below(count))];
+  }
   double value = 0;
   do {
     value = domain.low + (domain.high - domain.low) * generator.next_uniform();
@@ -45,11 +49,26 @@ Tensor filled(const Input& input, DType dtype, Generator& generator) {
 
 std::vector<Row> all_rows() {
   std::vector<Row> rows;
-  for (const auto add_family :
-       {add_arithmetic, add_math, add_activations, add_comparisons, add_selections, add_views,
-        add_reductions, add_extremes, add_indexing, add_joining, add_linalg, add_layers,
-        add_normalization, add_convolution, add_attention, add_recurrent, add_regression,
-        add_classification})
+  for (const auto add_family : {add_arithmetic,
+                                add_math,
+                                add_activations,
+                                add_comparisons,
+                                add_selections,
+                                add_views,
+                                add_reductions,
+                                add_extremes,
+                                add_indexing,
+                                add_joining,
+                                add_linalg,
+                                add_layers,
+                                add_normalization,
+                                add_convolution,
+                                add_attention,
+                                add_recurrent,
+                                add_regression,
+                                add_quantiles,
+                                add_binary_classification,
+                                add_classification})
     add_family(rows);
   return rows;
 }

@@ -12,11 +12,12 @@
 namespace retrace::catalogue {
 
 /// Numbers to fill an input with: uniform in [low, high], at least 0.01 away from each kink. int64:
-/// whole numbers in [low, high]. bool: either value.
+/// whole numbers in [low, high]. bool: either value. Where there are `choices`, one of them.
 struct Domain {
   double low = -2, high = 2;
   std::vector<double> kinks = {};
   DType dtype = kFloat64;
+  std::vector<double> choices = {};
 };
 
 /// An input of a sample call.

@@ -20,6 +20,10 @@ inline Domain between(double low, double high, std::vector<double> kinks = {}) {
 inline Domain away_from(std::vector<double> kinks) { return between(-2, 2, std::move(kinks)); }
 inline Domain positive() { return between(0.3, 3); }
 inline Domain indices(std::int64_t size) { return {0, static_cast<double>(size - 1), {}, kInt64}; }
+/// Either of two labels, as floating numbers.
+inline Domain labels(double first, double second) {
+  return {first, second, {}, kFloat64, {first, second}};
+}
 inline Domain truths() { return {0, 1, {}, kBool}; }
 
 // Samples ----------------------------------------------------------------------------------------
@@ -63,8 +67,7 @@ bool all_differ(const Call& call);
 /// All elements of "a" differ from those of "b" that they meet.
 bool sides_differ(const Call& call);
 
-// Families
-// -----------------------------------------------------------------------------------------
+// Families ---------------------------------------------------------------------------------------
 
 void add_arithmetic(std::vector<Row>& rows);
 void add_math(std::vector<Row>& rows);
@@ -83,6 +86,8 @@ void add_convolution(std::vector<Row>& rows);
 void add_attention(std::vector<Row>& rows);
 void add_recurrent(std::vector<Row>& rows);
 void add_regression(std::vector<Row>& rows);
+void add_quantiles(std::vector<Row>& rows);
+void add_binary_classification(std::vector<Row>& rows);
 void add_classification(std::vector<Row>& rows);
 
 }  // namespace retrace::catalogue

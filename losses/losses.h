@@ -3,6 +3,8 @@
 // Every loss. A loss takes logits wherever that is the stable form, demands equal shapes, and
 // reduces to a mean unless told otherwise.
 
+#include <retrace/losses/binary_classification.h>
 #include <retrace/losses/classification.h>
+#include <retrace/losses/quantile.h>
 #include <retrace/losses/reduction.h>
 #include <retrace/losses/regression.h>

@@ -11,6 +11,11 @@ enum class Reduction : std::uint8_t { none, mean, sum, batchmean };
 
 namespace losses {
 
+/// At namespace scope, so that `{.reduction = Reduction::sum}` can be written.
+struct ReductionOptions {
+  Reduction reduction = Reduction::mean;
+};
+
 /// "none", "mean", "sum" or "batchmean". ValueError in the name of `loss` for any other text.
 Reduction reduction_from_string(std::string_view loss, std::string_view text);
 /// ValueError in the name of `loss` when it is batchmean.

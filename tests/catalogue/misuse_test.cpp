@@ -64,8 +64,8 @@ TEST_CASE("an undefined tensor is refused by the op's name, or is an optional ar
       if (!message) {
         // Only what may be left out; the parts of a composition know for themselves.
         const std::string& name = call.tensors()[i].first;
-        CHECK_MESSAGE((name == "weight" || name == "mask" || name.starts_with("b") ||
-                       row.family == "composition"),
+        CHECK_MESSAGE((name.ends_with("weight") || name == "alpha" || name == "mask" ||
+                       name.starts_with("b") || row.family == "composition"),
                       label(row, call) << " runs without " << name);
         continue;
       }
