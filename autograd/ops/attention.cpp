@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/attention.h>
 #include <retrace/autograd/ops/attention_head.h>
 
@@ -40,10 +41,7 @@ Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const
 // Writes the gradients of q, k and v into d.
 void attend_back(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y,
                  const Tensor& g, const Tensor& log_sums, const Parts& d) {
-  require<AutogradError>(!GradMode::is_enabled(),
-                         "{}: second derivatives are not available; go back without create_graph "
-                         "here",
-                         op);
+  require_first_order(op);
   if (a.queries == 0) {  // no product sets them
     copy_elements(d.k, zeros({}, g.dtype()));
     copy_elements(d.v, zeros({}, g.dtype()));

@@ -1,5 +1,6 @@
 // batch_norm, group_norm and instance_norm: normalisations with one scale and shift per channel.
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/autograd/ops/normalize.h>
 
@@ -145,10 +146,7 @@ struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
   ChannelNormNode(const Slices& of_x, bool own) : slices(of_x), own_statistics(own) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require<AutogradError>(!GradMode::is_enabled(),
-                           "{}: second derivatives are not available; go back without "
-                           "create_graph here",
-                           op);
+    require_first_order(op);
     const Tensor upstream = arranged(g, slices), x = this->saved_input(0);
     const Tensor statistics_of_slices = this->saved_extra(0);
     const Tensor weight = has_weight ? this->saved_input(1) : Tensor();

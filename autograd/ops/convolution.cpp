@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/convolution.h>
 #include <retrace/tensor/kernels/columns.h>
 #include <retrace/tensor/kernels/gemm.h>
@@ -240,10 +241,7 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
   explicit ConvNode(const Convolution& sizes) : c(sizes) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require<AutogradError>(!GradMode::is_enabled(),
-                           "{}: second derivatives are not available; go back without "
-                           "create_graph here",
-                           op);
+    require_first_order(op);
     const Tensor upstream = as_contiguous(g);
     visit_float(g.dtype(), op, [&]<class T>() {
       if (gradients.wants(0) || gradients.wants(1)) products<T>(upstream, gradients);

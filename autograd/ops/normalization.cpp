@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/autograd/ops/normalize.h>
 #include <retrace/tensor/kernels/columns.h>
@@ -114,10 +115,7 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
   explicit RowNormNode(const Shape& sizes) : normalized_shape(sizes) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require<AutogradError>(!GradMode::is_enabled(),
-                           "{}: second derivatives are not available; go back without "
-                           "create_graph here",
-                           op);
+    require_first_order(op);
     const Tensor upstream = as_contiguous(g), x = this->saved_input(0);
     const Tensor weight = this->saved_extra(0), statistics = this->saved_extra(1);
     const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;

@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/pooling.h>
 
 #include <vector>
@@ -149,10 +150,7 @@ struct PoolNode final : NodeOf<PoolNode<Kind>> {
       : sizes(in), geometry(of_x), has_places(of_places) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require<AutogradError>(!GradMode::is_enabled(),
-                           "{}: second derivatives are not available; go back without "
-                           "create_graph here",
-                           op);
+    require_first_order(op);
     const Tensor upstream = as_contiguous(g);
     const Tensor places = has_places ? this->saved_extra() : Tensor();
     Tensor dx = zeros(sizes, g.dtype());

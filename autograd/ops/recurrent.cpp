@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/recurrent.h>
 #include <retrace/autograd/ops/recurrent_cells.h>
 #include <retrace/autograd/ops/view.h>
@@ -132,10 +133,7 @@ struct RecurrentNode final : NodeOf<RecurrentNode<Kind, kIsCell>> {
   }
   void backward_outputs(const Tensor& g, const std::vector<Tensor>* others,
                         Gradients& gradients) override {
-    require<AutogradError>(!GradMode::is_enabled(),
-                           "{}: second derivatives are not available; go back without "
-                           "create_graph here",
-                           op);
+    require_first_order(op);
     const Inputs in = {this->saved_input(0),
                        this->saved_input(1),
                        Kind::has_cell ? this->saved_input(2) : Tensor(),
