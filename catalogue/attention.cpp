@@ -7,13 +7,16 @@
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/catalogue/samples.h>
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/random.h>
 
 namespace retrace::catalogue {
 namespace {
 
-AttentionOptions options_of(const Call& c) {
-  AttentionOptions options = {.is_causal = c.flag("causal", false),
-                              .scale = c.maybe_number("scale")};
+AttentionOptions options_of(const Call& c, Generator& generator) {
+  AttentionOptions options = {.dropout_p = c.number("dropout_p", 0),
+                              .is_causal = c.flag("causal", false),
+                              .scale = c.maybe_number("scale"),
+                              .generator = &generator};
   options.attn_mask = c.optional("mask");
   return options;
 }
@@ -69,7 +72,8 @@ void add_attention(std::vector<Row>& rows) {
            .family = "attention",
            .question = "What do the values say that each query asks for?",
            .run = [](const Call& c) -> Results {
-             return scaled_dot_product_attention(c["q"], c["k"], c["v"], options_of(c));
+             Generator generator(7);  // drops the same weights at every call
+             return scaled_dot_product_attention(c["q"], c["k"], c["v"], options_of(c, generator));
            },
            .samples = {of_three({2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}),
                        of_three({2, 4, 3}, {2, 4, 3}, {2, 4, 3}, {{"causal", true}}),
@@ -77,6 +81,7 @@ void add_attention(std::vector<Row>& rows) {
                        of_three({4, 2}, {2, 2}, {2, 3}, {{"causal", true}}),
                        of_three({2, 3, 2}, {2, 4, 2}, {2, 4, 2}, {}, Shape{2, 1, 4}),
                        of_three({2, 3, 2}, {2, 3, 2}, {2, 3, 2}, {{"causal", true}}, Shape{3, 3}),
+                       of_three({2, 3, 2}, {2, 5, 2}, {2, 5, 2}, {{"dropout_p", 0.4}}),
                        of_three({0, 3, 2}, {0, 3, 2}, {0, 3, 2})},
            .function = "scaled_dot_product_attention",
            .second_derivatives = false},
@@ -84,10 +89,12 @@ void add_attention(std::vector<Row>& rows) {
            .family = "attention",
            .question = "What does each place of a sequence learn from the others?",
            .run = [](const Call& c) -> Results {
-             return packed_attention(c["qkv"], c.integer("heads"), options_of(c));
+             Generator generator(7);
+             return packed_attention(c["qkv"], c.integer("heads"), options_of(c, generator));
            },
            .samples = {packed({2, 4, 12}, {{"heads", 2}, {"causal", true}}),
                        packed({1, 3, 6}, {{"heads", 1}}),
+                       packed({1, 5, 6}, {{"heads", 2}, {"causal", true}, {"dropout_p", 0.3}}),
                        packed({2, 3, 6}, {{"heads", 2}}, Shape{2, 1, 1, 3}),
                        packed({2, 0, 6}, {{"heads", 2}})},
            .second_derivatives = false},

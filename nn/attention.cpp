@@ -13,7 +13,10 @@ namespace retrace::nn {
 namespace {
 
 // embed_dim, when heads can share it.
-std::int64_t checked(std::string_view type, std::int64_t embed_dim, std::int64_t num_heads) {
+std::int64_t checked(std::string_view type, std::int64_t embed_dim, std::int64_t num_heads,
+                     double dropout) {
+  require<ValueError>(dropout >= 0 && dropout <= 1,
+                      "{}: dropout is {}; give a probability in [0, 1]", type, dropout);
   require<ValueError>(embed_dim > 0 && num_heads > 0 && embed_dim % num_heads == 0,
                       "{}: embed_dim is {}, num_heads {}; it must divide embed_dim", type,
                       embed_dim, num_heads);
@@ -38,9 +41,10 @@ Tensor allowed(const MultiheadAttentionForwardOptions& options) {
 
 MultiheadAttention::MultiheadAttention(std::int64_t embed_dim, std::int64_t num_heads,
                                        const MultiheadAttentionOptions& options)
-    : out_proj(checked("MultiheadAttention", embed_dim, num_heads), embed_dim,
+    : out_proj(checked("MultiheadAttention", embed_dim, num_heads, options.dropout), embed_dim,
                {.bias = options.bias, .dtype = options.dtype}),
       num_heads_(num_heads),
+      dropout_(options.dropout),
       batch_first_(options.batch_first) {
   in_proj_weight =
       register_parameter("in_proj_weight", empty({3 * embed_dim, embed_dim}, options.dtype));
@@ -71,7 +75,8 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
                         "MultiheadAttention: a tensor is {}; it must be [{}, {}]",
                         x->defined() ? x->sizes() : Shape(), batch_first_ ? "B, T" : "T, B",
                         out_proj.weight.size(0));
-  AttentionOptions inner = {.is_causal = options.is_causal};
+  AttentionOptions inner = {.dropout_p = is_training() ? dropout_ : 0,
+                            .is_causal = options.is_causal};
   inner.attn_mask = allowed(options);
   if (query.is_same(key) && query.is_same(value)) {
     const auto turned = [this](const Tensor& x) { return batch_first_ ? x : x.transpose(0, 1); };
@@ -86,10 +91,11 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
 
 CausalSelfAttention::CausalSelfAttention(std::int64_t embed_dim, std::int64_t num_heads,
                                          const CausalSelfAttentionOptions& options)
-    : qkv(checked("CausalSelfAttention", embed_dim, num_heads), 3 * embed_dim,
+    : qkv(checked("CausalSelfAttention", embed_dim, num_heads, options.dropout), 3 * embed_dim,
           {.bias = options.bias, .dtype = options.dtype}),
       proj(embed_dim, embed_dim, {.bias = options.bias, .dtype = options.dtype}),
       num_heads_(num_heads),
+      dropout_(options.dropout),
       is_causal_(options.is_causal) {
   register_module("qkv", qkv);
   register_module("proj", proj);
@@ -98,7 +104,8 @@ CausalSelfAttention::CausalSelfAttention(std::int64_t embed_dim, std::int64_t nu
 
 Tensor CausalSelfAttention::forward(const Tensor& x) const {
   const PlaceScope scope(*this);
-  return proj(packed_attention(qkv(x), num_heads_, {.is_causal = is_causal_}));
+  return proj(packed_attention(
+      qkv(x), num_heads_, {.dropout_p = is_training() ? dropout_ : 0, .is_causal = is_causal_}));
 }
 
 }  // namespace retrace::nn

@@ -9,6 +9,7 @@
 namespace retrace::nn {
 
 struct MultiheadAttentionOptions {
+  double dropout = 0;  ///< in training, of the weights of attention
   bool bias = true;
   bool batch_first = false;  ///< tensors are [B, T, embed_dim], not [T, B, embed_dim]
   DType dtype = kFloat32;
@@ -30,7 +31,8 @@ struct MultiheadAttentionForwardOptions {
 /// Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
 class MultiheadAttention : public Module {
  public:
-  /// ValueError unless num_heads divides embed_dim, DTypeError unless floating.
+  /// ValueError unless num_heads divides embed_dim and dropout is in [0, 1], DTypeError unless
+  /// floating.
   MultiheadAttention(std::int64_t embed_dim, std::int64_t num_heads,
                      const MultiheadAttentionOptions& options = {});
 
@@ -50,10 +52,12 @@ class MultiheadAttention : public Module {
  private:
   Tensor project(const Tensor& x, std::int64_t part) const;
   std::int64_t num_heads_;
+  double dropout_;
   bool batch_first_;
 };
 
 struct CausalSelfAttentionOptions {
+  double dropout = 0;  ///< in training, of the weights of attention
   bool bias = true;
   bool is_causal = true;
   DType dtype = kFloat32;
@@ -67,7 +71,8 @@ struct CausalSelfAttentionOptions {
 /// Source: Radford et al. 2018, Improving language understanding by generative pre-training.
 class CausalSelfAttention : public Module {
  public:
-  /// ValueError unless num_heads divides embed_dim, DTypeError unless floating.
+  /// ValueError unless num_heads divides embed_dim and dropout is in [0, 1], DTypeError unless
+  /// floating.
   CausalSelfAttention(std::int64_t embed_dim, std::int64_t num_heads,
                       const CausalSelfAttentionOptions& options = {});
 
@@ -78,6 +83,7 @@ class CausalSelfAttention : public Module {
 
  private:
   std::int64_t num_heads_;
+  double dropout_;
   bool is_causal_;
 };
 

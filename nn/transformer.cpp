@@ -19,7 +19,10 @@ TransformerBlock::TransformerBlock(std::int64_t embed_dim, std::int64_t num_head
                                    const TransformerBlockOptions& options)
     : ln1(embed_dim, {.eps = options.eps, .bias = options.bias, .dtype = options.dtype}),
       attention(embed_dim, num_heads,
-                {.bias = options.bias, .is_causal = options.is_causal, .dtype = options.dtype}),
+                {.dropout = options.dropout,
+                 .bias = options.bias,
+                 .is_causal = options.is_causal,
+                 .dtype = options.dtype}),
       ln2(embed_dim, {.eps = options.eps, .bias = options.bias, .dtype = options.dtype}),
       fc(embed_dim, hidden_of(embed_dim, options), {.bias = options.bias, .dtype = options.dtype}),
       out(hidden_of(embed_dim, options), embed_dim, {.bias = options.bias, .dtype = options.dtype}),

@@ -8,7 +8,7 @@ namespace retrace::nn {
 
 struct TransformerBlockOptions {
   std::int64_t hidden = 0;  ///< width of the feed-forward part; 0: four times embed_dim
-  double dropout = 0;       ///< of what each part adds
+  double dropout = 0;       ///< of attention's weights and of what each part adds
   double eps = 1e-5;
   bool bias = true;
   bool is_causal = true;

@@ -29,7 +29,7 @@ Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const
     a.for_each_head(y.size(-1), [&](std::int64_t head) {
       const Buffers<T> buffers(a, parts.q.size(-1));
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
-        forward(a, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
+        forward(a, head, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
                 matrix<const T>(parts.v, head), mask, buffers, matrix<T>(y, head),
                 elements<T>(log_sums) + head * a.queries);
       });
@@ -52,7 +52,7 @@ void attend_back(std::string_view op, const Attention& a, const Parts& parts, co
       const Gradient<T> of_head = {matrix<T>(d.q, head), matrix<T>(d.k, head),
                                    matrix<T>(d.v, head)};
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
-        backward(a, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
+        backward(a, head, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
                  matrix<const T>(parts.v, head), mask, matrix<const T>(y, head),
                  matrix<const T>(g, head), elements<T>(log_sums) + head * a.queries, buffers,
                  of_head);
@@ -127,6 +127,18 @@ Tensor mask_of(std::string_view op, const Tensor& mask, const Shape& sizes) {
   return expanded(mask, sizes);
 }
 
+// Takes as many of the generator's numbers as there are weights.
+Dropout dropout_of(std::string_view op, const AttentionOptions& options, const Attention& a) {
+  const double p = options.dropout_p;
+  require<ValueError>(p >= 0 && p <= 1, "{}: dropout_p is {}; give a probability in [0, 1]", op, p);
+  if (p == 0) return {};
+  Generator& generator = options.generator != nullptr ? *options.generator : default_generator();
+  constexpr std::int64_t kPerBlock = 4;
+  const std::int64_t blocks = a.heads * a.queries * ((a.keys + kPerBlock - 1) / kPerBlock);
+  return {generator.seed(), generator.reserve(static_cast<std::uint64_t>(blocks)),
+          static_cast<std::uint64_t>(p * 0x1p32), p == 1 ? 0 : 1 / (1 - p)};
+}
+
 double scale_of(const AttentionOptions& options, std::int64_t width) {
   return options.scale.value_or(width == 0 ? 1.0 : 1.0 / std::sqrt(static_cast<double>(width)));
 }
@@ -154,13 +166,14 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                     const AttentionOptions& options) {
   constexpr std::string_view op = AttentionNode::op;
   check(query, key, value);
-  Attention a = {1, query.size(-2), key.size(-2), scale_of(options, query.size(-1)),
-                 options.is_causal};
+  Attention a = {
+      1, query.size(-2), key.size(-2), scale_of(options, query.size(-1)), options.is_causal, {}};
   Shape sizes = query.sizes(), of_scores = query.sizes();
   for (int d = 0; d < query.dim() - 2; ++d) a.heads *= sizes[d];
   sizes[query.dim() - 1] = value.size(-1);
   of_scores[query.dim() - 1] = a.keys;
   const Parts parts = {query, key, value, mask_of(op, options.attn_mask, of_scores)};
+  a.dropout = dropout_of(op, options, a);
   Tensor y = empty(sizes, query.dtype());
   const Tensor log_sums = attend(op, a, parts, y);
   return record<AttentionNode>(
@@ -186,9 +199,10 @@ Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
                       "num_heads",
                       op, qkv.sizes(), num_heads);
   const std::int64_t batch = qkv.size(0), steps = qkv.size(1), width = qkv.size(2) / 3;
-  const Attention a = {batch * num_heads, steps, steps, scale_of(options, width / num_heads),
-                       options.is_causal};
+  Attention a = {batch * num_heads, steps, steps, scale_of(options, width / num_heads),
+                 options.is_causal, {}};
   const Tensor mask = mask_of(op, options.attn_mask, {batch, num_heads, steps, steps});
+  a.dropout = dropout_of(op, options, a);
   const Tensor dense = as_contiguous(qkv);
   Tensor y = empty({batch, steps, width}, qkv.dtype());
   const Tensor log_sums =

@@ -8,10 +8,14 @@
 
 namespace retrace {
 
+class Generator;
+
 struct AttentionOptions {
   Tensor attn_mask = {};   ///< bool, true: may be looked at; broadcasts to [.., T, S]
+  double dropout_p = 0;    ///< probability with which a weight in P is dropped, see dropout()
   bool is_causal = false;  ///< query t sees the keys up to t + S - T: the last query sees all
   std::optional<double> scale = {};  ///< by default 1 / sqrt(D)
+  Generator* generator = nullptr;    ///< decides what is dropped; by default default_generator()
 };
 
 /// y = P v, P = softmax(scale · q kᵀ) over the keys.
@@ -23,7 +27,7 @@ struct AttentionOptions {
 /// block, and a causal mask halves the work.
 /// Gradient: dv = Pᵀ g, dP = g vᵀ, dS = P · (dP - Σ P · dP), dq = scale · dS k, dk = scale · dSᵀ q.
 /// Second derivatives are not available.
-/// Errors: ShapeError, DTypeError.
+/// Errors: ShapeError, DTypeError, ValueError for a dropout_p outside [0, 1].
 /// Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1; in blocks: Dao et al. 2022,
 /// arXiv:2205.14135, algorithms 1 and 4.
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,

@@ -9,6 +9,7 @@
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/kernels/softmax.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tensor/random.h>
 
 namespace retrace::attention {
 
@@ -38,11 +39,20 @@ MatrixView<T> rows_of(MatrixView<T> x, std::int64_t first, std::int64_t count) {
   return {&x(first, 0), count, x.cols, x.row_stride, x.col_stride};
 }
 
+/// Which weights are dropped: number k of the generator's is compared with a threshold, so that
+/// backward can ask again.
+struct Dropout {
+  std::uint64_t seed = 0, first = 0;
+  std::uint64_t threshold = 0;  ///< numbers below are dropped; 0: none
+  double factor = 1;            ///< of those that are kept
+};
+
 /// What all heads have in common.
 struct Attention {
   std::int64_t heads, queries, keys;
   double scale;
   bool causal;
+  Dropout dropout = {};
 
   /// Keys that query t may look at, but for the mask.
   std::int64_t visible(std::int64_t t) const {
@@ -173,6 +183,30 @@ template <class T>
   }
 }
 
+// Sets the dropped weights of a block to 0 and scales the others. A query takes the numbers of its
+// own row of [heads, queries, keys], four to a block of the generator.
+template <class T>
+void drop(const Attention& a, const Block& block, std::int64_t head, T* p) {
+  constexpr std::int64_t kPerBlock = 4;
+  const Dropout& dropout = a.dropout;
+  if (dropout.threshold == 0) return;
+  const std::int64_t blocks_of_row = (a.keys + kPerBlock - 1) / kPerBlock;
+  for (std::int64_t i = 0; i < block.count; ++i) {
+    std::uint64_t number =
+        dropout.first +
+        static_cast<std::uint64_t>((head * a.queries + block.first + i) * blocks_of_row);
+    for (std::int64_t first = 0; first < block.keys; first += kPerBlock, ++number) {
+      const auto numbers = Generator::block(dropout.seed, number);
+      const std::int64_t count = std::min(kPerBlock, block.keys - first);
+      for (std::int64_t k = 0; k < count; ++k) {
+        T& weight = p[(first + k) * block.width + i];
+        const bool kept = numbers[static_cast<std::size_t>(k)] >= dropout.threshold;
+        weight = kept ? weight * static_cast<T>(dropout.factor) : T(0);
+      }
+    }
+  }
+}
+
 template <class T>
 [[gnu::noinline]] void scale_row(T* x, std::int64_t n, T factor) {
 #pragma omp simd
@@ -181,7 +215,7 @@ template <class T>
 
 // y of one head, and for each query ln Σ exp(score), infinity where it sees nothing.
 template <class T>
-void forward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
+void forward(const Attention& a, std::int64_t head, MatrixView<const T> q, MatrixView<const T> k,
              MatrixView<const T> v, const MatrixView<const bool>* mask, const Buffers<T>& buffers,
              MatrixView<T> y, T* log_sums) {
   for (std::int64_t index = 0; index < a.blocks(); ++index) {
@@ -190,6 +224,7 @@ void forward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
     hide(a, block, mask, buffers.s);
     PerQuery<T> per_query;
     exponentiate(block, buffers.s, per_query);
+    drop(a, block, head, buffers.s);
     const MatrixView<T> out = rows_of(y, block.first, block.count);
     kernels::gemm<T>(T(1), block.matrix<const T>(buffers.s).transposed(), rows_of(v, 0, block.keys),
                      T(0), out);
@@ -210,7 +245,7 @@ struct Gradient {
 // The last block first: it sees every key, so that its products set what the others add to.
 // y and g have dense rows.
 template <class T>
-void backward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
+void backward(const Attention& a, std::int64_t head, MatrixView<const T> q, MatrixView<const T> k,
               MatrixView<const T> v, const MatrixView<const bool>* mask, MatrixView<const T> y,
               MatrixView<const T> g, const T* log_sums, const Buffers<T>& buffers,
               const Gradient<T>& d) {
@@ -227,7 +262,9 @@ void backward(const Attention& a, MatrixView<const T> q, MatrixView<const T> k,
       // Σ P · dP is Σ y · g.
       mean[i] = static_cast<T>(kernels::dot_run(&y(t, 0), &g(t, 0), y.cols));
     }
+    drop(a, block, head, buffers.dp);
     differentiate(block, buffers.s, buffers.dp, log_sum, mean);
+    drop(a, block, head, buffers.s);
     const MatrixView<const T> p = block.matrix<const T>(buffers.s);
     const MatrixView<const T> ds = block.matrix<const T>(buffers.dp);
     kernels::gemm<T>(T(1), p, rows_of(g, block.first, block.count), beta,

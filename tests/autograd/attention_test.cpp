@@ -123,6 +123,32 @@ TEST_CASE("large scores neither overflow nor lose the answer") {
   CHECK(scaled_dot_product_attention(q, k, v).equal(tensor({{1.0}})));
 }
 
+TEST_CASE("dropped weights are 0, the others grow, as often as asked for") {
+  // Equal scores and an identity for values: y is P itself.
+  const std::int64_t n = 64;
+  const Tensor q = zeros({4, n, 2}), v = eye(n).expand({4, n, n});
+  Generator generator(3);
+  AttentionOptions options = {.dropout_p = 0.25, .generator = &generator};
+  const Tensor y = scaled_dot_product_attention(q, q, v, options);
+  const double kept = 1.0 / static_cast<double>(n) / 0.75;
+  std::int64_t dropped = 0;
+  for (const double p : y.to_vector<double>()) {
+    CHECK((p == 0 || p == doctest::Approx(kept)));
+    dropped += p == 0;
+  }
+  const double count = 4 * n * n;
+  CHECK(std::abs(static_cast<double>(dropped) - 0.25 * count) < 5 * std::sqrt(count * 0.25 * 0.75));
+  CHECK(!scaled_dot_product_attention(q, q, v, options).equal(y));
+  Generator same(3);
+  options.generator = &same;
+  CHECK(scaled_dot_product_attention(q, q, v, options).equal(y));
+  options.dropout_p = 1;
+  CHECK(scaled_dot_product_attention(q, q, v, options).equal(zeros_like(y)));
+  options.dropout_p = 1.5;
+  CHECK(says(message_of<ValueError>([&] { scaled_dot_product_attention(q, q, v, options); }),
+             "dropout_p is 1.5"));
+}
+
 TEST_CASE("any number of threads gives the same bits in attention") {
   const int before = num_threads();
   const Tensor x = random({4, 100, 96}, kFloat32), g = random({4, 100, 32}, kFloat32);

@@ -107,6 +107,21 @@ TEST_CASE("what comes later does not change what a causal block says before") {
   CHECK(!both_ways(x).narrow(1, 0, 4).equal(both_ways(changed).narrow(1, 0, 4)));
 }
 
+TEST_CASE("dropout in attention acts in training only") {
+  manual_seed(14);
+  nn::CausalSelfAttention attention(8, 2, {.dropout = 0.5});
+  nn::MultiheadAttention other(8, 2, {.dropout = 0.5});
+  const Tensor x = randn({2, 6, 8});
+  CHECK(!attention(x).equal(attention(x)));
+  CHECK(!other(x).equal(other(x)));
+  attention.eval();
+  other.eval();
+  CHECK(attention(x).equal(attention(x)));
+  CHECK(other(x).equal(other(x)));
+  CHECK(says(message_of<ValueError>([] { nn::CausalSelfAttention(8, 2, {.dropout = 2}); }),
+             "dropout is 2"));
+}
+
 namespace {
 
 // A language model whose head is its embedding.
