@@ -47,6 +47,8 @@ struct Row {
   bool (*smooth)(const Call& call) = nullptr;
   bool allows_repeats = true;  ///< has a derivative where elements along dim 0 are equal
   bool allows_same = true;     ///< has one where its first two inputs are the same tensor
+  /// Results that are reported only: they depend on the inputs, but have no gradient.
+  std::vector<std::string> detached = {};
 
   std::string_view called() const { return function.empty() ? name : function; }
 };
