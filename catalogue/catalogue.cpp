@@ -68,7 +68,9 @@ std::vector<Row> all_rows() {
                                 add_regression,
                                 add_quantiles,
                                 add_binary_classification,
-                                add_classification})
+                                add_classification,
+                                add_preference,
+                                add_policy_gradient})
     add_family(rows);
   return rows;
 }

@@ -12,6 +12,17 @@ inline Reduction reduction_of(std::string_view loss, const Call& c) {
   return losses::reduction_from_string(loss, c.text("reduction", "mean"));
 }
 
+/// An input that never gets a gradient: a reference value, a mask.
+Input constant(std::string name, const Shape& sizes, const Domain& domain = {});
+inline Domain log_probabilities() { return between(-2, -0.2); }
+
+/// The elements of a call's tensor, in row-major order.
+inline std::vector<double> numbers_of(const Call& c, std::string_view name) {
+  return c[name].to_vector<double>();
+}
+/// Far enough apart for differences to be taken.
+inline bool far(double a, double b) { return a - b > 0.01 || b - a > 0.01; }
+
 /// Each of the samples with every reduction.
 std::vector<Sample> with_reductions(const std::vector<Sample>& samples,
                                     std::initializer_list<const char*> reductions = {"mean", "sum",

@@ -130,6 +130,7 @@ std::string_view input_name(std::size_t k) {
 template <class Rule, class... Tensors>
 void require_alike(const Tensor& first, const Tensors&... rest) {
   require_defined(Rule::op, {&first, &rest...});
+  visit_float(first.dtype(), Rule::op, []<class T>() {});
   std::size_t k = 0;
   for (const Tensor* other : std::initializer_list<const Tensor*>{&rest...}) {
     ++k;

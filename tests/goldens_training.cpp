@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <retrace/autograd/autograd.h>
+#include <retrace/losses/advantages.h>
 #include <retrace/nn/init.h>
 #include <retrace/optim/optim.h>
 #include <retrace/tensor/creation.h>
@@ -242,6 +243,15 @@ Results run_plateau(const Call& c) {
   return from_vector(rates);
 }
 
+Results run_adaptive_kl(const Call& c) {
+  losses::AdaptiveKL coefficient(
+      {.init = c.number("init"), .target = c.number("target"), .horizon = c.number("horizon")});
+  std::vector<double> values;
+  for (const double kl : c["kl"].to_vector<double>())
+    values.push_back(coefficient.update(kl, c.integer("n_steps")));
+  return from_vector(values);
+}
+
 }  // namespace
 
 Results (*find_training(std::string_view op))(const Call&) {
@@ -262,6 +272,7 @@ Results (*find_training(std::string_view op))(const Call&) {
       {"lion", trajectory<optim::Lion>},
       {"muon", trajectory<optim::Muon>},
       {"newton_schulz", run_newton_schulz},
+      {"adaptive_kl", run_adaptive_kl},
       {"lr_schedule", run_schedule},
       {"reduce_on_plateau", run_plateau},
   };

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the expected values of training are about: clipping, initialisers, optimizers, schedules.
+// What the expected values of training are about: clipping, initialisers, optimizers, schedules of
+// rates and of penalties.
 // No ops, so the catalogue has no rows for them.
 
 #include <retrace/catalogue/call.h>
