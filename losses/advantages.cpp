@@ -4,6 +4,7 @@
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/selection.h>
 #include <retrace/losses/advantages.h>
+#include <retrace/losses/checks.h>
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/named.h>
 #include <retrace/losses/token_mask.h>
@@ -92,11 +93,6 @@ void advantages_of_row(std::int64_t steps, const T* reward, const T* value, cons
   }
 }
 
-void require_share(std::string_view op, double value, std::string_view name) {
-  require<ValueError>(value >= 0 && value <= 1, "{}: {} is {}; it must be in [0, 1]", op, name,
-                      value);
-}
-
 // Whitening ---------------------------------------------------------------------------------------
 
 struct WhitenTexts {
@@ -173,8 +169,7 @@ Tensor kl_estimate(const Tensor& logps, const Tensor& reference_logps, KlEstimat
 Tensor kl_shaped_rewards(const Tensor& logps, const Tensor& reference_logps, const Tensor& scores,
                          const Tensor& last, const KlShapedRewardsOptions& options) {
   constexpr std::string_view op = OfShaping::op;
-  require<ValueError>(std::isfinite(options.kl_coef), "{}: kl_coef is {}; it must be finite", op,
-                      options.kl_coef);
+  require_finite(op, "kl_coef", options.kl_coef);
   require_alike<OfShaping>(logps, reference_logps);
   require_defined(op, {&scores, &last});
   require_same_dtype(op, logps, scores);
@@ -203,16 +198,14 @@ Tensor kl_shaped_rewards(const Tensor& logps, const Tensor& reference_logps, con
 
 AdaptiveKL::AdaptiveKL(const AdaptiveKLOptions& options)
     : target_(options.target), horizon_(options.horizon), value_(options.init) {
-  const std::pair<std::string_view, double> numbers[] = {
-      {"init", options.init}, {"target", options.target}, {"horizon", options.horizon}};
-  for (const auto& [name, number] : numbers)
-    require<ValueError>(number > 0 && std::isfinite(number),
-                        "AdaptiveKL: {} is {}; it must be above 0 and finite", name, number);
+  require_above_zero("AdaptiveKL", "init", options.init);
+  require_above_zero("AdaptiveKL", "target", options.target);
+  require_above_zero("AdaptiveKL", "horizon", options.horizon);
 }
 
 double AdaptiveKL::update(double kl, std::int64_t n_steps) {
-  require<ValueError>(std::isfinite(kl), "AdaptiveKL: the KL is {}; it must be finite", kl);
-  require<ValueError>(n_steps >= 0, "AdaptiveKL: n_steps is {}; it must be at least 0", n_steps);
+  require_finite("AdaptiveKL", "kl", kl);
+  require_at_least_zero("AdaptiveKL", "n_steps", static_cast<double>(n_steps));
   const double error = std::clamp(kl / target_ - 1, -0.2, 0.2);
   return value_ *= 1 + error * static_cast<double>(n_steps) / horizon_;
 }
@@ -220,8 +213,8 @@ double AdaptiveKL::update(double kl, std::int64_t n_steps) {
 GaeResult gae(const Tensor& rewards, const Tensor& values, const Tensor& last_value,
               const Tensor& dones, const GaeOptions& options) {
   constexpr std::string_view op = OfGae::op;
-  require_share(op, options.gamma, "gamma");
-  require_share(op, options.lam, "lam");
+  require_share(op, "gamma", options.gamma);
+  require_share(op, "lam", options.lam);
   require_alike<OfGae>(rewards, values);
   require<ShapeError>(rewards.dim() == 2, "{}: rewards is {}; it must be [B, T]", op,
                       rewards.sizes());
@@ -252,7 +245,7 @@ GaeResult gae(const Tensor& rewards, const Tensor& values, const Tensor& last_va
 
 Tensor masked_whiten(const Tensor& values, const Tensor& mask, const MaskedWhitenOptions& options) {
   constexpr std::string_view op = WhitenTexts::op;
-  require<ValueError>(options.eps >= 0, "{}: eps is {}; it must be at least 0", op, options.eps);
+  require_at_least_zero(op, "eps", options.eps);
   require_alike<WhitenTexts>(values);
   const Tensor kept = kept_tokens(op, values, mask);
   const double n = kept.sum().item<double>();
@@ -276,8 +269,7 @@ AdvantageScale advantage_scale_from_string(std::string_view text) {
 
 Tensor group_advantages(const Tensor& rewards, std::int64_t group,
                         const GroupAdvantagesOptions& options) {
-  require<ValueError>(options.eps >= 0, "group_advantages: eps is {}; it must be at least 0",
-                      options.eps);
+  require_at_least_zero("group_advantages", "eps", options.eps);
   return of_groups("group_advantages", rewards, group, 1,
                    [&](double reward, const Spread& own, const Spread& batch) {
                      const double d = reward - own.mean;

@@ -1,11 +1,33 @@
 #pragma once
 
-// For .cpp files: what losses demand of the numbers in their arguments.
+// For .cpp files: what losses demand of their options and of the numbers in their tensors.
 
 #include <retrace/autograd/elementwise.h>
 #include <retrace/tensor/check.h>
 
+#include <cmath>
+
 namespace retrace::losses {
+
+/// ValueError in the name of `loss` with the option `name` unless its value `holds`: "... it must
+/// be RULE".
+inline void require_option(std::string_view loss, std::string_view name, double value, bool holds,
+                           std::string_view rule) {
+  require<ValueError>(holds, "{}: {} is {}; it must be {}", loss, name, value, rule);
+}
+inline void require_above_zero(std::string_view loss, std::string_view name, double value) {
+  require_option(loss, name, value, value > 0 && std::isfinite(value), "above 0 and finite");
+}
+/// Infinity is allowed: a bound that is none.
+inline void require_at_least_zero(std::string_view loss, std::string_view name, double value) {
+  require_option(loss, name, value, value >= 0, "at least 0");
+}
+inline void require_finite(std::string_view loss, std::string_view name, double value) {
+  require_option(loss, name, value, std::isfinite(value), "finite");
+}
+inline void require_share(std::string_view loss, std::string_view name, double value) {
+  require_option(loss, name, value, value >= 0 && value <= 1, "in [0, 1]");
+}
 
 /// ValueError in the name of `loss` with the first element of x, called `name`, that is not
 /// `allowed`: "... it must be RULE".

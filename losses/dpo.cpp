@@ -1,6 +1,7 @@
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/reduction.h>
+#include <retrace/losses/checks.h>
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/named.h>
 #include <retrace/losses/preference.h>
@@ -11,7 +12,7 @@ namespace {
 
 // A loss type is a rule of c and l, the log-ratios of the chosen and the rejected response.
 struct DpoRule {
-  static constexpr std::string_view op = "dpo_loss", gradient = "dπw = g · ∂y/∂c, dπl = g · ∂y/∂l";
+  static constexpr std::string_view op = "dpo_loss";
   static constexpr bool per_token = false;  // c and l are divided by the responses' lengths first
   static constexpr std::string_view smoothings = "0, it has none";
   static bool takes(double smoothing) { return smoothing == 0; }
@@ -252,9 +253,8 @@ DpoLossType dpo_loss_type_from_string(std::string_view text) {
 DpoResult dpo_loss(const Tensor& policy_chosen, const Tensor& policy_rejected,
                    const Tensor& reference_chosen, const Tensor& reference_rejected,
                    const DpoOptions& options) {
-  require_beta("dpo_loss", options.beta);
-  require<ValueError>(options.discopop_tau > 0, "dpo_loss: discopop_tau is {}; it must be above 0",
-                      options.discopop_tau);
+  require_above_zero("dpo_loss", "beta", options.beta);
+  require_above_zero("dpo_loss", "discopop_tau", options.discopop_tau);
   Pairs pairs = {policy_chosen,          policy_rejected,         {}, {},
                  options.chosen_lengths, options.rejected_lengths};
   if (options.reference_free) {

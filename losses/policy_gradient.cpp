@@ -3,6 +3,7 @@
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/selection.h>
 #include <retrace/autograd/ops/softmax.h>
+#include <retrace/losses/checks.h>
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/named.h>
 #include <retrace/losses/policy_gradient.h>
@@ -48,14 +49,10 @@ struct Surrogate {
   }
 };
 
-void require_at_least_zero(std::string_view op, double value, std::string_view name) {
-  require<ValueError>(value >= 0, "{}: {} is {}; it must be at least 0", op, name, value);
-}
-
 Surrogate surrogate(std::string_view op, double below, double above, std::string_view low_name,
                     std::string_view high_name) {
-  require_at_least_zero(op, below, low_name);
-  require_at_least_zero(op, above, high_name);
+  require_at_least_zero(op, low_name, below);
+  require_at_least_zero(op, high_name, above);
   return {1 - below, 1 + above};
 }
 
@@ -112,7 +109,7 @@ PolicyRule policy_rule(std::string_view op, double clip) {
 }
 
 ValueRule value_rule(std::string_view op, double clip, std::string_view name) {
-  require_at_least_zero(op, clip, name);
+  require_at_least_zero(op, name, clip);
   return {clip};
 }
 
@@ -315,8 +312,8 @@ Tensor ppo_loss(const Tensor& new_logps, const Tensor& values, const Tensor& log
                 const PpoBatch& batch, const PpoOptions& options) {
   const PolicyRule policy = policy_rule("ppo_loss", options.clip);
   const ValueRule value = value_rule("ppo_loss", options.clip_value, "clip_value");
-  require_at_least_zero("ppo_loss", options.value_coef, "value_coef");
-  require_at_least_zero("ppo_loss", options.entropy_coef, "entropy_coef");
+  require_at_least_zero("ppo_loss", "value_coef", options.value_coef);
+  require_at_least_zero("ppo_loss", "entropy_coef", options.entropy_coef);
   require_alike<PpoTexts>(new_logps, values, batch.old_logps, batch.advantages, batch.old_values,
                           batch.returns);
   if (options.entropy_coef > 0) require_logits(logits, new_logps);
@@ -348,10 +345,9 @@ Tensor grpo_loss(const Tensor& new_logps, const Tensor& old_logps, const Tensor&
   constexpr std::string_view op = GrpoRule::op;
   const GrpoType& type = entry_of(kGrpoTypes, options.loss_type);
   Surrogate of = surrogate(op, options.eps_low, options.eps_high, "eps_low", "eps_high");
-  require_at_least_zero(op, options.beta, "beta");
+  require_at_least_zero(op, "beta", options.beta);
   if (options.delta) {
-    require<ValueError>(*options.delta > 0, "{}: delta is {}; it must be above 0", op,
-                        *options.delta);
+    require_above_zero(op, "delta", *options.delta);
     of.cap = *options.delta;
   }
   if (options.loss_type == GrpoLossType::dr_grpo)
@@ -359,9 +355,7 @@ Tensor grpo_loss(const Tensor& new_logps, const Tensor& old_logps, const Tensor&
                         "{}: loss_type 'dr_grpo' divides by max_len, which is {}; give the longest "
                         "length that a response may have",
                         op, options.max_len.value_or(0));
-  if (options.num_tokens)
-    require<ValueError>(*options.num_tokens > 0, "{}: num_tokens is {}; it must be above 0", op,
-                        *options.num_tokens);
+  if (options.num_tokens) require_above_zero(op, "num_tokens", *options.num_tokens);
   require_alike<GrpoRule>(new_logps, old_logps);
   if (options.beta > 0) require_alike<OfReference>(new_logps, reference_logps);
   require_defined(op, {&advantages});

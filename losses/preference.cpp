@@ -19,11 +19,6 @@ void require_number(std::string_view op, const Tensor& like, const Tensor& x,
                       name, x.sizes());
 }
 
-void require_weight(std::string_view op, double weight, std::string_view name) {
-  require<ValueError>(weight >= 0 && std::isfinite(weight),
-                      "{}: {} is {}; it must be at least 0 and finite", op, name, weight);
-}
-
 struct OfPairs {
   static constexpr std::string_view inputs[] = {"chosen", "rejected", "margin"};
 };
@@ -163,9 +158,9 @@ struct CpoRule : SimpoRule {
 
 template <class Rule>
 Rule margin_rule(double beta, double gamma, double smoothing) {
-  require_beta(Rule::op, beta);
-  require_smoothing(Rule::op, smoothing);
-  require<ValueError>(std::isfinite(gamma), "{}: gamma is {}; it must be finite", Rule::op, gamma);
+  require_above_zero(Rule::op, "beta", beta);
+  require_share(Rule::op, "label_smoothing", smoothing);
+  require_finite(Rule::op, "gamma", gamma);
   Rule rule;
   rule.beta = beta;
   rule.gamma = gamma;
@@ -176,7 +171,8 @@ Rule margin_rule(double beta, double gamma, double smoothing) {
 }  // namespace
 
 Tensor reward_loss(const Tensor& chosen, const Tensor& rejected, const RewardLossOptions& options) {
-  require_weight("reward_loss", options.center_rewards_coefficient, "center_rewards_coefficient");
+  require_at_least_zero("reward_loss", "center_rewards_coefficient",
+                        options.center_rewards_coefficient);
   require_defined("reward_loss", {&chosen, &rejected});
   RewardRule rule;
   rule.centring = options.center_rewards_coefficient;
@@ -186,9 +182,9 @@ Tensor reward_loss(const Tensor& chosen, const Tensor& rejected, const RewardLos
 
 KtoResult kto_loss(const Tensor& policy, const Tensor& reference, const Tensor& label,
                    const Tensor& kl, const KtoOptions& options) {
-  require_beta("kto_loss", options.beta);
-  require_weight("kto_loss", options.desirable_weight, "desirable_weight");
-  require_weight("kto_loss", options.undesirable_weight, "undesirable_weight");
+  require_above_zero("kto_loss", "beta", options.beta);
+  require_at_least_zero("kto_loss", "desirable_weight", options.desirable_weight);
+  require_at_least_zero("kto_loss", "undesirable_weight", options.undesirable_weight);
   require_defined("kto_loss", {&policy, &reference, &label, &kl});
   require_number("kto_loss", policy, kl, "kl");
   const Tensor good = good_ones(label, policy);
@@ -210,7 +206,7 @@ Tensor kto_kl(const Tensor& policy, const Tensor& reference) {
 
 OrpoResult orpo_loss(const Tensor& chosen, const Tensor& rejected, const Tensor& nll,
                      const OrpoOptions& options) {
-  require_beta("orpo_loss", options.beta);
+  require_above_zero("orpo_loss", "beta", options.beta);
   require_alike<LogOdds>(chosen, rejected);
   require_number("orpo_loss", chosen, nll, "nll");
   OddsRatio rule;
@@ -233,7 +229,7 @@ Tensor simpo_loss(const Tensor& chosen, const Tensor& rejected, const SimpoOptio
 Tensor cpo_loss(const Tensor& chosen, const Tensor& rejected, const Tensor& nll,
                 const CpoOptions& options) {
   const auto rule = margin_rule<CpoRule>(options.beta, 0, options.label_smoothing);
-  require_weight("cpo_loss", options.nll_coef, "nll_coef");
+  require_at_least_zero("cpo_loss", "nll_coef", options.nll_coef);
   require_alike<CpoRule>(chosen, rejected);
   require_number("cpo_loss", chosen, nll, "nll");
   return composite<CpoRule>(

@@ -452,9 +452,9 @@ TEST_CASE("reinforcement learning refuses what makes no sense, in words") {
         "grpo_loss: loss_type 'dr_grpo' divides by max_len, which is 0; give the longest "
         "length that a response may have");
   CHECK(message_of<ValueError>([&] { grpo_loss(x, x, a, {}, {}, {.delta = 0.0}); }) ==
-        "grpo_loss: delta is 0; it must be above 0");
+        "grpo_loss: delta is 0; it must be above 0 and finite");
   CHECK(message_of<ValueError>([&] { grpo_loss(x, x, a, {}, {}, {.num_tokens = 0.0}); }) ==
-        "grpo_loss: num_tokens is 0; it must be above 0");
+        "grpo_loss: num_tokens is 0; it must be above 0 and finite");
   CHECK(message_of<ValueError>([] { grpo_loss_type_from_string("gspo"); }) ==
         "grpo_loss: loss_type 'gspo' is not known; use one of 'grpo', 'bnpo', 'dapo', 'dr_grpo', "
         "'cispo'");
@@ -491,7 +491,7 @@ TEST_CASE("reinforcement learning refuses what makes no sense, in words") {
   CHECK(message_of<ValueError>([] { AdaptiveKL({.target = 0}); }) ==
         "AdaptiveKL: target is 0; it must be above 0 and finite");
   CHECK(message_of<ValueError>([] { AdaptiveKL().update(kNan, 1); }) ==
-        "AdaptiveKL: the KL is nan; it must be finite");
+        "AdaptiveKL: kl is nan; it must be finite");
   CHECK(message_of<ValueError>([] { AdaptiveKL().update(1, -1); }) ==
         "AdaptiveKL: n_steps is -1; it must be at least 0");
 }
