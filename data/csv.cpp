@@ -2,8 +2,9 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <optional>
+#include <numeric>
 #include <unordered_set>
+#include <utility>
 
 #include <retrace/data/csv.h>
 #include <retrace/data/text.h>
@@ -28,6 +29,27 @@ std::string shown(std::string_view field) {
   // Not a character cut in two.
   while (field.size() > 40 && !text.empty() && (text.back() & 0x80) != 0) text.pop_back();
   return '"' + text + (field.size() > 40 ? "...\"" : "\"");
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return result;
+}
+
+// How many bytes must be put in, left out or changed to make b of a (Levenshtein 1966).
+std::size_t edits_between(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);  // to each beginning of b, from what was read of a
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t change = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({change, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
 }
 
 // Cuts a text into fields, one call each.
@@ -214,17 +236,15 @@ class CsvParser {
   }
 
   void choose_types(Table& table) const {
-    for (const std::string& name : options_.text_columns) {
-      require<IoError>(std::find(table.names.begin(), table.names.end(), name) != table.names.end(),
-                       "{}: there is no column {} to take as text", path_, shown(name));
-    }
     for (std::size_t i = 0; i < table.names.size(); ++i) {
-      const auto& forced = options_.text_columns;
-      Column column{.name = table.names[i]};
-      column.is_text = counts_[i].others > counts_[i].numbers / 9 ||
-                       std::find(forced.begin(), forced.end(), column.name) != forced.end();
-      table.columns.push_back(std::move(column));
+      const bool is_text = !options_.numbers_only && counts_[i].others > counts_[i].numbers / 4;
+      table.columns.push_back({.name = table.names[i], .is_text = is_text});
     }
+    const auto force = [&table](const std::vector<std::string>& names, bool is_text) {
+      for (const std::string& name : names) table.columns[table.index_of(name)].is_text = is_text;
+    };
+    force(options_.text_columns, true);
+    force(options_.number_columns, false);
   }
 
   void keep(Column& column, std::size_t i, std::string_view field, std::int64_t line) const {
@@ -240,7 +260,7 @@ class CsvParser {
     if (status != NumberStatus::number) {
       fail<IoError>("{}:{}: column {} ({}): {} {}", path_, line, i + 1, column.name, shown(value),
                     status == NumberStatus::no_number
-                        ? "is not a number, as the rest of its column is; correct it, or take "
+                        ? "is not a number, and its column must hold numbers; correct it, or take "
                           "the column as text"
                     : status == NumberStatus::not_finite ? "is not finite"
                                                          : "is too large or too small for float64");
@@ -259,11 +279,36 @@ bool Table::contains(std::string_view name) const {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-const Column& Table::column(std::string_view name) const {
-  const auto place = std::find(names.begin(), names.end(), name);
-  require<IoError>(place != names.end(), "{}: there is no column {}; the columns are {}", path,
-                   shown(name), fmt::join(names, ", "));
-  return columns[static_cast<std::size_t>(place - names.begin())];
+std::size_t Table::index_of(std::string_view name) const {
+  const auto index = std::find(names.begin(), names.end(), name);
+  if (index == names.end()) {
+    fail<IoError>("{}: there is no column {}; the columns are {}", path, shown(name),
+                  names_like(name));
+  }
+  return static_cast<std::size_t>(index - names.begin());
+}
+
+std::string Table::names_like(std::string_view name) const {
+  constexpr std::size_t kCompared = 64, kShown = 20;  // bytes of a name; names
+  const auto start_of = [](std::string_view text) { return lower(text.substr(0, kCompared)); };
+  std::vector<std::pair<std::size_t, std::size_t>> ranks;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::size_t edits = edits_between(start_of(name), start_of(names[i]));
+    ranks.emplace_back(name.empty() ? 0 : edits, i);
+  }
+  std::sort(ranks.begin(), ranks.end());
+  std::string list;
+  for (std::size_t i = 0; i < std::min(kShown, ranks.size()); ++i) {
+    list += (i > 0 ? ", " : "") + names[ranks[i].second];
+  }
+  if (names.size() > kShown) list += fmt::format(" and {} more", names.size() - kShown);
+  return list;
+}
+
+const Column& Table::column(std::string_view name) const { return columns[index_of(name)]; }
+
+std::string Table::place(std::int64_t row, std::string_view column) const {
+  return fmt::format("{}:{}: column {}", path, lines[static_cast<std::size_t>(row)], column);
 }
 
 Table read_csv(const std::string& path, const CsvOptions& options) {

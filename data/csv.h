@@ -17,12 +17,13 @@ struct CsvOptions {
   bool header = true;  ///< the first line holds the names; else they are "1", "2", ...
   /// What stands for a value that is not known, spaces around it left out.
   std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};
-  /// Columns to take as text even though they look like numbers.
-  std::vector<std::string> text_columns = {};
+  /// Columns to take as text even though they look like numbers, and those that must be numbers.
+  std::vector<std::string> text_columns = {}, number_columns = {};
+  bool numbers_only = false;  ///< all but `text_columns` must be
   UnpackLimits limits = {};
 };
 
-/// A column is one of numbers when nine tenths of its known values are (or more); another value in
+/// A column is one of numbers when four fifths of its known values are (or more); another value in
 /// it is then an error. Else all its values are texts.
 struct Column {
   std::string name;
@@ -42,6 +43,13 @@ struct Table {
   bool contains(std::string_view name) const;
   /// IoError, listing the names, when there is none.
   const Column& column(std::string_view name) const;
+  /// Where a cell stands, for messages: "houses.csv:12: column age".
+  std::string place(std::int64_t row, std::string_view column) const;
+
+  /// The names as a list for messages, those most like `name` first, twenty at most.
+  std::string names_like(std::string_view name = {}) const;
+  /// The number of a column, from 0; IoError as of column().
+  std::size_t index_of(std::string_view name) const;
 };
 
 /// Quotes protect separators, line ends and doubled quotes; line ends are LF, CRLF or CR; a byte

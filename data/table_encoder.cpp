@@ -1,10 +1,8 @@
 #include <retrace/data/table_encoder.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -15,17 +13,10 @@
 namespace retrace::data {
 namespace {
 
-constexpr std::size_t kMostLevels = 100, kMostClasses = 1000;
+constexpr std::size_t kMostLevels = 100;
 
 std::string percent(std::size_t part, std::size_t whole) {
   return fmt::format("{:.2g} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
-}
-
-std::optional<double> as_number(const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return {};
-  return value;
 }
 
 std::size_t index(std::int64_t row) { return static_cast<std::size_t>(row); }
@@ -34,13 +25,32 @@ std::size_t index(std::int64_t row) { return static_cast<std::size_t>(row); }
 
 // Learning ------------------------------------------------------------------------------------
 
+Scale Scale::of(const Table& table, const Column& column, const std::vector<std::int64_t>& rows) {
+  std::vector<double> known;
+  for (const std::int64_t row : rows) {
+    if (!column.missing[index(row)]) known.push_back(column.numbers[index(row)]);
+  }
+  const double n = static_cast<double>(known.size());
+  // Relative to one of them, so that the deviation of equal numbers is 0 to the last bit.
+  double sum = 0, squares = 0;
+  for (const double x : known) sum += x - known.front();
+  Scale scale{.mean = known.empty() ? std::nan("") : known.front() + sum / n};
+  for (const double x : known) squares += (x - scale.mean) * (x - scale.mean);
+  scale.deviation = known.empty() ? 0 : std::sqrt(squares / n);
+  require<IoError>(known.empty() || (std::isfinite(scale.mean) && std::isfinite(scale.deviation)),
+                   "{}: column {}: its numbers are too large to be averaged; rescale them",
+                   table.path, column.name);
+  return scale;
+}
+
 TableEncoder::TableEncoder(const Table& table, const std::vector<std::int64_t>& rows,
                            const std::vector<std::string>& left_out) {
   for (const Column& column : table.columns) {
     if (std::find(left_out.begin(), left_out.end(), column.name) != left_out.end()) continue;
-    if (auto rule = learn(column, rows)) rules_.push_back(std::move(*rule));
+    if (auto rule = learn(table, column, rows)) rules_.push_back(std::move(*rule));
   }
-  require<IoError>(features() > 0, "{}: no column is left to learn from", table.path);
+  require<IoError>(features() > 0, "{}: no column is left to learn from{}{}", table.path,
+                   notes_.empty() ? "" : ": ", fmt::join(notes_, "; "));
 }
 
 TableEncoder TableEncoder::unchanged(const std::vector<std::string>& names) {
@@ -49,52 +59,42 @@ TableEncoder TableEncoder::unchanged(const std::vector<std::string>& names) {
   return encoder;
 }
 
-std::optional<TableEncoder::ColumnRule> TableEncoder::learn(const Column& column,
+std::optional<TableEncoder::ColumnRule> TableEncoder::learn(const Table& table,
+                                                            const Column& column,
                                                             const std::vector<std::int64_t>& rows) {
   ColumnRule rule{.name = column.name, .is_text = column.is_text};
-  std::map<std::string, std::size_t> counts;
+  std::map<std::string, std::size_t> counts;  // of texts
   std::size_t known = 0;
-  double sum = 0, squares = 0;
   for (const std::int64_t row : rows) {
     if (column.missing[index(row)]) continue;
     ++known;
-    if (column.is_text) {
-      ++counts[column.texts[index(row)]];
-    } else {
-      sum += column.numbers[index(row)];
-    }
+    if (column.is_text) ++counts[column.texts[index(row)]];
   }
-  if (known == 0 || counts.size() > kMostLevels) {
-    notes_.push_back(known == 0 ? fmt::format("{}: has no values; left out", column.name)
-                                : fmt::format("{}: has {} different texts; left out", column.name,
-                                              counts.size()));
+  if (!column.is_text) rule.scale = Scale::of(table, column, rows);
+  const bool is_constant = column.is_text ? counts.size() == 1 : rule.scale.deviation == 0;
+  if (known == 0 || is_constant || counts.size() > kMostLevels) {
+    const std::string why = known == 0     ? "has no values"
+                            : !is_constant ? fmt::format("has {} different texts", counts.size())
+                            : column.is_text
+                                ? fmt::format("is {} in all rows", counts.begin()->first)
+                                : fmt::format("is {:.6g} in all rows", rule.scale.mean);
+    notes_.push_back(fmt::format("{}: {}; left out", column.name, why));
     return {};
   }
-  const double n = static_cast<double>(known);
-  std::string filled_with = "the shares of its texts";
+  for (const auto& [level, count] : counts) {
+    rule.levels.push_back(level);
+    rule.shares.push_back(static_cast<double>(count) / static_cast<double>(known));
+  }
   if (column.is_text) {
-    for (const auto& [level, count] : counts) {
-      rule.levels.push_back(level);
-      rule.shares.push_back(static_cast<double>(count) / n);
-    }
-  } else {
-    rule.mean = sum / n;
-    for (const std::int64_t row : rows) {
-      const double distance = column.numbers[index(row)] - rule.mean;
-      if (!column.missing[index(row)]) squares += distance * distance;
-    }
-    const double deviation = std::sqrt(squares / n);
-    // A constant column must stay 0; one of huge numbers must not become NaN.
-    rule.deviation = deviation > 0 && std::isfinite(deviation) ? deviation : 1;
-    require<IoError>(std::isfinite(rule.mean) && std::isfinite(deviation),
-                     "column {}: its numbers are too large to be averaged; rescale them",
-                     column.name);
-    filled_with = fmt::format("the mean {:.6g}", rule.mean);
+    notes_.push_back(fmt::format("{}: holds texts; each of its {} becomes a feature", column.name,
+                                 counts.size()));
   }
   if (known < rows.size()) {
     notes_.push_back(fmt::format("{}: {} of {} cells ({}) are missing; filled with {}", column.name,
                                  rows.size() - known, rows.size(),
-                                 percent(rows.size() - known, rows.size()), filled_with));
+                                 percent(rows.size() - known, rows.size()),
+                                 column.is_text ? "the shares of its texts"
+                                                : fmt::format("the mean {:.6g}", rule.scale.mean)));
   }
   return rule;
 }
@@ -107,10 +107,10 @@ std::int64_t TableEncoder::features() const {
   return total;
 }
 
-std::vector<std::string> TableEncoder::text_columns() const {
+std::vector<std::string> TableEncoder::names_where(bool is_text) const {
   std::vector<std::string> names;
   for (const ColumnRule& rule : rules_) {
-    if (rule.is_text) names.push_back(rule.name);
+    if (rule.is_text == is_text) names.push_back(rule.name);
   }
   return names;
 }
@@ -137,15 +137,14 @@ Tensor TableEncoder::encode(const Table& table) const {
   return result;
 }
 
-void TableEncoder::ColumnRule::encode(const Column& column, std::size_t row,
-                                      float* result) const {
+void TableEncoder::ColumnRule::encode(const Column& column, std::size_t row, float* result) const {
   const bool missing = column.missing[row];
   if (!is_text) {
-    *result = missing ? 0.0f : static_cast<float>((column.numbers[row] - mean) / deviation);
+    *result = missing ? 0.0f : scale(column.numbers[row]);
     return;
   }
-  const auto level = missing ? levels.end()
-                             : std::lower_bound(levels.begin(), levels.end(), column.texts[row]);
+  const auto level =
+      missing ? levels.end() : std::lower_bound(levels.begin(), levels.end(), column.texts[row]);
   const bool known = level != levels.end() && *level == column.texts[row];
   for (std::size_t i = 0; i < levels.size(); ++i) {
     result[i] = known ? static_cast<float>(levels[i] == *level) : static_cast<float>(shares[i]);
@@ -163,8 +162,8 @@ std::string TableEncoder::to_json() const {
       column["levels"] = rule.levels;
       column["shares"] = rule.shares;
     } else {
-      column["mean"] = rule.mean;
-      column["deviation"] = rule.deviation;
+      column["mean"] = rule.scale.mean;
+      column["deviation"] = rule.scale.deviation;
     }
   }
   return json.dump();
@@ -179,10 +178,10 @@ TableEncoder TableEncoder::from_json(const std::string& text) {
         column.at("levels").get_to(rule.levels);
         column.at("shares").get_to(rule.shares);
       } else {
-        column.at("mean").get_to(rule.mean);
-        column.at("deviation").get_to(rule.deviation);
+        column.at("mean").get_to(rule.scale.mean);
+        column.at("deviation").get_to(rule.scale.deviation);
       }
-      require<IoError>(rule.levels.size() == rule.shares.size() && rule.deviation > 0,
+      require<IoError>(rule.levels.size() == rule.shares.size() && rule.scale.deviation > 0,
                        "columns: column {} of the model is inconsistent", rule.name);
       encoder.rules_.push_back(std::move(rule));
     }
@@ -190,50 +189,6 @@ TableEncoder TableEncoder::from_json(const std::string& text) {
     fail<IoError>("columns: the model's list of columns cannot be read: {}", error.what());
   }
   return encoder;
-}
-
-// Classes -------------------------------------------------------------------------------------
-
-ClassNames::ClassNames(const Table& table, const std::string& column) {
-  std::set<std::string> distinct;
-  for (const std::string& text : table.column(column).texts) distinct.insert(text);
-  distinct.erase("");
-  names_.assign(distinct.begin(), distinct.end());
-  const bool numbers = std::all_of(names_.begin(), names_.end(),
-                                   [](const std::string& name) { return as_number(name); });
-  if (numbers) {
-    std::stable_sort(names_.begin(), names_.end(), [](const auto& a, const auto& b) {
-      return *as_number(a) < *as_number(b);
-    });
-  }
-  require<IoError>(names_.size() >= 2,
-                   "{}: column {} has {} classes in {} rows; a classifier needs two", table.path,
-                   column, names_.size(), table.rows());
-  require<IoError>(names_.size() <= kMostClasses,
-                   "{}: column {} has {} different values in {} rows: a quantity, not a class",
-                   table.path, column, names_.size(), table.rows());
-  encode(table, column);
-}
-
-Tensor ClassNames::encode(const Table& table, const std::string& column) const {
-  const Column& target = table.column(column);
-  std::map<std::string_view, std::int64_t> numbers;
-  for (const std::string& name : names_) {
-    numbers.emplace(name, static_cast<std::int64_t>(numbers.size()));
-  }
-  Tensor result = empty({table.rows()}, kInt64);
-  for (std::size_t row = 0; row < index(table.rows()); ++row) {
-    require<IoError>(!target.missing[row], "{}:{}: column {}: the class is missing", table.path,
-                     table.lines[row], column);
-    const auto number = numbers.find(target.texts[row]);
-    require<IoError>(number != numbers.end(),
-                     "{}:{}: column {}: {} is not a class that was learnt; those are {}",
-                     table.path, table.lines[row], column, target.texts[row],
-                     fmt::join(names_.begin(), names_.begin() + std::min<std::ptrdiff_t>(
-                                                   20, std::ssize(names_)), ", "));
-    elements<std::int64_t>(result)[row] = number->second;
-  }
-  return result;
 }
 
 }  // namespace retrace::data

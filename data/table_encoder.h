@@ -10,12 +10,24 @@
 
 namespace retrace::data {
 
+/// (x - mean) / deviation.
+struct Scale {
+  double mean = 0, deviation = 1;
+
+  /// Of the known cells of a column of numbers; the deviation is 0 when all are equal, and NaN is
+  /// the mean of none. IoError for numbers so large that their squares overflow.
+  static Scale of(const Table& table, const Column& column, const std::vector<std::int64_t>& rows);
+
+  float operator()(double x) const { return static_cast<float>((x - mean) / deviation); }
+};
+
 /// Learns from the rows to train on, and from them alone, how to turn any row into features:
 ///
 /// - a column of numbers becomes one feature, (x - mean) / standard deviation;
 /// - a column of texts becomes one feature for each text that it has, 1 where it is that text;
 /// - a missing cell, and a text that was not learnt, takes the mean of its features;
-/// - a column with more than 100 texts names its rows rather than describing them: it is left out.
+/// - a column that is the same in all rows says nothing, and one with more than 100 texts names the
+///   rows rather than describing them: both are left out.
 class TableEncoder {
  public:
   TableEncoder() = default;
@@ -26,9 +38,11 @@ class TableEncoder {
   static TableEncoder unchanged(const std::vector<std::string>& names);
 
   std::int64_t features() const;
-  /// What a reader of another table must take as text, whatever it looks like.
-  std::vector<std::string> text_columns() const;
-  /// For the reader of a log, a line each: cells that were missing, columns that were left out.
+  /// What a reader of another table must take as text, whatever it looks like, and as numbers.
+  std::vector<std::string> text_columns() const { return names_where(true); }
+  std::vector<std::string> number_columns() const { return names_where(false); }
+  /// For the reader of a log, a line each: cells that were missing, columns that were left out or
+  /// hold texts.
   const std::vector<std::string>& notes() const { return notes_; }
 
   /// float32 [rows, features]; columns are found by their names, others are ignored. IoError when
@@ -43,39 +57,20 @@ class TableEncoder {
   struct ColumnRule {
     std::string name;
     bool is_text = false;
-    double mean = 0, deviation = 1;        // of numbers
+    Scale scale = {};                      // of numbers
     std::vector<std::string> levels = {};  // of texts, sorted
     std::vector<double> shares = {};       // of each level among the known cells
 
-    std::int64_t features() const {
-      return is_text ? static_cast<std::int64_t>(levels.size()) : 1;
-    }
+    std::int64_t features() const { return is_text ? static_cast<std::int64_t>(levels.size()) : 1; }
     void encode(const Column& column, std::size_t row, float* features) const;
   };
 
-  std::optional<ColumnRule> learn(const Column& column, const std::vector<std::int64_t>& rows);
+  std::optional<ColumnRule> learn(const Table& table, const Column& column,
+                                  const std::vector<std::int64_t>& rows);
+  std::vector<std::string> names_where(bool is_text) const;
 
   std::vector<ColumnRule> rules_;
   std::vector<std::string> notes_;
-};
-
-/// The classes of a column and their numbers: sorted by value when all are numbers, else by text.
-class ClassNames {
- public:
-  ClassNames() = default;
-  explicit ClassNames(std::vector<std::string> names) : names_(std::move(names)) {}
-  /// Of all rows of the column, read as text. IoError for a missing cell (with its line), fewer than
-  /// two classes, or more than a thousand: then it is a quantity, not a class.
-  ClassNames(const Table& table, const std::string& column);
-
-  std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }
-  const std::vector<std::string>& names() const { return names_; }
-
-  /// int64 [rows]. IoError for a cell that is missing or of no class, with its line.
-  Tensor encode(const Table& table, const std::string& column) const;
-
- private:
-  std::vector<std::string> names_;
 };
 
 }  // namespace retrace::data

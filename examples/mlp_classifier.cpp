@@ -38,8 +38,8 @@ data::ClassificationData sample(const data::Spiral& spiral) {
   Generator held_out(20'000);
   return {.train = spiral.sample(3000 * kSpiralRecipe.batch_size),
           .test = spiral.sample(20'000, held_out),
-          .format = {.columns = data::TableEncoder::unchanged({"x", "y"}),
-                     .classes = data::ClassNames({"0", "1", "2"})}};
+          .format = {.inputs = {.columns = data::TableEncoder::unchanged({"x", "y"})},
+                     .outputs = data::ClassNames({"0", "1", "2"})}};
 }
 
 void learn(train::Run& run) {
@@ -62,7 +62,8 @@ void learn(train::Run& run) {
   const std::int64_t steps =
       options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
 
-  Mlp model(data.format.features(), recipe.hidden, data.format.classes.size(), recipe.dropout);
+  Mlp model(data.format.inputs.features(), recipe.hidden, data.format.outputs.size(),
+            recipe.dropout);
   const std::string method = options.optimizer.empty() ? "AdamW" : options.optimizer;
   optim::Optimizer optimizer =
       optim::make(method, model.parameters(),
@@ -88,7 +89,7 @@ void learn(train::Run& run) {
 
   const Tensor logits = train::predict(model, data.test.inputs);
   const train::ConfusionMatrix confusion(logits, data.test.targets);
-  run.print(confusion.str(data.format.classes.names()));
+  run.print(confusion.str(data.format.outputs.names()));
   result.metrics = {{"test_loss", test_loss(logits)}, {"test_accuracy", confusion.accuracy()}};
   if (generated) {
     result.floor = spiral.oracle_loss(data.test);
@@ -102,11 +103,11 @@ void learn(train::Run& run) {
 void predict(train::Run& run) {
   const train::SavedModel saved(run.options().load);
   const auto format = data::ClassificationFormat::from_metadata(saved.metadata(), saved.path());
-  Mlp model(format.features(), saved.size_of("fc1.weight", 0), format.classes.size());
+  Mlp model(format.inputs.features(), saved.size_of("fc1.weight", 0), format.outputs.size());
   saved.load_into(model);
-  const Tensor inputs = format.read_inputs(run.options().predict);
+  const Tensor inputs = format.inputs.read(run.options().predict);
   const Tensor probabilities = softmax(train::predict(model, inputs), 1);
-  run.write_predictions(train::predictions_csv(probabilities, format.classes.names()));
+  run.write_predictions(train::predictions_csv(probabilities, format.outputs.names()));
 }
 
 int main(int argc, char** argv) {

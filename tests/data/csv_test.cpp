@@ -46,7 +46,7 @@ TEST_CASE("csv: numbers and texts by column") {
   CHECK_FALSE(table.contains("prices"));
   CHECK(table.lines == std::vector<std::int64_t>{2, 3, 4});
   CHECK(says(message_of<IoError>([&] { table.column("prices"); }),
-             "there is no column \"prices\"; the columns are size, kind, price"));
+             "there is no column \"prices\"; the columns are price, size, kind"));
 }
 
 TEST_CASE("csv: without a header columns are counted") {
@@ -95,9 +95,15 @@ TEST_CASE(
   std::string ten = "id,value\n";
   for (int i = 0; i < 9; ++i) ten += std::to_string(i) + ",1\n";
   CHECK(says(refusal(ten + "9,\"1,5\"\n"),
-             "t.csv:11: column 2 (value): \"1,5\" is not a number, as the rest of its column is"));
+             "t.csv:11: column 2 (value): \"1,5\" is not a number, and its column must hold "
+             "numbers"));
   CHECK(says(refusal(ten + "9,\"two\nlines\"\n"), "t.csv:11: column 2 (value): \"two lines\""));
   CHECK(read("ticket\nA1\n113\n114\n").columns[0].is_text);
+  CHECK(says(refusal("ticket\n113\n114\n115\n116\nA1\n"), "t.csv:6: column 1 (ticket): \"A1\""));
+  CHECK(says(refusal("ticket,b\nA1,x\n113,y\n", {.number_columns = {"ticket"}}),
+             "t.csv:2: column 1 (ticket): \"A1\""));
+  CHECK(says(refusal("a,b\n1,x\n2,y\n", {.text_columns = {"a"}, .numbers_only = true}),
+             "t.csv:2: column 2 (b): \"x\""));
   CHECK(read("zip\n01234\n98765\n", {.text_columns = {"zip"}}).columns[0].texts ==
         Texts{"01234", "98765"});
   CHECK(says(refusal("a\n1\n", {.text_columns = {"b"}}), "no column \"b\""));

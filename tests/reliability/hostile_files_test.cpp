@@ -139,11 +139,12 @@ TEST_CASE("a safetensors file of ours with fewer checksums than tensors") {
 TEST_CASE("a model's description of its inputs, attacked everywhere") {
   const std::string columns =
       R"([{"name":"x","mean":0.5,"deviation":2.0},{"name":"y","levels":["a","b"],"shares":[0.5,0.5]}])";
+  const std::string classes = R"({"column":"kind","names":["a","b"]})";
   int refused = 0;
   const auto attack_text = [&](const Metadata& metadata) {
     try {
       const auto format = data::ClassificationFormat::from_metadata(metadata, "model");
-      CHECK(format.features() >= 0);
+      CHECK(format.inputs.features() >= 0);
     } catch (const IoError&) {
       ++refused;
     } catch (const std::exception& error) {
@@ -154,20 +155,20 @@ TEST_CASE("a model's description of its inputs, attacked everywhere") {
     for (const char byte : {'\0', '\xff', '"', '[', '9', '-', '{', ','}) {
       std::string changed = columns;
       changed[i] = byte;
-      attack_text({{"classes", R"(["a","b"])"}, {"columns", changed}});
+      attack_text({{"classes", classes}, {"columns", changed}});
     }
-    attack_text({{"classes", R"(["a","b"])"}, {"columns", columns.substr(0, i)}});
+    attack_text({{"classes", classes}, {"columns", columns.substr(0, i)}});
   }
   for (const char* text : {"1", "null", "{}", "[]", "[[]]", "[1]", "[{}]", "[null]", "\"x\"",
                            "[{\"name\":1}]", "1e999", "[4294967296,4294967296]",
                            "[9223372036854775807,2]", "[1e5,2]", "[-1,2]", "[0,2]", "[1,2,3]"}) {
     attack_text({{"classes", text}, {"columns", "[]"}});
-    attack_text({{"classes", "[\"a\"]"}, {"columns", text}});
-    attack_text({{"classes", "[\"a\"]"}, {"image", text}});
+    attack_text({{"classes", classes}, {"columns", text}});
+    attack_text({{"classes", classes}, {"image", text}});
   }
   const std::string deep(1'000'000, '[');
   attack_text({{"classes", deep}, {"columns", "[]"}});
-  attack_text({{"classes", "[\"a\"]"}, {"columns", deep}});
+  attack_text({{"classes", classes}, {"columns", deep}});
   CHECK(refused > 500);
 }
 
@@ -184,7 +185,7 @@ TEST_CASE("paths that no file can have") {
     CHECK(!message_of<IoError>([&] { save_npy(path, ones({1})); }).empty());
     CHECK(!message_of<IoError>([&] { save_safetensors(path, {{"x", ones({1})}}); }).empty());
     CHECK(!message_of<IoError>([&] { train::SavedModel{path}; }).empty());
-    data::ClassificationFiles files;
+    data::DataFiles files;
     files.train = path;
     files.target = "y";
     CHECK(!message_of<IoError>([&] { data::load_classification(files); }).empty());

@@ -1,0 +1,231 @@
+#include <retrace/data/files.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+#include <nlohmann/json.hpp>
+
+#include <retrace/data/csv.h>
+#include <retrace/data/idx.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+
+namespace retrace::data {
+namespace {
+
+std::vector<std::string> numbers_below(std::int64_t count) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+bool contains(const std::vector<std::string>& all, const std::string& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code ignored;  // what is wrong with a path, opening it says
+  return std::filesystem::is_directory(path, ignored);
+}
+
+// f(), whose errors do not know of the file.
+template <class F>
+auto in_the_name_of(const std::string& path, F&& f) {
+  try {
+    return f();
+  } catch (const Error& error) {
+    fail<IoError>("{}: {}", path, error.what());
+  }
+}
+
+// All to train on where there is another file to test on.
+RowSplit choose_rows(const DataFiles& files, std::int64_t rows) {
+  if (files.test.empty()) {
+    return in_the_name_of(files.train,
+                          [&] { return split_rows(rows, files.test_fraction, files.seed); });
+  }
+  std::vector<std::int64_t> all(static_cast<std::size_t>(rows));
+  std::iota(all.begin(), all.end(), 0);
+  return {all, {}};
+}
+
+// Images --------------------------------------------------------------------------------------
+
+ClassificationData load_images(const DataFiles& files) {
+  const IdxOptions whole = {.flatten = false};
+  const std::vector<std::string> parts = idx_parts(files.train);
+  ClassificationData data;
+  if (!files.test.empty()) {
+    data.train = load_idx(files.train, whole);
+    data.test = load_idx(files.test, whole);
+  } else if (contains(parts, "train") && contains(parts, "t10k")) {
+    data.train = load_idx(files.train, {.part = "train", .flatten = false});
+    data.test = load_idx(files.train, {.part = "t10k", .flatten = false});
+  } else {
+    const TensorDataset all = load_idx(files.train, whole);
+    const RowSplit rows = choose_rows(files, all.size());
+    data.train = all.subset(rows.train);
+    data.test = all.subset(rows.test);
+  }
+  const Shape& sizes = data.train.inputs.sizes();
+  require<IoError>(data.train.size() > 0 && data.test.size() > 0 && sizes[1] > 0 && sizes[2] > 0,
+                   "{}: there are no images to train and test on", files.train);
+  require<IoError>(data.test.inputs.size(1) == sizes[1] && data.test.inputs.size(2) == sizes[2],
+                   "{}: images to test on are {}, to train on {}", files.test,
+                   data.test.inputs.sizes(), sizes);
+  std::int64_t classes = 2;
+  for (const TensorDataset* part : {&data.train, &data.test}) {
+    classes = std::max(classes, part->targets.max().item<std::int64_t>() + 1);
+  }
+  data.format.inputs.image = {sizes[1], sizes[2]};
+  data.format.outputs = ClassNames(numbers_below(classes));
+  return data;
+}
+
+// Tables --------------------------------------------------------------------------------------
+
+Table read_table(const std::string& path, const CsvOptions& options) {
+  Table table = read_csv(path, options);
+  require<IoError>(table.rows() > 0, "{}: has no rows", path);
+  return table;
+}
+
+// How any further table must be read, once the columns are known.
+CsvOptions further(const InputFormat& inputs, CsvOptions options = {}) {
+  const auto add = [](std::vector<std::string>& to, const std::vector<std::string>& names) {
+    to.insert(to.end(), names.begin(), names.end());
+  };
+  options.header = inputs.header;
+  add(options.text_columns, inputs.columns.text_columns());
+  add(options.number_columns, inputs.columns.number_columns());
+  return options;
+}
+
+// `targets` says how their columns must be read; outputs = learn(table, rows to train on).
+template <class Outputs, class Learn>
+LoadedData<Outputs> load_table(const DataFiles& files, CsvOptions targets, Learn&& learn) {
+  require<IoError>(!is_folder(files.train), "{}: is a folder; give a CSV file", files.train);
+  targets.header = files.header;
+  targets.numbers_only = files.categories == Categories::refuse;
+  const Table table = read_table(files.train, targets);
+  const RowSplit rows = choose_rows(files, table.rows());
+  LoadedData<Outputs> data;
+  auto& [inputs, outputs] = data.format;
+  outputs = learn(table, rows.train);
+  const Tensor encoded = outputs.encode(table);
+  inputs.header = files.header;
+  inputs.columns = TableEncoder(table, rows.train, outputs.columns());
+  data.notes = inputs.columns.notes();
+  const TensorDataset all = {inputs.columns.encode(table), encoded};
+  data.train = all.subset(rows.train);
+  if (files.test.empty()) {
+    data.test = all.subset(rows.test);
+  } else {
+    const Table test = read_table(files.test, further(inputs, targets));
+    data.test = {inputs.columns.encode(test), outputs.encode(test)};
+  }
+  return data;
+}
+
+void require_target(const DataFiles& files, std::string_view what) {
+  if (!files.target.empty()) return;
+  const Table table = read_csv(files.train, {.header = files.header});
+  fail<IoError>("{}: say with --target which column holds the {}; the columns are {}", files.train,
+                what, table.names_like());
+}
+
+}  // namespace
+
+ClassificationData load_classification(const DataFiles& files) {
+  if (is_folder(files.train)) return load_images(files);
+  require_target(files, "classes");
+  return load_table<ClassNames>(
+      files, {.text_columns = {files.target}},
+      [&](const Table& table, const auto&) { return ClassNames(table, files.target); });
+}
+
+RegressionData load_regression(const DataFiles& files) {
+  require_target(files, "quantity to predict");
+  return load_table<TargetScale>(
+      files, {.number_columns = {files.target}},
+      [&](const Table& table, const auto& rows) { return TargetScale(table, files.target, rows); });
+}
+
+MultiLabelData load_multi_label(const DataFiles& files) {
+  MultiLabelData data = load_table<LabelNames>(
+      files, {}, [&](const Table& table, const auto&) { return LabelNames(table, files.labels); });
+  for (std::int64_t label = 0; label < data.format.outputs.size(); ++label) {
+    const Tensor column = data.train.targets.select(1, label);
+    const float least = column.min().item<float>();
+    if (least != column.max().item<float>()) continue;
+    data.notes.push_back(fmt::format("label {}: is {} in all rows to train on",
+                                     data.format.outputs.names()[static_cast<std::size_t>(label)],
+                                     least));
+  }
+  return data;
+}
+
+// Formats -------------------------------------------------------------------------------------
+
+std::int64_t InputFormat::features() const {
+  return image.size() == 2 ? image[0] * image[1] : columns.features();
+}
+
+Tensor InputFormat::read(const std::string& path) const {
+  if (image.size() != 2) return columns.encode(read_table(path, further(*this)));
+  const Tensor images = read_idx(path);
+  require<IoError>(images.dim() == 3 && images.size(1) == image[0] && images.size(2) == image[1],
+                   "{}: is {} {}, but the model takes images of {}", path, images.dtype(),
+                   images.sizes(), image);
+  return images.dtype() == kInt64 ? images.to(kFloat32).div_(255.0) : images.to(kFloat32);
+}
+
+Metadata InputFormat::to_metadata() const {
+  if (image.size() == 2) return {{"image", nlohmann::json({image[0], image[1]}).dump()}};
+  return {{"columns", columns.to_json()}, {"header", header ? "true" : "false"}};
+}
+
+InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
+  InputFormat format;
+  try {
+    if (const auto image = metadata.find("image"); image != metadata.end()) {
+      const auto sizes = nlohmann::json::parse(image->second).get<std::vector<std::int64_t>>();
+      std::int64_t pixels = 0;
+      require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 &&
+                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels),
+                       "{}: the size of its images makes no sense", path);
+      format.image = {sizes[0], sizes[1]};
+      return format;
+    }
+    const auto columns = metadata.find("columns"), header = metadata.find("header");
+    require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
+    format.columns = in_the_name_of(path, [&] { return TableEncoder::from_json(columns->second); });
+    format.header = header == metadata.end() || header->second == "true";
+  } catch (const nlohmann::json::exception& error) {
+    fail<IoError>("{}: what it says about its inputs cannot be read: {}", path, error.what());
+  }
+  return format;
+}
+
+template <class Outputs>
+Metadata Format<Outputs>::to_metadata() const {
+  Metadata metadata = inputs.to_metadata();
+  metadata.emplace(Outputs::kKey, outputs.to_json());
+  return metadata;
+}
+
+template <class Outputs>
+Format<Outputs> Format<Outputs>::from_metadata(const Metadata& metadata, const std::string& path) {
+  const auto outputs = metadata.find(std::string(Outputs::kKey));
+  require<IoError>(outputs != metadata.end(), "{}: is another kind of model: it has no {}", path,
+                   Outputs::kKey);
+  return {InputFormat::from_metadata(metadata, path),
+          in_the_name_of(path, [&] { return Outputs::from_json(outputs->second); })};
+}
+
+template struct Format<ClassNames>;
+template struct Format<TargetScale>;
+template struct Format<LabelNames>;
+
+}  // namespace retrace::data

@@ -1,0 +1,205 @@
+#include <retrace/data/outputs.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/tensor/view.h>
+
+namespace retrace::data {
+namespace {
+
+constexpr std::size_t kMostClasses = 1000;
+
+std::size_t index(std::int64_t row) { return static_cast<std::size_t>(row); }
+
+std::optional<double> as_number(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+std::vector<std::int64_t> all_rows(const Table& table) {
+  std::vector<std::int64_t> rows(index(table.rows()));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+// A column of numbers, none of which is missing in `rows`.
+const Column& known_numbers(const Table& table, const std::string& name,
+                            const std::vector<std::int64_t>& rows) {
+  const Column& column = table.column(name);
+  require<IoError>(!column.is_text, "{}: column {} holds texts, but a number was to be learnt",
+                   table.path, name);
+  for (const std::int64_t row : rows) {
+    if (column.missing[index(row)])
+      fail<IoError>("{}: the target is missing", table.place(row, name));
+  }
+  return column;
+}
+
+// What f makes of the JSON that a model keeps about its outputs.
+template <class F>
+auto read_json(const std::string& text, F&& f) {
+  try {
+    return f(nlohmann::json::parse(text));
+  } catch (const nlohmann::json::exception& error) {
+    fail<IoError>("what it says about its outputs cannot be read: {}", error.what());
+  }
+}
+
+}  // namespace
+
+// Classes -------------------------------------------------------------------------------------
+
+ClassNames::ClassNames(const Table& table, const std::string& column) : column_(column) {
+  std::set<std::string> distinct;
+  for (const std::string& text : table.column(column).texts) distinct.insert(text);
+  distinct.erase("");
+  names_.assign(distinct.begin(), distinct.end());
+  const bool numbers = std::all_of(names_.begin(), names_.end(),
+                                   [](const std::string& name) { return as_number(name); });
+  if (numbers) {
+    std::stable_sort(names_.begin(), names_.end(),
+                     [](const auto& a, const auto& b) { return *as_number(a) < *as_number(b); });
+  }
+  require<IoError>(names_.size() >= 2,
+                   "{}: column {} has {} classes in {} rows; a classifier needs two", table.path,
+                   column, names_.size(), table.rows());
+  require<IoError>(names_.size() <= kMostClasses,
+                   "{}: column {} has {} different values in {} rows: a quantity, not a class",
+                   table.path, column, names_.size(), table.rows());
+  encode(table);
+}
+
+Tensor ClassNames::encode(const Table& table) const {
+  const Column& column = table.column(column_);
+  require<IoError>(column.is_text, "{}: column {} holds classes; read it as text", table.path,
+                   column_);
+  std::map<std::string_view, std::int64_t> numbers;
+  for (const std::string& name : names_) {
+    numbers.emplace(name, static_cast<std::int64_t>(numbers.size()));
+  }
+  Tensor result = empty({table.rows()}, kInt64);
+  for (std::int64_t row = 0; row < table.rows(); ++row) {
+    const std::string& text = column.texts[index(row)];
+    if (column.missing[index(row)])
+      fail<IoError>("{}: the class is missing", table.place(row, column_));
+    const auto number = numbers.find(text);
+    if (number == numbers.end()) {
+      const auto shown = names_.begin() + std::min<std::ptrdiff_t>(20, std::ssize(names_));
+      fail<IoError>("{}: {} is not a class that was learnt; those are {}",
+                    table.place(row, column_), text, fmt::join(names_.begin(), shown, ", "));
+    }
+    elements<std::int64_t>(result)[row] = number->second;
+  }
+  return result;
+}
+
+std::string ClassNames::to_json() const {
+  return nlohmann::ordered_json{{"column", column_}, {"names", names_}}.dump();
+}
+
+ClassNames ClassNames::from_json(const std::string& text) {
+  return read_json(text, [](const nlohmann::json& json) {
+    ClassNames classes(json.at("names").get<std::vector<std::string>>());
+    json.at("column").get_to(classes.column_);
+    return classes;
+  });
+}
+
+// A quantity ----------------------------------------------------------------------------------
+
+TargetScale::TargetScale(const Table& table, const std::string& column,
+                         const std::vector<std::int64_t>& rows)
+    : column_(column),
+      scale_(Scale::of(table, known_numbers(table, column, all_rows(table)), rows)) {
+  require<IoError>(scale_.deviation > 0,
+                   "{}: column {} is {} in all rows to learn from: there is "
+                   "nothing to predict",
+                   table.path, column, scale_.mean);
+}
+
+Tensor TargetScale::encode(const Table& table) const {
+  const Column& column = known_numbers(table, column_, all_rows(table));
+  Tensor result = empty({table.rows()});
+  std::transform(column.numbers.begin(), column.numbers.end(), elements<float>(result), scale_);
+  return result;
+}
+
+Tensor TargetScale::to_units(const Tensor& standardised) const {
+  const Tensor result = as_contiguous(standardised.detach().to(kFloat64));
+  Tensor units = empty(result.sizes(), kFloat64);
+  std::transform(elements<double>(result), elements<double>(result) + result.numel(),
+                 elements<double>(units),
+                 [this](double y) { return y * scale_.deviation + scale_.mean; });
+  return units;
+}
+
+std::string TargetScale::to_json() const {
+  return nlohmann::ordered_json{
+      {"column", column_}, {"mean", scale_.mean}, {"deviation", scale_.deviation}}
+      .dump();
+}
+
+TargetScale TargetScale::from_json(const std::string& text) {
+  return read_json(text, [](const nlohmann::json& json) {
+    TargetScale target;
+    json.at("column").get_to(target.column_);
+    json.at("mean").get_to(target.scale_.mean);
+    json.at("deviation").get_to(target.scale_.deviation);
+    require<IoError>(target.scale_.deviation > 0, "the deviation of its target is {}",
+                     target.scale_.deviation);
+    return target;
+  });
+}
+
+// Labels --------------------------------------------------------------------------------------
+
+LabelNames::LabelNames(const Table& table, std::int64_t count) {
+  const std::int64_t columns = std::ssize(table.names);
+  require<IoError>(count >= 1 && count < columns,
+                   "{}: {} labels do not fit its {} columns; say how many of the last columns are "
+                   "labels, and leave some to learn from",
+                   table.path, count, columns);
+  names_.assign(table.names.end() - count, table.names.end());
+}
+
+Tensor LabelNames::encode(const Table& table) const {
+  const std::int64_t rows = table.rows();
+  Tensor result = empty({rows, size()});
+  for (std::int64_t label = 0; label < size(); ++label) {
+    const std::string& name = names_[index(label)];
+    const Column& column = table.column(name);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const double number = column.is_text ? as_number(column.texts[index(row)]).value_or(-1)
+                                           : column.numbers[index(row)];
+      if (number != 0 && number != 1) {
+        fail<IoError>("{}: a label is 0 or 1, not {}", table.place(row, name),
+                      column.missing[index(row)] ? "missing"
+                      : column.is_text           ? '"' + column.texts[index(row)] + '"'
+                                                 : fmt::format("{}", number));
+      }
+      elements<float>(result)[row * size() + label] = static_cast<float>(number);
+    }
+  }
+  return result;
+}
+
+std::string LabelNames::to_json() const { return nlohmann::json(names_).dump(); }
+
+LabelNames LabelNames::from_json(const std::string& text) {
+  return read_json(text, [](const nlohmann::json& json) {
+    return LabelNames(json.get<std::vector<std::string>>());
+  });
+}
+
+}  // namespace retrace::data

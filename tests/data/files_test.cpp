@@ -1,0 +1,296 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include <retrace/data/files.h>
+#include <retrace/data/idx.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/tests/files.h>
+
+using namespace retrace;
+using namespace retrace::data;
+using testing::message_of;
+using testing::says;
+using testing::TemporaryFolder;
+
+TEST_CASE("classes are sorted as numbers where they are numbers") {
+  const TemporaryFolder folder;
+  const Table table = read_csv(folder.put("t.csv", "a,class\n1,10\n2,9\n3,10\n4,-1\n"),
+                               {.text_columns = {"class"}});
+  const ClassNames classes(table, "class");
+  CHECK(classes.names() == std::vector<std::string>{"-1", "9", "10"});
+  CHECK(classes.encode(table).equal(tensor({2, 1, 2, 0})));
+
+  const Table test =
+      read_csv(folder.put("u.csv", "a,class\n1,10\n2,8\n"), {.text_columns = {"class"}});
+  const std::string message = message_of<IoError>([&] { classes.encode(test); });
+  CHECK(says(message, "u.csv:3: column class: 8"));
+  CHECK(says(message, "-1, 9, 10"));
+}
+
+TEST_CASE("columns that are no classes are refused") {
+  const TemporaryFolder folder;
+  const auto refusal = [&folder](const std::string& text) {
+    return message_of<IoError>([&] {
+      ClassNames(read_csv(folder.put("t.csv", text), {.text_columns = {"class"}}), "class");
+    });
+  };
+  CHECK(says(refusal("a,class\n1,x\n2,\n3,y\n"), "t.csv:3: column class: the class is missing"));
+  CHECK(says(refusal("a,class\n1,x\n2,x\n"), "1 classes"));
+  std::string many = "a,class\n";
+  for (int i = 0; i < 1001; ++i) many += "1," + std::to_string(i) + "\n";
+  CHECK(says(refusal(many), "a quantity, not a class"));
+}
+
+TEST_CASE("a table is loaded with a part held out, or with a file of its own to test on") {
+  const TemporaryFolder folder;
+  std::string text = "a,b,class\n";
+  for (int i = 0; i < 20; ++i) {
+    text += std::to_string(i) + "," + (i % 2 ? "u" : "v") + "," + (i % 3 ? "yes" : "no") + "\n";
+  }
+  const std::string path = folder.put("t.csv", text);
+  const ClassificationData held = load_classification({.train = path, .target = "class"});
+  CHECK(held.train.inputs.sizes() == Shape({16, 3}));
+  CHECK(held.test.size() == 4);
+  CHECK(held.format.inputs.features() == 3);
+  CHECK(held.format.outputs.names() == std::vector<std::string>{"no", "yes"});
+  // Standardised by the training rows: their mean is 0, that of all rows need not be.
+  CHECK(std::abs(held.train.inputs.select(1, 0).sum().item<double>()) < 1e-5);
+
+  const std::string test = folder.put("u.csv", "b,class,a\nw,yes,3\n");
+  const ClassificationData two =
+      load_classification({.train = path, .test = test, .target = "class"});
+  CHECK(two.train.size() == 20);
+  CHECK(two.test.inputs.sizes() == Shape({1, 3}));
+  CHECK(two.test.targets.equal(tensor({1})));
+
+  CHECK(says(message_of<IoError>([&] { load_classification({.train = path}); }), "--target"));
+  CHECK(says(message_of<IoError>([&] { load_classification({.train = path, .target = "klass"}); }),
+             "klass"));
+}
+
+TEST_CASE("a format finds its inputs again from what a model's file says") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("t.csv", "a,b,class\n1,u,no\n2,v,yes\n4,u,no\n5,v,yes\n");
+  const ClassificationData data =
+      load_classification({.train = path, .test = path, .target = "class"});
+  const auto again = ClassificationFormat::from_metadata(data.format.to_metadata(), "m");
+  CHECK(again.outputs.names() == data.format.outputs.names());
+  CHECK(again.inputs.read(path).equal(data.train.inputs));
+  // Rows to predict have no class; texts that look like numbers stay texts.
+  CHECK(again.inputs.read(folder.put("new.csv", "b,a\n1,2\n")).sizes() == Shape({1, 3}));
+  CHECK_THROWS_AS(again.inputs.read(folder.put("none.csv", "b,a\n")), IoError);
+
+  CHECK(says(message_of<IoError>([] { ClassificationFormat::from_metadata({}, "x.safetensors"); }),
+             "x.safetensors"));
+  for (const auto& [key, value] : Metadata{{"classes", "["},
+                                           {"image", "[3]"},
+                                           {"image", "x"},
+                                           {"image", "[\"a\", 3]"},
+                                           {"image", "[-1, 3]"}}) {
+    Metadata metadata = {{"classes", ClassNames({"a", "b"}).to_json()}, {"image", "[2, 3]"}};
+    metadata[key] = value;
+    CHECK(message_of<IoError>([&] {
+            ClassificationFormat::from_metadata(metadata, "m");
+          }).starts_with("m: "));
+  }
+}
+
+TEST_CASE("images keep their height and width, and a t10k part is tested on") {
+  const TemporaryFolder folder;
+  const auto put = [&folder](const std::string& part, std::int64_t count, std::int64_t label) {
+    write_idx(folder / (part + "-images-idx3-ubyte"), full({count, 4, 3}, 255, kInt64));
+    write_idx(folder / (part + "-labels-idx1-ubyte.gz"), full({count}, label, kInt64));
+  };
+  put("t10k", 10, 2);
+  const ClassificationData split = load_classification({.train = folder.path()});
+  CHECK(split.train.inputs.sizes() == Shape({8, 4, 3}));
+  CHECK(split.test.inputs.sizes() == Shape({2, 4, 3}));
+  CHECK(split.train.inputs.max().item<float>() == 1.0f);
+  CHECK(split.format.outputs.names() == std::vector<std::string>{"0", "1", "2"});
+  put("train", 6, 4);
+  const ClassificationData both = load_classification({.train = folder.path()});
+  CHECK(both.train.size() == 6);
+  CHECK(both.test.size() == 10);
+  CHECK(both.format.outputs.size() == 5);
+
+  const auto again = ClassificationFormat::from_metadata(both.format.to_metadata(), "m");
+  CHECK(again.inputs.features() == 12);
+  CHECK(again.inputs.read(folder / "t10k-images-idx3-ubyte").equal(both.test.inputs));
+  write_idx(folder / "other", full({2, 3, 4}, 1, kInt64));
+  CHECK(says(message_of<IoError>([&] { again.inputs.read(folder / "other"); }), "[2, 3, 4]"));
+}
+
+namespace {
+
+// 40 rows of a number, a category with two missing cells, a constant, and what follows from them.
+std::string houses() {
+  std::string text = "size,place,country,price\n";
+  for (int i = 0; i < 40; ++i) {
+    text += (i == 7 ? "" : std::to_string(i)) + ',' +
+            (i % 10 == 3 ? ""
+             : i % 2     ? "hill"
+                         : "sea") +
+            ",here," + std::to_string(1000 + 50 * i) + '\n';
+  }
+  return text;
+}
+
+std::string refusal(const DataFiles& files, void (*load)(const DataFiles&)) {
+  return message_of<IoError>([&] { load(files); });
+}
+void regression(const DataFiles& files) { load_regression(files); }
+void multi_label(const DataFiles& files) { load_multi_label(files); }
+void classification(const DataFiles& files) { load_classification(files); }
+
+}  // namespace
+
+TEST_CASE("a quantity is standardised by the rows to train on, and finds back to its units") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("t.csv", houses());
+  const RegressionData data = load_regression({.train = path, .target = "price", .seed = 3});
+  CHECK(data.train.inputs.sizes() == Shape({32, 3}));  // the size and two places; not the country
+  CHECK(data.train.targets.sizes() == Shape({32}));
+  CHECK(data.test.targets.sizes() == Shape({8}));
+  const Tensor y = data.train.targets.to(kFloat64);
+  CHECK(std::abs(y.mean().item<double>()) < 1e-6);
+  CHECK(std::abs(y.square().mean().item<double>() - 1) < 1e-6);
+
+  const TargetScale& price = data.format.outputs;
+  CHECK(price.name() == "price");
+  double sum = 0;
+  for (const Tensor* targets : {&data.train.targets, &data.test.targets}) {
+    for (const double value : price.to_units(*targets).to_vector<double>()) {
+      CHECK(std::abs(value / 50 - std::round(value / 50)) < 1e-5);
+      sum += value;
+    }
+  }
+  CHECK(sum == doctest::Approx(40 * 1000 + 50 * 780).epsilon(1e-7));
+  const Tensor grid = zeros({2, 3});
+  CHECK(price.to_units(grid).equal(full({2, 3}, price.mean(), kFloat64)));
+  CHECK(price.to_units(grid.transpose(0, 1)).sizes() == Shape({3, 2}));
+
+  bool tells_of_country = false;
+  for (const std::string& note : data.notes) tells_of_country |= says(note, "country: is here");
+  CHECK(tells_of_country);
+  const auto again = RegressionFormat::from_metadata(data.format.to_metadata(), "m");
+  CHECK(again.outputs.name() == "price");
+  CHECK(again.outputs.mean() == price.mean());
+  CHECK(again.outputs.deviation() == price.deviation());
+  CHECK(again.inputs.read(path).sizes() == Shape({40, 3}));
+}
+
+TEST_CASE("what is no quantity is refused, by line") {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& text, const std::string& target = "y") {
+    return refusal({.train = folder.put("t.csv", text), .test_fraction = 0.3, .target = target},
+                   regression);
+  };
+  CHECK(says(refused("x,y\n1,2\n2,\n3,4\n"), "t.csv:3: column y: the target is missing"));
+  // However many of its cells are texts.
+  CHECK(says(refused("x,y\n1,2\n2,cheap\n3,dear\n"),
+             "t.csv:3: column 2 (y): \"cheap\" is not a number"));
+  CHECK(says(refused("x,y\n1,2\n2,2\n3,2\n"), "column y is 2 in all rows"));
+  CHECK(
+      says(refused("x,y\n1,1e308\n2,-1e308\n3,2\n"), "t.csv: column y: its numbers are too large"));
+  CHECK(says(refused("x,y\n1,2\n2,3\n", ""),
+             "--target which column holds the quantity to predict; the columns are x, y"));
+  CHECK(says(refusal({.train = folder.path(), .target = "y"}, regression), "is a folder"));
+}
+
+TEST_CASE("a misspelt column is answered with those that there are, the most like it first") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("t.csv", houses());
+  for (auto* load : {regression, classification}) {
+    CHECK(says(refusal({.train = path, .target = "Prise"}, load),
+               "t.csv: there is no column \"Prise\"; the columns are price, size, place, country"));
+  }
+  std::string wide = "c0";
+  for (int i = 1; i < 300; ++i) wide += ",c" + std::to_string(i);
+  const std::string message = refusal(
+      {.train = folder.put("w.csv", wide + '\n' + wide + '\n'), .target = "c_217"}, regression);
+  CHECK(says(message, "the columns are c217, "));
+  CHECK(says(message, " and 280 more"));
+}
+
+TEST_CASE("a column of texts is encoded or refused, as the user chooses") {
+  const TemporaryFolder folder;
+  DataFiles files = {.train = folder.put("t.csv", houses()), .target = "price"};
+  CHECK(load_regression(files).format.inputs.features() == 3);
+  files.categories = Categories::refuse;
+  CHECK(says(refusal(files, regression), "t.csv:2: column 2 (place): \"sea\" is not a number"));
+  // The classes themselves may be texts.
+  files = {.train = folder.put("u.csv", "x,kind\n1,a\n2,b\n3,a\n4,b\n"),
+           .test_fraction = 0.5,
+           .target = "kind",
+           .categories = Categories::refuse};
+  CHECK(load_classification(files).format.outputs.size() == 2);
+}
+
+TEST_CASE("labels are the last columns, found in another file by name") {
+  const TemporaryFolder folder;
+  const std::string path =
+      folder.put("t.csv", "x,k,red,round\n1,u,0,1\n2,v,1,1\n3,u,1,1\n4,v,0,1\n");
+  const std::string test = folder.put("u.csv", "round,x,red,k\n0,1,1,v\n");
+  const MultiLabelData data = load_multi_label({.train = path, .test = test, .labels = 2});
+  CHECK(data.format.outputs.names() == std::vector<std::string>{"red", "round"});
+  CHECK(data.train.inputs.sizes() == Shape({4, 3}));
+  CHECK(data.train.targets.equal(tensor({{0.0, 1.0}, {1.0, 1.0}, {1.0, 1.0}, {0.0, 1.0}})));
+  CHECK(data.test.targets.equal(tensor({{1.0, 0.0}})));
+  CHECK(data.notes.back() == "label round: is 1 in all rows to train on");
+
+  const auto again = MultiLabelFormat::from_metadata(data.format.to_metadata(), "m");
+  CHECK(again.outputs.names() == data.format.outputs.names());
+  CHECK(again.inputs.read(test).equal(data.test.inputs));
+  CHECK(says(message_of<IoError>([&] {
+               RegressionFormat::from_metadata(data.format.to_metadata(), "m.safetensors");
+             }),
+             "m.safetensors: is another kind of model: it has no target"));
+}
+
+TEST_CASE("what is no label is refused, by line") {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& text, std::int64_t labels) {
+    return refusal({.train = folder.put("t.csv", text), .test_fraction = 0.5, .labels = labels},
+                   multi_label);
+  };
+  const std::string beginning = "x,a,b\n1,0,1\n7,1,0\n8,1,1\n9,1,1\n";
+  CHECK(says(refused(beginning + "2,0.5,1\n", 2), "t.csv:6: column a: a label is 0 or 1, not 0.5"));
+  CHECK(says(refused(beginning + "2,1,2\n", 2), "t.csv:6: column b: a label is 0 or 1, not 2"));
+  CHECK(
+      says(refused(beginning + "2,,1\n", 2), "t.csv:6: column a: a label is 0 or 1, not missing"));
+  CHECK(says(refused("x,b\n1,1\n2,yes\n3,no\n", 1),
+             "t.csv:3: column b: a label is 0 or 1, not \"yes\""));
+  for (const std::int64_t labels : {-1, 0, 3, 4}) {
+    CHECK(says(refused(beginning, labels), "labels do not fit its 3 columns"));
+  }
+}
+
+TEST_CASE("tables that leave nothing to learn from are refused") {
+  const TemporaryFolder folder;
+  const auto put = [&](const std::string& text) { return folder.put("t.csv", text); };
+  CHECK(says(refusal({.train = put("x,y\n"), .target = "y"}, regression), "t.csv: has no rows"));
+  // A split that leaves one part empty is an error in the file's name.
+  CHECK(says(refusal({.train = put("x,y\n1,2\n2,3\n"), .target = "y"}, regression),
+             "t.csv: split: a test fraction of 0.2 cuts 2 rows into 0"));
+  CHECK(says(refusal({.train = put("x,y\n1,2\n1,3\n"), .test_fraction = 0.5, .target = "y"},
+                     classification),
+             "t.csv: no column is left to learn from: x: is 1 in all rows; left out"));
+  const std::string sound = folder.put("s.csv", "x,y\n1,2\n2,3\n");
+  CHECK(says(refusal({.train = sound, .test = put("x,y\n"), .target = "y"}, regression),
+             "t.csv: has no rows"));
+  CHECK(says(refusal({.train = sound, .test = put("x,y\nred,1\n"), .target = "y"}, regression),
+             "t.csv:2: column 1 (x): \"red\" is not a number"));
+  CHECK(says(refusal({.train = sound, .test = put("z,y\n1,1\n"), .target = "y"}, regression),
+             "there is no column \"x\"; the columns are"));
+}
+
+TEST_CASE("a model of tables without headers takes such tables") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("t.csv", "1,5,a\n2,6,b\n3,4,a\n4,1,b\n");
+  const ClassificationData data =
+      load_classification({.train = path, .test = path, .target = "3", .header = false});
+  const auto again = ClassificationFormat::from_metadata(data.format.to_metadata(), "m");
+  CHECK(again.inputs.read(path).equal(data.train.inputs));
+  CHECK(again.inputs.read(folder.put("new.csv", "1,5\n")).sizes() == Shape({1, 2}));
+}
