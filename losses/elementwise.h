@@ -17,22 +17,12 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/view.h>
-#include <retrace/losses/reduction.h>
+#include <retrace/losses/reducing.h>
 #include <retrace/tensor/kernels/softmax.h>
 
 #include <vector>
 
 namespace retrace::losses {
-
-/// What becomes of the values of a loss: `divisor` is that of a mean.
-struct Reducing {
-  Reduction how;
-  double divisor;
-
-  /// A mean over n numbers.
-  static Reducing over(Reduction how, std::int64_t n) { return {how, static_cast<double>(n)}; }
-  double weight_of_one() const { return how == Reduction::mean ? 1.0 / divisor : 1.0; }
-};
 
 template <class Rule>
 constexpr std::size_t constants_of() {

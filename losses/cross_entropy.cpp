@@ -1,0 +1,174 @@
+#include <retrace/autograd/first_order.h>
+#include <retrace/losses/class_targets.h>
+#include <retrace/losses/classification.h>
+#include <retrace/losses/cross_entropy_rows.h>
+
+namespace retrace::losses {
+namespace {
+
+/// The tensors of a call: rows of logits, targets and weight, row-major.
+struct Call {
+  Tensor logits, target, weight;
+  std::int64_t classes, ignore_index;
+  double label_smoothing;
+
+  template <class T>
+  Rows<T> rows() const {
+    Rows<T> rows{};
+    rows.classes = classes;
+    rows.count = classes == 0 ? 0 : logits.numel() / classes;
+    rows.logits = elements<const T>(logits);
+    if (target.dtype() == kInt64) {
+      rows.target = elements<const std::int64_t>(target);
+    } else {
+      rows.probabilities = elements<const T>(target);
+    }
+    rows.ignore_index = ignore_index;
+    rows.kept = static_cast<T>(1.0 - label_smoothing);
+    rows.spread = static_cast<T>(label_smoothing / static_cast<double>(classes));
+    rows.weights = static_cast<double>(classes);
+    if (weight.defined()) {
+      const T* w = elements<const T>(weight);
+      rows.weight = w;
+      rows.weights = sum_of(classes, [=](std::int64_t k) { return w[k]; });
+    }
+    return rows;
+  }
+};
+
+struct CrossEntropyTexts {
+  static constexpr std::string_view op = "cross_entropy",
+                                    formula = "L = -Σ w · q · log p, p = softmax(z), reduced",
+                                    gradient = "dz = g · (p · Σ w q - w q) / n";
+};
+struct LabelSmoothingTexts {
+  static constexpr std::string_view
+      op = "label_smoothing_ce",
+      formula = "L = -Σ q · log p, p = softmax(z), q the smoothed target, reduced",
+      gradient = "dz = g · (p - q) / n";
+};
+
+template <class Texts>
+struct CrossEntropyNode final : NodeOf<CrossEntropyNode<Texts>> {
+  static constexpr std::string_view op = Texts::op, formula = Texts::formula,
+                                    gradient = Texts::gradient;
+  CrossEntropyNode(const Shape& sizes, std::int64_t ignore, double smoothing, const Reducing& how)
+      : logits_sizes(sizes), ignore_index(ignore), label_smoothing(smoothing), reducing(how) {}
+
+  void backward(const Tensor& g, Gradients& gradients) override {
+    require_first_order(op);
+    const Call call{this->saved_input(0),
+                    this->saved_extra(0),
+                    has_weight ? this->saved_extra(2) : Tensor(),
+                    class_count(logits_sizes),
+                    ignore_index,
+                    label_smoothing};
+    const Tensor facts = this->saved_extra(1);
+    const Tensor dlogits = empty(call.logits.sizes(), g.dtype());
+    visit_float(g.dtype(), op, [&]<class T>() {
+      call.rows<T>().backward(RowUpstream<T>(g, reducing), elements<const RowFacts<T>>(facts),
+                              elements<T>(dlogits));
+    });
+    gradients.give(0, from_class_rows(dlogits, logits_sizes));
+  }
+
+  Shape logits_sizes;
+  std::int64_t ignore_index;
+  double label_smoothing;
+  Reducing reducing;
+  bool has_weight = false;
+};
+
+bool are_probabilities(const Tensor& logits, const Tensor& target) {
+  return target.is_floating_point() && target.sizes() == logits.sizes();
+}
+
+// Gives what a mean divides by.
+double check(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
+  constexpr std::string_view op = CrossEntropyTexts::op;
+  check_scores(op, logits, target);
+  refuse_batchmean(op, options.reduction);
+  require<ValueError>(options.label_smoothing >= 0.0 && options.label_smoothing <= 1.0,
+                      "cross_entropy: label_smoothing is {}; it must be in [0, 1]",
+                      options.label_smoothing);
+  if (!are_probabilities(logits, target)) {
+    require<DTypeError>(
+        target.dtype() == kInt64,
+        "cross_entropy: targets are {} {} for logits {}; they must be class indices, int64 {}, or "
+        "probabilities of the logits' shape: convert with .to(kInt64)",
+        target.dtype(), target.sizes(), logits.sizes(), sizes_without_classes(logits.sizes()));
+    return check_classes(op, logits, target, options.weight, options.ignore_index);
+  }
+  require_same_dtype(op, logits, target);
+  check_class_weight(op, "weight", logits, options.weight);
+  require<ValueError>(options.ignore_index < 0,
+                      "cross_entropy: ignore_index is {} with probabilities {} as targets; it "
+                      "needs class targets, int64",
+                      options.ignore_index, target.sizes());
+  return static_cast<double>(logits.numel() / class_count(logits.sizes()));
+}
+
+// Of arguments that were checked.
+template <class Texts>
+Tensor loss_of(const Tensor& logits, const Tensor& target, const Tensor& weight,
+               std::int64_t ignore_index, double label_smoothing, const Reducing& reducing) {
+  const Call call{class_rows(logits),
+                  target.dtype() == kInt64 ? as_contiguous(target) : class_rows(target),
+                  weight.defined() ? as_contiguous(weight) : Tensor(),
+                  class_count(logits.sizes()),
+                  ignore_index,
+                  label_smoothing};
+  const Tensor losses = empty(sizes_without_classes(logits.sizes()), logits.dtype());
+  const Tensor facts = empty({losses.numel(), 2}, logits.dtype());
+  visit_float(logits.dtype(), Texts::op, [&]<class T>() {
+    call.rows<T>().forward(elements<T>(losses), elements<RowFacts<T>>(facts));
+  });
+  return record<CrossEntropyNode<Texts>>(
+      reduce_rows(losses, reducing), {&logits},
+      [&](auto& node) {
+        node.save_input(0, call.logits);
+        node.save_extra(call.target);
+        node.save_extra(facts);
+        node.has_weight = weight.defined();
+        if (weight.defined()) node.save_extra(call.weight);
+      },
+      logits.sizes(), ignore_index, label_smoothing, reducing);
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& target,
+                     const CrossEntropyOptions& options) {
+  const double divisor = check(logits, target, options);
+  return loss_of<CrossEntropyTexts>(logits, target, options.weight, options.ignore_index,
+                                    options.label_smoothing, {options.reduction, divisor});
+}
+
+Tensor label_smoothing_ce(const Tensor& logits, const Tensor& target,
+                          const LabelSmoothingOptions& options) {
+  constexpr std::string_view op = LabelSmoothingTexts::op;
+  check_scores(op, logits, target);
+  refuse_batchmean(op, options.reduction);
+  require<ValueError>(options.epsilon >= 0.0 && options.epsilon <= 1.0,
+                      "label_smoothing_ce: epsilon is {}; it must be in [0, 1]", options.epsilon);
+  const double divisor = check_classes(op, logits, target, {}, options.ignore_index);
+  double spread = options.epsilon;  // over all classes alike
+  if (options.scheme == Smoothing::others) {
+    const double classes = static_cast<double>(class_count(logits.sizes()));
+    require<ShapeError>(classes > 1,
+                        "label_smoothing_ce: logits are {}; the scheme `others` needs two classes "
+                        "or more",
+                        logits.sizes());
+    spread *= classes / (classes - 1);
+  }
+  return loss_of<LabelSmoothingTexts>(logits, target, {}, options.ignore_index, spread,
+                                      {options.reduction, divisor});
+}
+
+Smoothing smoothing_from_string(std::string_view text) {
+  if (text == "uniform") return Smoothing::uniform;
+  if (text == "others") return Smoothing::others;
+  fail<ValueError>("label_smoothing_ce: scheme '{}' is not known; use 'uniform' or 'others'", text);
+}
+
+}  // namespace retrace::losses
