@@ -30,6 +30,7 @@
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/scan.h>
 #include <retrace/autograd/ops/selection.h>
+#include <retrace/autograd/ops/similarity.h>
 #include <retrace/autograd/ops/softmax.h>
 #include <retrace/autograd/ops/sorting.h>
 #include <retrace/autograd/ops/view.h>

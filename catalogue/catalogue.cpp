@@ -69,6 +69,7 @@ std::vector<Row> all_rows() {
                                 add_quantiles,
                                 add_binary_classification,
                                 add_classification,
+                                add_divergences,
                                 add_preference,
                                 add_policy_gradient})
     add_family(rows);

@@ -89,6 +89,7 @@ void add_regression(std::vector<Row>& rows);
 void add_quantiles(std::vector<Row>& rows);
 void add_binary_classification(std::vector<Row>& rows);
 void add_classification(std::vector<Row>& rows);
+void add_divergences(std::vector<Row>& rows);
 void add_preference(std::vector<Row>& rows);
 void add_policy_gradient(std::vector<Row>& rows);
 

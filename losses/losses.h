@@ -6,6 +6,7 @@
 #include <retrace/losses/advantages.h>
 #include <retrace/losses/binary_classification.h>
 #include <retrace/losses/classification.h>
+#include <retrace/losses/divergence.h>
 #include <retrace/losses/policy_gradient.h>
 #include <retrace/losses/preference.h>
 #include <retrace/losses/quantile.h>
