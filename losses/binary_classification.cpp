@@ -212,11 +212,9 @@ Tensor bce_with_logits(const Tensor& input, const Tensor& target,
 
 Tensor focal_loss_binary(const Tensor& input, const Tensor& target,
                          const FocalLossBinaryOptions& options) {
-  require<ValueError>(options.gamma >= 0, "focal_loss_binary: gamma is {}; it must not be negative",
-                      options.gamma);
-  require<ValueError>(options.alpha <= 1,
-                      "focal_loss_binary: alpha is {}; it must be in [0, 1], or negative for none",
-                      options.alpha);
+  require_at_least_zero(FocalBinary::op, "gamma", options.gamma);
+  require_option(FocalBinary::op, "alpha", options.alpha, options.alpha <= 1,
+                 "in [0, 1], or negative for no balance");
   return reduced(FocalBinary{options.alpha, options.gamma}, options.reduction, input, target);
 }
 

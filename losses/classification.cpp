@@ -1,3 +1,4 @@
+#include <retrace/losses/checks.h>
 #include <retrace/losses/class_loss.h>
 #include <retrace/losses/classification.h>
 #include <retrace/tensor/kernels/softmax.h>
@@ -146,8 +147,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const NllLossOptions&
 
 Tensor focal_loss_multiclass(const Tensor& logits, const Tensor& target,
                              const FocalLossMulticlassOptions& options) {
-  require<ValueError>(options.gamma >= 0,
-                      "focal_loss_multiclass: gamma is {}; it must not be negative", options.gamma);
+  require_at_least_zero(FocalMulticlass::op, "gamma", options.gamma);
   return class_loss(FocalMulticlass{options.gamma}, logits, target,
                     {.weight = options.alpha,
                      .weight_name = "alpha",
@@ -167,8 +167,8 @@ Tensor multiclass_hinge_cs(const Tensor& input, const Tensor& target,
 
 Tensor multi_margin_loss(const Tensor& input, const Tensor& target,
                          const MultiMarginLossOptions& options) {
-  require<ValueError>(options.p == 1 || options.p == 2,
-                      "multi_margin_loss: p is {}; it must be 1 or 2", options.p);
+  require_option(MultiMargin::op, "p", static_cast<double>(options.p),
+                 options.p == 1 || options.p == 2, "1 or 2");
   return class_loss(MultiMargin{options.margin, options.p == 2}, input, target,
                     {.weight = options.weight, .reduction = options.reduction});
 }

@@ -1,7 +1,9 @@
 #include <retrace/autograd/first_order.h>
+#include <retrace/losses/checks.h>
 #include <retrace/losses/class_targets.h>
 #include <retrace/losses/classification.h>
 #include <retrace/losses/cross_entropy_rows.h>
+#include <retrace/losses/named.h>
 
 namespace retrace::losses {
 namespace {
@@ -88,9 +90,7 @@ double check(const Tensor& logits, const Tensor& target, const CrossEntropyOptio
   constexpr std::string_view op = CrossEntropyTexts::op;
   check_scores(op, logits, target);
   refuse_batchmean(op, options.reduction);
-  require<ValueError>(options.label_smoothing >= 0.0 && options.label_smoothing <= 1.0,
-                      "cross_entropy: label_smoothing is {}; it must be in [0, 1]",
-                      options.label_smoothing);
+  require_share(op, "label_smoothing", options.label_smoothing);
   if (!are_probabilities(logits, target)) {
     require<DTypeError>(
         target.dtype() == kInt64,
@@ -149,8 +149,7 @@ Tensor label_smoothing_ce(const Tensor& logits, const Tensor& target,
   constexpr std::string_view op = LabelSmoothingTexts::op;
   check_scores(op, logits, target);
   refuse_batchmean(op, options.reduction);
-  require<ValueError>(options.epsilon >= 0.0 && options.epsilon <= 1.0,
-                      "label_smoothing_ce: epsilon is {}; it must be in [0, 1]", options.epsilon);
+  require_share(op, "epsilon", options.epsilon);
   const double divisor = check_classes(op, logits, target, {}, options.ignore_index);
   double spread = options.epsilon;  // over all classes alike
   if (options.scheme == Smoothing::others) {
@@ -166,9 +165,12 @@ Tensor label_smoothing_ce(const Tensor& logits, const Tensor& target,
 }
 
 Smoothing smoothing_from_string(std::string_view text) {
-  if (text == "uniform") return Smoothing::uniform;
-  if (text == "others") return Smoothing::others;
-  fail<ValueError>("label_smoothing_ce: scheme '{}' is not known; use 'uniform' or 'others'", text);
+  struct Scheme {
+    Smoothing value;
+    std::string_view name;
+  };
+  constexpr Scheme kSchemes[] = {{Smoothing::uniform, "uniform"}, {Smoothing::others, "others"}};
+  return value_named(LabelSmoothingTexts::op, "scheme", kSchemes, text);
 }
 
 }  // namespace retrace::losses

@@ -136,9 +136,8 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
   require<ShapeError>(target.sizes() == rows,
                       "{}: targets are {} for inputs {}; they must be {}, one for each pair", op,
                       target.sizes(), input1.sizes(), rows);
-  require<ValueError>(options.margin >= -1 && options.margin <= 1,
-                      "{}: margin is {}; it must be in [-1, 1], as a cosine is", op,
-                      options.margin);
+  require_option(op, "margin", options.margin, options.margin >= -1 && options.margin <= 1,
+                 "in [-1, 1]");
   require_signs(op, target);
   return composite<CosineEmbedding>(
       [rule = CosineEmbedding{options.margin}, how = options.reduction, target = target.detach()](

@@ -2,6 +2,7 @@
 #include <retrace/autograd/ops/activation.h>
 #include <retrace/autograd/ops/joining.h>
 #include <retrace/autograd/ops/scan.h>
+#include <retrace/losses/checks.h>
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/error_rule.h>
 #include <retrace/losses/quantile.h>
@@ -59,10 +60,8 @@ struct PinballOfLevels : PinballTexts {
 };
 
 void check_level(double tau) {
-  require<ValueError>(tau > 0 && tau < 1,
-                      "quantile_loss: tau is {}; a quantile's level lies between 0 and 1, both "
-                      "excluded",
-                      tau);
+  require_option(PinballTexts::op, "tau", tau, tau > 0 && tau < 1,
+                 "between 0 and 1, both excluded");
 }
 
 struct NonCrossing {

@@ -166,16 +166,13 @@ Tensor l1_loss(const Tensor& input, const Tensor& target, const ReductionOptions
 }
 
 Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLossOptions& options) {
-  require<ValueError>(options.delta > 0, "huber_loss: delta is {}; it must be positive",
-                      options.delta);
+  require_above_zero(Huber::op, "delta", options.delta);
   return reduced(OfError<Huber>{{options.delta}}, options.reduction, input, target);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target,
                       const SmoothL1LossOptions& options) {
-  require<ValueError>(options.beta >= 0,
-                      "smooth_l1_loss: beta is {}; it must be positive, or 0 for l1_loss",
-                      options.beta);
+  require_at_least_zero(SmoothL1::op, "beta", options.beta);
   return reduced(SmoothL1{options.beta}, options.reduction, input, target);
 }
 
@@ -185,8 +182,7 @@ Tensor log_cosh_loss(const Tensor& input, const Tensor& target, const ReductionO
 
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target,
                         const PoissonNllLossOptions& options) {
-  require<ValueError>(options.eps >= 0, "poisson_nll_loss: eps is {}; it must not be negative",
-                      options.eps);
+  require_at_least_zero("poisson_nll_loss", "eps", options.eps);
   const auto loss = [&](const auto& rule) {
     return reduced(rule, options.reduction, input, target);
   };
@@ -200,8 +196,7 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target,
 Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor& var,
                          const GaussianNllLossOptions& options) {
   const GaussianNll rule{options.eps, options.full ? 0.5 * std::log(2 * std::numbers::pi) : 0.0};
-  require<ValueError>(options.eps >= 0, "gaussian_nll_loss: eps is {}; it must not be negative",
-                      options.eps);
+  require_at_least_zero(rule.op, "eps", options.eps);
   require_defined(rule.op, {&input, &target, &var});
   require_each(
       rule.op, "var", var, [](auto v) { return v >= 0; },
