@@ -17,6 +17,7 @@
 #include <retrace/autograd/ops/convolution.h>
 #include <retrace/autograd/ops/dropout.h>
 #include <retrace/autograd/ops/extremum.h>
+#include <retrace/autograd/ops/gated.h>
 #include <retrace/autograd/ops/indexing.h>
 #include <retrace/autograd/ops/joining.h>
 #include <retrace/autograd/ops/linalg.h>

@@ -34,6 +34,16 @@ void add_layers(std::vector<Row>& rows) {
            .samples = both(of_one(),
                            {shaped({3, 4}, {{"p", 0.1}}), shaped({3, 4}, {{"p", 1.0}}),
                             shaped({3, 4}, {{"p", 0.0}}), shaped({3, 4}, {{"training", false}})})},
+          {.name = "alpha_dropout",
+           .family = "regularization",
+           .question = "What does dropout leave that keeps mean 0 and variance 1?",
+           .run = [](const Call& c) -> Results {
+             Generator generator(7);  // the same elements at every call
+             return alpha_dropout(c["x"], c.number("p", 0.5), c.flag("training", true), &generator);
+           },
+           .samples = both(of_one(),
+                           {shaped({3, 4}, {{"p", 0.1}}), shaped({3, 4}, {{"p", 1.0}}),
+                            shaped({3, 4}, {{"p", 0.0}}), shaped({3, 4}, {{"training", false}})})},
       });
 }
 

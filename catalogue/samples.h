@@ -50,6 +50,16 @@ template <Tensor (*op)(const Tensor&, const Tensor&)>
 Results call_binary(const Call& c) {
   return op(c["a"], c["b"]);
 }
+/// The choice that the argument names; the first when it is not given.
+template <class T>
+T one_of(const Call& c, std::string_view name,
+         std::initializer_list<std::pair<std::string_view, T>> choices) {
+  const std::string text = c.text(name, std::string(choices.begin()->first));
+  for (const auto& [label, choice] : choices) {
+    if (label == text) return choice;
+  }
+  throw ValueError("call: the argument \"" + std::string(name) + "\" is \"" + text + "\"");
+}
 /// all(x), one(x, dim, keepdim) or several(x, dims, keepdim), by what "dim" is.
 template <class All, class One, class Several>
 Results call_reduction(const Call& c, All all, One one, Several several) {
@@ -72,6 +82,8 @@ bool sides_differ(const Call& call);
 void add_arithmetic(std::vector<Row>& rows);
 void add_math(std::vector<Row>& rows);
 void add_activations(std::vector<Row>& rows);
+void add_softmax(std::vector<Row>& rows);
+void add_gated(std::vector<Row>& rows);
 void add_comparisons(std::vector<Row>& rows);
 void add_selections(std::vector<Row>& rows);
 void add_views(std::vector<Row>& rows);

@@ -1,37 +1,10 @@
-#include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/activation.h>
+#include <retrace/autograd/ops/activation_rules.h>
 
-#include <numbers>
+// The smooth ones; those made of pieces are in activation_pieces.cpp.
 
 namespace retrace {
 namespace {
-
-struct Relu {
-  static constexpr std::string_view op = "relu", formula = "y = max(x, 0)",
-                                    gradient = "dx = g where y > 0, else 0";
-  static constexpr bool numbers = true, gates = true;
-  template <class T>
-  T y(T x) const {
-    return math::select(x <= T(0), T(0), x);  // NaN stays
-  }
-  template <class T>
-  T dy_dx_from_y(T y) const {
-    return math::select(y <= T(0), T(0), T(1));
-  }
-};
-
-struct Sigmoid {
-  static constexpr std::string_view op = "sigmoid", formula = "y = 1 / (1 + exp(-x))",
-                                    gradient = "dx = g · y (1 - y)";
-  template <class T>
-  T y(T x) const {
-    return math::sigmoid(x);
-  }
-  template <class T>
-  T dy_dx_from_y(T y) const {
-    return y * (T(1) - y);
-  }
-};
 
 struct Tanh {
   static constexpr std::string_view op = "tanh", formula = "y = tanh(x)",
@@ -46,69 +19,66 @@ struct Tanh {
   }
 };
 
-struct Gelu {
-  static constexpr std::string_view op = "gelu", formula = "y = x · Φ(x) = x/2 (1 + erf(x/√2))",
-                                    gradient = "dx = g · (Φ(x) + x φ(x)), φ(x) = exp(-x²/2) / √2π";
+struct Swish {
+  static constexpr std::string_view op = "swish", formula = "y = x · σ(βx)",
+                                    gradient = "dx = g · σ(βx) (1 + βx σ(-βx))";
+  double beta;
   template <class T>
   T y(T x) const {
-    return x * math::normal_cdf(x);
+    return x * math::sigmoid(T(beta) * x);
   }
   template <class T>
   T dy_dx(T x) const {
-    const T density = T(math::kNormalDensity0<double>) * math::exp(T(-0.5) * x * x);
-    return math::mul_add(x, density, math::normal_cdf(x));
-  }
-  /// dy_dx - 1/2 is odd, and |x| times a polynomial of x²: half the time of the formula, with an
-  /// error below 2e-7.
-  float dy_dx(float x) const {
-    constexpr float kBound = 5.75f;  // beyond, the slope is 0 or 1 to that error
-    const float a = math::abs(x), inner = math::select(a > kBound, kBound, a);
-    const float u = math::mul_add(inner, inner * (2.0f / (kBound * kBound)), -1.0f);
-    const float p = math::polynomial(u, 0.123071824f, -0.0622814082f, 0.0493672136f, -0.0472942038f,
-                                     0.0517067561f, -0.0595250134f, 0.0667520837f, -0.070573804f,
-                                     0.0693963836f, -0.0593770404f, 0.0431355217f, -0.0348885742f,
-                                     0.0317296815f, -0.0162703801f, 0.00103696429f, -0.0027992983f,
-                                     0.0062240494f, -0.00245421225f);
-    return 0.5f + std::copysign(math::select(a > kBound, 0.5f, inner * p), x);
+    const T s = math::sigmoid(T(beta) * x);
+    return math::mul_add(s * (T(1) - s) * x, T(beta), s);
   }
 };
 
-struct GeluTanh {
-  static constexpr std::string_view op = "gelu",
-                                    formula = "y = x/2 (1 + tanh(u)), u = √(2/π) (x + 0.044715 x³)",
-                                    gradient = "dx = g · ((1 + tanh(u))/2 + x/2 (1 - tanh²(u)) u')";
-  static constexpr double kCubic = 0.044715;
-  static constexpr double kTwice = 2.0 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-  // (1 + tanh(u)) / 2 = σ(2u), which keeps its digits where tanh(u) is near -1.
+struct QuickGelu : Swish {
+  static constexpr std::string_view op = "quick_gelu", formula = "y = x · σ(1.702 x)",
+                                    gradient = "dx = g · σ(1.702 x) (1 + 1.702 x σ(-1.702 x))";
+};
+
+struct LearnedSwish {
+  static constexpr std::string_view op = "swish", formula = "y = x · σ(βx)",
+                                    gradient =
+                                        "dx = g · σ(βx) (1 + βx σ(-βx)), "
+                                        "dβ = Σ g · x² σ(βx) σ(-βx)";
   template <class T>
-  static T gate(T x) {
-    return math::sigmoid(T(kTwice) * x * math::mul_add(T(kCubic) * x, x, T(1)));
+  T y(T x, T beta) const {
+    return x * math::sigmoid(beta * x);
   }
   template <class T>
-  T y(T x) const {
-    return x * gate(x);
+  T dy_da(T x, T beta) const {
+    const T s = math::sigmoid(beta * x);
+    return math::mul_add(s * (T(1) - s) * x, beta, s);
   }
   template <class T>
-  T dy_dx(T x) const {
-    // Beyond 30 the slope is 0 or 1 in any precision, and powers of x stay finite.
-    const T bound = math::select(x > T(30), T(30), math::select(x < T(-30), T(-30), x));
-    const T s = gate(bound);
-    const T du = T(kTwice) * math::mul_add(T(3 * kCubic) * bound, bound, T(1));
-    return math::mul_add(bound * s * (T(1) - s), du, s);
+  T dy_db(T x, T beta) const {
+    const T s = math::sigmoid(beta * x);
+    return s * (T(1) - s) * x * x;
   }
 };
 
-struct Silu {
-  static constexpr std::string_view op = "silu", formula = "y = x · σ(x)",
-                                    gradient = "dx = g · σ(x) (1 + x σ(-x))";
+struct Mish {
+  static constexpr std::string_view op = "mish", formula = "y = x · tanh(ln(1 + exp(x)))",
+                                    gradient =
+                                        "dx = g · (t + x σ(x) (1 - t²)), "
+                                        "t = tanh(ln(1 + exp(x)))";
+  // With u = exp(x) and n = u (u + 2), t is n / (n + 2). Beyond 20 it is 1 in any precision.
+  static constexpr double kBound = 20;
   template <class T>
   T y(T x) const {
-    return x * math::sigmoid(x);
+    const T u = math::exp(math::select(x > T(kBound), T(kBound), x));
+    const T n = u * (u + T(2));
+    return x * (n / (n + T(2)));
   }
   template <class T>
   T dy_dx(T x) const {
-    const T s = math::sigmoid(x);
-    return math::mul_add(s * x, T(1) - s, s);
+    const T bound = math::select(x > T(kBound), T(kBound), x);
+    const T u = math::exp(bound);
+    const T n = u * (u + T(2)), q = T(1) / (n + T(2));
+    return q * math::mul_add(T(4) * (u * (u + T(1)) * bound), q, n);
   }
 };
 
@@ -142,22 +112,59 @@ struct LogSigmoid {
   }
 };
 
+struct Softsign {
+  static constexpr std::string_view op = "softsign", formula = "y = x / (1 + |x|)",
+                                    gradient = "dx = g / (1 + |x|)²";
+  template <class T>
+  T y(T x) const {
+    return x / (T(1) + math::abs(x));
+  }
+  template <class T>
+  T dy_dx(T x) const {
+    const T q = T(1) / (T(1) + math::abs(x));
+    return q * q;
+  }
+};
+
+struct Tanhshrink {
+  static constexpr std::string_view op = "tanhshrink", formula = "y = x - tanh(x)",
+                                    gradient = "dx = g · tanh²(x)";
+  template <class T>
+  T y(T x) const {
+    return x - math::tanh(x);
+  }
+  template <class T>
+  T dy_dx(T x) const {
+    const T t = math::tanh(x);
+    return t * t;
+  }
+};
+
 }  // namespace
 
-Tensor relu(const Tensor& x) { return unary<Relu>(x); }
-Tensor sigmoid(const Tensor& x) { return unary<Sigmoid>(x); }
+Tensor sigmoid(const Tensor& x) { return unary<rules::Sigmoid>(x); }
 Tensor tanh(const Tensor& x) { return unary<Tanh>(x); }
 Tensor gelu(const Tensor& x, Approximate approximate) {
-  return approximate == Approximate::none ? unary<Gelu>(x) : unary<GeluTanh>(x);
+  return approximate == Approximate::none ? unary<rules::Gelu>(x) : unary<rules::GeluTanh>(x);
 }
-Tensor silu(const Tensor& x) { return unary<Silu>(x); }
+Tensor quick_gelu(const Tensor& x) { return unary(x, QuickGelu{{1.702}}); }
+Tensor silu(const Tensor& x) { return unary<rules::Silu>(x); }
+Tensor swish(const Tensor& x, double beta) { return unary(x, Swish{beta}); }
+Tensor swish(const Tensor& x, const Tensor& beta) {
+  require_defined("swish", {&x, &beta});
+  require<ShapeError>(broadcast_shapes("swish", x.sizes(), beta.sizes()) == x.sizes(),
+                      "swish: x is {}, beta {}; beta must broadcast to x", x.sizes(), beta.sizes());
+  return binary<LearnedSwish>(x, beta);
+}
+Tensor mish(const Tensor& x) { return unary<Mish>(x); }
 Tensor softplus(const Tensor& x, double beta, double threshold) {
   require<ValueError>(beta > 0.0, "softplus: beta is {}; it must be positive", beta);
   return unary(x, Softplus{beta, threshold});
 }
 Tensor logsigmoid(const Tensor& x) { return unary<LogSigmoid>(x); }
+Tensor softsign(const Tensor& x) { return unary<Softsign>(x); }
+Tensor tanhshrink(const Tensor& x) { return unary<Tanhshrink>(x); }
 
-Tensor Tensor::relu() const { return retrace::relu(*this); }
 Tensor Tensor::sigmoid() const { return retrace::sigmoid(*this); }
 Tensor Tensor::tanh() const { return retrace::tanh(*this); }
 

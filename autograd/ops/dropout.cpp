@@ -29,8 +29,19 @@ Tensor masked_scale(const Tensor& x, const Tensor& mask, double factor) {
       std::move(y), {&x}, [&](DropoutNode& node) { node.save_extra(mask); }, factor);
 }
 
+struct AlphaDropoutNode final : NodeOf<AlphaDropoutNode> {
+  static constexpr std::string_view op = "alpha_dropout", formula = "y = a (x m + α' (1 - m)) + b",
+                                    gradient = "dx = g · a m";
+  explicit AlphaDropoutNode(double scale) : factor(scale) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, masked_scale(g, saved_extra(), factor));
+  }
+  double factor;
+};
+
 // Element i takes number i % 4 of block i / 4 and is kept when that is at least p · 2^32.
-Tensor draw_mask(const Shape& sizes, double p, Generator& generator) {
+Tensor draw_mask(const Shape& sizes, double p, Generator* given) {
+  Generator& generator = given != nullptr ? *given : default_generator();
   constexpr std::int64_t kPerBlock = 4, kGrain = 4096;
   Tensor mask = empty(sizes, kBool);
   auto* kept = elements<bool>(mask);
@@ -49,16 +60,37 @@ Tensor draw_mask(const Shape& sizes, double p, Generator& generator) {
   return mask;
 }
 
+void check(std::string_view op, const Tensor& x, double p) {
+  require_defined(op, {&x});
+  if (!x.is_floating_point()) refuse_dtype(op, x.dtype(), "float32 or float64");
+  require<ValueError>(p >= 0.0 && p <= 1.0, "{}: p is {}; give a probability in [0, 1]", op, p);
+}
+
 }  // namespace
 
 Tensor dropout(const Tensor& x, double p, bool training, Generator* generator) {
-  require_defined("dropout", {&x});
-  if (!x.is_floating_point()) refuse_dtype("dropout", x.dtype(), "float32 or float64");
-  require<ValueError>(p >= 0.0 && p <= 1.0, "dropout: p is {}; give a probability in [0, 1]", p);
+  check("dropout", x, p);
   if (!training || p == 0.0) return x;
-  const Tensor mask =
-      draw_mask(x.sizes(), p, generator != nullptr ? *generator : default_generator());
-  return masked_scale(x, mask, p == 1.0 ? 0.0 : 1.0 / (1.0 - p));
+  return masked_scale(x, draw_mask(x.sizes(), p, generator), p == 1.0 ? 0.0 : 1.0 / (1.0 - p));
+}
+
+Tensor alpha_dropout(const Tensor& x, double p, bool training, Generator* generator) {
+  check("alpha_dropout", x, p);
+  if (!training || p == 0.0) return x;
+  constexpr double kLimit = -1.7580993408473766;  // of selu far below 0
+  const double a = p == 1.0 ? 0.0 : 1.0 / std::sqrt((1.0 - p) * (1.0 + p * kLimit * kLimit));
+  const double b = -a * p * kLimit;
+  const Tensor mask = draw_mask(x.sizes(), p, generator);
+  Tensor y = empty(x.sizes(), x.dtype());
+  visit_float(x.dtype(), "alpha_dropout", [&]<class T>() {
+    const T scale = static_cast<T>(a), shift = static_cast<T>(b);
+    const T dropped = static_cast<T>(a * kLimit + b);
+    kernels::map<T, T, bool>(
+        [=](T v, bool kept) { return math::select(kept, math::mul_add(scale, v, shift), dropped); },
+        y, x, mask);
+  });
+  return record<AlphaDropoutNode>(
+      std::move(y), {&x}, [&](AlphaDropoutNode& node) { node.save_extra(mask); }, a);
 }
 
 }  // namespace retrace

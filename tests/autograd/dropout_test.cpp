@@ -89,4 +89,35 @@ TEST_CASE("dropout refuses a p that is no probability") {
   CHECK_THROWS_WITH(dropout(ones({2}), 1.5), "dropout: p is 1.5; give a probability in [0, 1]");
 }
 
+TEST_CASE("alpha_dropout keeps mean 0 and variance 1, and sends what it drops to one value") {
+  const std::int64_t n = 200003;
+  Generator generator(9);
+  const Tensor x = randn({n}, kFloat64, &generator).requires_grad_();
+  for (const double p : {0.1, 0.5, 0.9}) {
+    CAPTURE(p);
+    const Tensor y = alpha_dropout(x, p, true, &generator);
+    CHECK(std::abs(y.mean().item<double>()) < 0.01);
+    CHECK(y.var().item<double>() == doctest::Approx(1).epsilon(0.02));
+    constexpr double kLimit = -1.7580993408473766;
+    const double a = 1 / std::sqrt((1 - p) * (1 + p * kLimit * kLimit));
+    x.zero_grad();
+    y.sum().backward();
+    const auto slopes = x.grad().to_vector<double>(), values = y.to_vector<double>();
+    const auto before = x.to_vector<double>();
+    std::int64_t dropped = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const bool kept = slopes[i] != 0;
+      const double expected = a * (kept ? before[i] : kLimit) - a * p * kLimit;
+      REQUIRE(slopes[i] == doctest::Approx(kept ? a : 0));
+      REQUIRE(values[i] == doctest::Approx(expected).epsilon(1e-12));
+      dropped += !kept;
+    }
+    const double part = static_cast<double>(dropped) / static_cast<double>(n);
+    CHECK(std::abs(part - p) <= 5 * std::sqrt(p * (1 - p) / static_cast<double>(n)));
+  }
+  CHECK(alpha_dropout(x, 1.0).equal(zeros({n}, kFloat64)));
+  CHECK(alpha_dropout(x, 0.5, false).is_same(x));
+  CHECK_THROWS_AS(alpha_dropout(x, 1.5), ValueError);
+}
+
 }  // namespace

@@ -125,6 +125,127 @@ TEST_CASE("gradients of first and second order") {
   CHECK(allclose(x.grad(), g - p.detach() * g.sum(1, true), 1e-12, 1e-14));
 }
 
+TEST_CASE("softmin, temperature and masks are softmax of something else") {
+  const Tensor x = random({3, 4, 5}), g = random({3, 4, 5});
+  const Tensor mask = random({4, 5}) > -0.5;
+  for (const std::int64_t dim : {0, 1, 2}) {
+    const auto same = [&](const Function& a, const Function& b) {
+      const Tensor left = x.clone().requires_grad_(), right = x.clone().requires_grad_();
+      const Tensor y = a(left);
+      CHECK(close(numbers(y), numbers(b(right)), 1e-13, 1e-16));
+      y.backward(g);
+      b(right).backward(g);
+      CHECK(close(numbers(left.grad()), numbers(right.grad()), 1e-11, 1e-15));
+    };
+    same([=](const Tensor& t) { return softmin(t, dim); },
+         [=](const Tensor& t) { return softmax(-t, dim); });
+    for (const double temperature : {0.1, 1.0, 30.0})
+      same([=](const Tensor& t) { return softmax_temperature(t, dim, temperature); },
+           [=](const Tensor& t) { return softmax(t / temperature, dim); });
+    if (dim == 0) continue;  // a mask that is broadcast along dim keeps all or nothing
+    same([=](const Tensor& t) { return masked_softmax(t, mask, dim); },
+         [=](const Tensor& t) {
+           return softmax(t.masked_fill(logical_not(mask), -kInfinity), dim);
+         });
+  }
+}
+
+TEST_CASE("a temperature near 0 leaves the largest alone, a high one nothing but uniform") {
+  for (const DType dtype : {kFloat64, kFloat32}) {
+    const Tensor x = tensor({1.0, 3.0, 2.0}, dtype);
+    CHECK(numbers(softmax_temperature(x, 0, 1e-30)) == Numbers{0, 1, 0});
+    CHECK(close(numbers(softmax_temperature(x, 0, 1e9)), {1. / 3, 1. / 3, 1. / 3}, 1e-6));
+  }
+  for (const double bad : {0., -1., kNaN})
+    CHECK(says(message_of<ValueError>([=] { softmax_temperature(ones({2}), 0, bad); }),
+               "softmax_temperature: the temperature is "));
+}
+
+TEST_CASE("a mask that keeps nothing of a row gives NaN, and must be bool and broadcast to x") {
+  const Tensor x = doubles({1, 2, 3, 4}).view({2, 2});
+  const Tensor y = masked_softmax(x, tensor({{true, false}, {false, false}}), 1);
+  CHECK(close(numbers(y), {1, 0, kNaN, kNaN}));
+  CHECK(says(message_of<DTypeError>([&] {
+               masked_softmax(x, ones({2, 2}), 1);
+             }),
+             "float32 [2, 2]"));
+  CHECK(says(message_of<ShapeError>([&] {
+               masked_softmax(x, ones({3, 2, 2}, kBool), 1);
+             }),
+             "x is [2, 2], the mask [3, 2, 2]"));
+}
+
+TEST_CASE("gumbel_softmax chooses as often as softmax says") {
+  constexpr std::int64_t kDraws = 40000;
+  Generator generator(11);
+  const Tensor logits = doubles({1, 0, -1, 2}), p = softmax(logits, 0);
+  const Tensor choices =
+      gumbel_softmax(logits.expand({kDraws, 4}), {.tau = 0.7, .hard = true}, &generator);
+  CHECK(choices.sum(1).equal(ones({kDraws}, kFloat64)));
+  CHECK(logical_or(choices == 0.0, choices == 1.0).all().item<bool>());
+  const Numbers often = numbers(choices.mean(0));
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double expected = numbers(p)[i];
+    CHECK(std::fabs(often[i] - expected) <
+          4 * std::sqrt(expected * (1 - expected) / static_cast<double>(kDraws)));
+  }
+  const Tensor soft = gumbel_softmax(logits.to(kFloat32).expand({50, 4}), {.tau = 0.5}, &generator);
+  CHECK(allclose(soft.sum(1), ones({50}), 1e-6));
+  CHECK(!soft.select(0, 0).equal(soft.select(0, 1)));
+  Generator again(11);
+  CHECK(gumbel_softmax(logits.expand({kDraws, 4}), {.tau = 0.7, .hard = true}, &again)
+            .equal(choices));
+}
+
+TEST_CASE("hard gumbel_softmax is one-hot with the gradient of the soft one, once") {
+  const Tensor noise = random({3, 4}), g = random({3, 4});
+  for (const std::int64_t dim : {0, 1}) {
+    const Tensor hard = random({3, 4}).requires_grad_(),
+                 soft = hard.detach().clone().requires_grad_();
+    const Tensor y = gumbel_softmax(hard, noise, {.tau = 0.5, .hard = true, .dim = dim});
+    const Tensor p = gumbel_softmax(soft, noise, {.tau = 0.5, .dim = dim});
+    CHECK(y.sum(dim).equal(ones({dim == 0 ? 4 : 3}, kFloat64)));
+    CHECK(y.argmax(dim).equal(p.argmax(dim)));
+    y.backward(g);
+    p.backward(g);
+    CHECK(hard.grad().equal(soft.grad()));
+  }
+  const Tensor x = doubles({1, 2}).requires_grad_();
+  const Tensor y = gumbel_softmax(x, doubles({0, 0}), {.hard = true});
+  CHECK(says(message_of<AutogradError>([&] {
+               y.backward(doubles({1, 0}), true, true);
+             }),
+             "second derivatives of the hard form"));
+  CHECK(
+      says(message_of<ShapeError>([&] { gumbel_softmax(x, doubles({0})); }), "[2], the noise [1]"));
+  CHECK(says(message_of<ValueError>([&] { gumbel_softmax(x, x, {.tau = 0}); }), "tau is 0"));
+}
+
+TEST_CASE("entropy is ln n of equal logits, 0 of a certain choice, and that of softmax between") {
+  for (const DType dtype : {kFloat64, kFloat32}) {
+    const double tolerance = dtype == kFloat64 ? 1e-13 : 2e-6;
+    for (const std::int64_t n : {1, 7, 40, 5000}) {
+      CHECK(entropy_from_logits(full({n}, -3, dtype)).item<double>() ==
+            doctest::Approx(std::log(n)).epsilon(tolerance));
+      const Tensor x = random({n}, dtype) * 3.0, log_p = log_softmax(x.to(kFloat64), 0);
+      const double expected = -(log_p.exp() * log_p).sum().item<double>();
+      CHECK(entropy_from_logits(x).item<double>() ==
+            doctest::Approx(expected).epsilon(1e-15 + tolerance * static_cast<double>(n > 1)));
+    }
+    const Tensor x = tensor({{1e4, -1e4, 0.0}, {-kInfinity, 2.0, 2.0}}, dtype);
+    CHECK(close(numbers(entropy_from_logits(x)), {0, std::log(2.0)}, 1e-6, 0));
+    CHECK(close(numbers(slope_of([](const Tensor& t) { return entropy_from_logits(t); }, x)),
+                {0, 0, 0, 0, 0, 0}, 0, 1e-6));
+  }
+  const Tensor x = random({2, 3, 4});
+  CHECK(entropy_from_logits(x, 1).sizes() == Shape{2, 4});
+  CHECK(entropy_from_logits(x, 1, true).sizes() == Shape{2, 1, 4});
+  CHECK(
+      entropy_from_logits(x, 0).equal(entropy_from_logits(x.transpose(0, 2).contiguous(), 2).t()));
+  CHECK(numbers(entropy_from_logits(zeros({2, 0}))) == Numbers{0, 0});
+  CHECK(entropy_from_logits(tensor(3.0)).item<double>() == 0);
+}
+
 TEST_CASE("one and two threads give the same bits") {
   const Tensor x = random({300, 700}, kFloat32), g = random({300, 700}, kFloat32);
   const int before = num_threads();

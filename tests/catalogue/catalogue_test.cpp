@@ -26,7 +26,8 @@ const std::vector<catalogue::Entry>& all_entries() {
 bool is_loss_or_activation(const catalogue::Entry& entry) {
   const std::string& header = entry.declaration.header;
   const std::string& name = entry.row->family;
-  return header.starts_with("losses/") || name == "activation" || name == "softmax";
+  return header.starts_with("losses/") || name == "activation" || name == "softmax" ||
+         name == "gated";
 }
 
 }  // namespace
