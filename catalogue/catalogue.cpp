@@ -49,17 +49,15 @@ Tensor filled(const Input& input, DType dtype, Generator& generator) {
 
 std::vector<Row> all_rows() {
   std::vector<Row> rows;
-  for (const auto add_family : {
-           add_arithmetic,      add_math,        add_activations,
-           add_softmax,         add_gated,       add_comparisons,
-           add_selections,      add_views,       add_reductions,
-           add_extremes,        add_indexing,    add_joining,
-           add_linalg,          add_layers,      add_normalization,
-           add_convolution,     add_attention,   add_recurrent,
-           add_regression,      add_quantiles,   add_binary_classification,
-           add_classification,  add_divergences, add_preference,
-           add_policy_gradient,
-       })
+  for (const auto add_family : {add_arithmetic,     add_math,        add_activations,
+                                add_softmax,        add_gated,       add_comparisons,
+                                add_selections,     add_views,       add_reductions,
+                                add_extremes,       add_indexing,    add_joining,
+                                add_linalg,         add_layers,      add_normalization,
+                                add_convolution,    add_attention,   add_recurrent,
+                                add_regression,     add_quantiles,   add_binary_classification,
+                                add_classification, add_divergences, add_preference,
+                                add_policy_gradient})
     add_family(rows);
   return rows;
 }
@@ -75,6 +73,17 @@ const Row* find(std::string_view name) {
   const auto row =
       std::find_if(rows().begin(), rows().end(), [name](const Row& r) { return r.name == name; });
   return row == rows().end() ? nullptr : &*row;
+}
+
+std::function<Tensor(const Tensor&)> activation(std::string_view name) {
+  std::string names;
+  for (const Row& row : rows()) {
+    if (row.family != "activation" || row.samples[0].inputs.size() > 1) continue;
+    if (row.name == name)
+      return [run = row.run](const Tensor& x) { return run(Call({{"x", x}}, {}))["out"]; };
+    names += (names.empty() ? "" : ", ") + row.name;
+  }
+  fail<ValueError>("activation: there is none called \"{}\"; give one of {}", name, names);
 }
 
 Call make_call(const Row& row, const Sample& sample, std::uint64_t seed, DType dtype) {

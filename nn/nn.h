@@ -10,6 +10,7 @@
 #include <retrace/nn/dropout.h>
 #include <retrace/nn/embedding.h>
 #include <retrace/nn/flatten.h>
+#include <retrace/nn/gated.h>
 #include <retrace/nn/group_norm.h>
 #include <retrace/nn/init.h>
 #include <retrace/nn/instance_norm.h>

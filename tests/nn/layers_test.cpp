@@ -109,16 +109,3 @@ TEST_CASE("Dropout") {
   for (const double bad : {-0.1, 1.5, std::nan("")})
     CHECK(says(message_of<ValueError>([=] { nn::Dropout{bad}; }), "give a probability"));
 }
-
-TEST_CASE("activations are the functions of their names") {
-  const Tensor x = randn({3, 4});
-  CHECK(nn::ReLU()(x).equal(relu(x)));
-  CHECK(nn::GELU()(x).equal(gelu(x)));
-  CHECK(nn::GELU({.approximate = Approximate::tanh})(x).equal(gelu(x, Approximate::tanh)));
-  CHECK(nn::Tanh()(x).equal(tanh(x)));
-  CHECK(nn::Sigmoid()(x).equal(sigmoid(x)));
-  CHECK(nn::Softmax(-1)(x).equal(softmax(x, -1)));
-  CHECK(nn::Softmax(0)(x).equal(softmax(x, 0)));
-  CHECK(nn::Identity()(x).is_same(x));
-  CHECK(!message_of<IndexError>([&] { nn::Softmax(2)(x); }).empty());
-}
