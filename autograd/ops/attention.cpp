@@ -194,7 +194,8 @@ Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
   constexpr std::string_view op = PackedAttentionNode::op;
   require_defined(op, {&qkv});
   if (!qkv.is_floating_point()) refuse_dtype(op, qkv.dtype(), "float32 or float64");
-  require<ShapeError>(qkv.dim() == 3 && num_heads > 0 && qkv.size(2) % (3 * num_heads) == 0,
+  require<ShapeError>(qkv.dim() == 3 && num_heads > 0 && num_heads <= qkv.size(2) &&
+                          qkv.size(2) % (3 * num_heads) == 0,
                       "{}: qkv is {}, num_heads {}; it must be [B, T, 3 E], and E divisible by "
                       "num_heads",
                       op, qkv.sizes(), num_heads);

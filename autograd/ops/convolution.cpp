@@ -18,12 +18,10 @@ struct Axis {
   std::int64_t in, kernel, stride, padding, dilation;
   std::int64_t out = 0;  ///< places of the filter
 
-  /// Elements from the first that the filter touches to the last.
-  std::int64_t reach() const { return dilation * (kernel - 1) + 1; }
   /// Places [begin, end) of the output for which element k of the filter lies inside the input.
   std::int64_t begin(std::int64_t k) const {
     const std::int64_t missing = padding - k * dilation;
-    return missing <= 0 ? 0 : std::min((missing + stride - 1) / stride, out);
+    return missing <= 0 ? 0 : std::min((missing - 1) / stride + 1, out);
   }
   std::int64_t end(std::int64_t k) const {
     const std::int64_t last = in - 1 + padding - k * dilation;
@@ -45,8 +43,8 @@ struct Convolution {
   std::int64_t taps() const { return channels * height.kernel * width.kernel; }  // of a filter
   /// The columns are the image as it is.
   bool is_pointwise() const {
-    return height.kernel * width.kernel == 1 && height.stride * width.stride == 1 &&
-           height.padding + width.padding == 0;
+    return height.kernel == 1 && width.kernel == 1 && height.stride == 1 && width.stride == 1 &&
+           height.padding == 0 && width.padding == 0;
   }
 };
 
@@ -279,14 +277,20 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
 };
 
 Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weight) {
-  require<ValueError>(axis.stride > 0 && axis.dilation > 0 && axis.padding >= 0,
-                      "{}: stride is {}, padding {}, dilation {}; give at least 1, 0 and 1", op,
-                      axis.stride, axis.padding, axis.dilation);
-  require<ShapeError>(axis.kernel > 0 && axis.in + 2 * axis.padding >= axis.reach(),
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;  // far beyond any memory
+  require<ValueError>(
+      axis.stride > 0 && axis.dilation > 0 && axis.padding >= 0 && axis.padding <= kMost,
+      "{}: stride is {}, padding {}, dilation {}; give at least 1, 0 and 1, and a padding that "
+      "memory holds",
+      op, axis.stride, axis.padding, axis.dilation);
+  std::int64_t span = 0;  // from the first element that the filter touches to the last
+  require<ShapeError>(axis.kernel > 0 &&
+                          !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
+                          axis.in + 2 * axis.padding > span,
                       "{}: x is {}, weight {} with padding {} and dilation {}; the filter must "
                       "have elements, and fit into the padded input",
                       op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
-  axis.out = (axis.in + 2 * axis.padding - axis.reach()) / axis.stride + 1;
+  axis.out = (axis.in + 2 * axis.padding - span - 1) / axis.stride + 1;
   return axis;
 }
 
@@ -305,7 +309,9 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const Shape &in = x.sizes(), &filter = weight.sizes();
   const std::int64_t groups = options.groups;
   require<ValueError>(groups > 0, "{}: groups is {}; give at least 1", op, groups);
-  require<ShapeError>(in[1] == filter[1] * groups && filter[0] % groups == 0,
+  std::int64_t channels = 0;
+  require<ShapeError>(!__builtin_mul_overflow(filter[1], groups, &channels) && in[1] == channels &&
+                          filter[0] % groups == 0,
                       "{}: x is {} with {} channels, weight {} with {} in each of {} groups; they "
                       "must be equal in all, and the groups divide the filters",
                       op, in, in[1], filter, filter[1], groups);

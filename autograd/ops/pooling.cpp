@@ -182,16 +182,18 @@ struct PoolNode final : NodeOf<PoolNode<Kind>> {
 Windows sliding(std::string_view op, std::int64_t in, std::int64_t kernel,
                 std::optional<std::int64_t> step, std::int64_t padding, bool count_padding) {
   const std::int64_t stride = step.value_or(kernel);
-  require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && 2 * padding <= kernel,
+  require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && padding <= kernel / 2,
                       "{}: kernel_size is {}, stride {}, padding {}; give at least 1, 1 and 0, "
                       "and at most half a window of padding",
                       op, kernel, stride, padding);
-  require<ShapeError>(in > 0 && in + 2 * padding >= kernel,
+  const std::int64_t room = in + padding - (kernel - padding);  // for the last window to move in
+  require<ShapeError>(in > 0 && room >= 0,
                       "{}: a dim of {} elements with padding {} is smaller than kernel_size {}; "
                       "give a smaller window",
                       op, in, padding, kernel);
   Windows windows;
-  for (std::int64_t first = -padding; first + kernel <= in + padding; first += stride) {
+  for (std::int64_t i = 0; i <= room / stride; ++i) {
+    const std::int64_t first = i * stride - padding;
     const std::int64_t begin = std::max<std::int64_t>(first, 0), end = std::min(first + kernel, in);
     windows.push_back({begin, end, count_padding ? kernel : end - begin});
   }
@@ -199,7 +201,9 @@ Windows sliding(std::string_view op, std::int64_t in, std::int64_t kernel,
 }
 
 Windows adaptive(std::string_view op, std::int64_t in, std::int64_t out) {
-  require<ValueError>(out > 0, "{}: output_size is {}; give at least 1", op, out);
+  constexpr std::int64_t kMost = 1 << 24;  // windows, each of which is listed
+  require<ValueError>(out > 0 && out <= kMost, "{}: output_size is {}; give 1 to {}", op, out,
+                      kMost);
   require<ShapeError>(in > 0, "{}: a dim of x is empty; there is nothing to average", op);
   Windows windows;
   for (std::int64_t i = 0; i < out; ++i) {

@@ -143,3 +143,25 @@ TEST_CASE("draws from the whole range of int64") {
   CHECK(x.min().item<std::int64_t>() < kLeast / 2);
   CHECK(x.max().item<std::int64_t>() > kMost / 2);
 }
+
+TEST_CASE("convolutions and pools with options as large as they come") {
+  const Tensor x = arange(8, kFloat32).reshape({1, 1, 8}), filter = ones({1, 1, 5});
+  const auto refused = [](auto f, std::string_view words) {
+    const std::string message = message_of<Error>(f);
+    CHECK_MESSAGE(says(message, words), message);
+  };
+  for (const std::int64_t size : {std::int64_t{1} << 61, std::int64_t{1} << 62, kMost}) {
+    refused([&] { conv1d(x, filter, {}, {.dilation = size}); }, "conv1d: ");
+    refused([&] { conv1d(x, filter, {}, {.padding = size}); }, std::to_string(size));
+    refused([&] { conv1d(x, filter, {}, {.groups = size}); }, "conv1d: ");
+    refused([&] { conv1d(x, zeros({0, 4, 5}), {}, {.groups = size + 1 - kMost % 2}); }, "conv1d: ");
+    CHECK(conv1d(x, filter, {}, {.stride = size, .padding = 1}).item<float>() == 6.0f);
+    CHECK(max_pool1d(x, 2, {.stride = size, .padding = 1}).item<float>() == 0.0f);
+    CHECK(avg_pool1d(x, 2, {.stride = size}).item<float>() == 0.5f);
+    refused([&] { max_pool1d(x, 2, {.padding = size}); }, "max_pool1d: ");
+    refused([&] { max_pool1d(x, size); }, "max_pool1d: ");
+    refused([&] { max_pool1d(x, size, {.padding = size / 2}); }, "max_pool1d: ");
+    refused([&] { adaptive_avg_pool2d(x, size); }, "adaptive_avg_pool2d: ");
+  }
+  refused([&] { adaptive_avg_pool2d(x, std::int64_t{1} << 40); }, "adaptive_avg_pool2d: ");
+}
