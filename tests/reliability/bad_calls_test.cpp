@@ -449,6 +449,27 @@ TEST_CASE("bad calls: losses and layers") {
        [](const Arguments& a) { nll_loss(a[0], a[1]); },
        kDType,
        {"nll_loss: class targets must be int64", "bool [2]", ".to(kInt64)"}},
+      {"B059",
+       [] {
+         return Arguments{full({5, 1}, 0.5), ones({5})};
+       },
+       [](const Arguments& a) { bce_loss(a[0], a[1]); },
+       kShape,
+       {"bce_loss: ", "[5, 1]", "[5]"}},
+      {"B060",
+       [] {
+         return Arguments{tensor({0.5, 1.5}), ones({2})};
+       },
+       [](const Arguments& a) { bce_loss(a[0], a[1]); },
+       kValue,
+       {"bce_loss: ", "1.5", "[0, 1]"}},
+      {"B061",
+       [] {
+         return Arguments{ones({5, 1}), ones({5})};
+       },
+       [](const Arguments& a) { bce_with_logits(a[0], a[1]); },
+       kShape,
+       {"bce_with_logits: ", "[5, 1]", "[5]"}},
       {"B062",
        [] {
          return Arguments{ones({5}), ones({4})};
@@ -470,11 +491,77 @@ TEST_CASE("bad calls: losses and layers") {
        [](const Arguments& a) { linear(a[0], a[1]); },
        kDType,
        {"linear: x is int64 [3, 4], weight float32 [2, 4]", ".to(float32)"}},
+      {"B066",
+       [] {
+         return Arguments{ones({1, 2, 8, 8}), ones({4, 3, 3, 3})};
+       },
+       [](const Arguments& a) { conv2d(a[0], a[1]); },
+       kShape,
+       {"conv2d: x is [1, 2, 8, 8] with 2 channels, weight [4, 3, 3, 3] with 3"}},
+      {"B067",
+       [] {
+         return Arguments{ones({1, 1, 3, 3}), ones({1, 1, 5, 5})};
+       },
+       [](const Arguments& a) { conv2d(a[0], a[1]); },
+       kShape,
+       {"conv2d: x is [1, 1, 3, 3], weight [1, 1, 5, 5]", "fit into the padded input"}},
+      {"B068",
+       two_by_three,
+       [](const Arguments&) { nn::Conv2d(3, 4, 3, {.groups = 2}); },
+       kValue,
+       {"Conv2d: in_channels is 3, out_channels 4, groups 2"}},
+      {"B069",
+       [] {
+         return Arguments{ones({1, 2, 2})};
+       },
+       [](const Arguments& a) { max_pool2d(a[0], 3); },
+       kShape,
+       {"max_pool2d: ", "kernel_size 3", "give a smaller window"}},
+      {"B070",
+       [] {
+         return Arguments{ones({1, 4, 4})};
+       },
+       [](const Arguments& a) { max_pool2d(a[0], 2, {.padding = 2}); },
+       kValue,
+       {"max_pool2d: kernel_size is 2, stride 2, padding 2", "half a window"}},
       {"B071",
        two_by_three,
        [](const Arguments& a) { layer_norm(a[0], {4}); },
        kShape,
        {"layer_norm: x is [2, 3], normalized_shape [4]"}},
+      {"B072",
+       [] {
+         return Arguments{ones({1, 3})};
+       },
+       [](const Arguments& a) { nn::BatchNorm1d(3)(a[0]); },
+       kValue,
+       {"batch_norm: x is [1, 3], 1 values per channel", "at least two in training"}},
+      {"B073",
+       [] {
+         return Arguments{ones({2, 4})};
+       },
+       [](const Arguments& a) { nn::BatchNorm1d(3)(a[0]); },
+       kShape,
+       {"batch_norm: x is [2, 4]", "[3]", "[4]"}},
+      {"B074",
+       [] {
+         return Arguments{ones({2, 3})};
+       },
+       [](const Arguments& a) { nn::BatchNorm2d(3)(a[0]); },
+       kShape,
+       {"BatchNorm2d: ", "[2, 3]"}},
+      {"B075",
+       [] {
+         return Arguments{ones({2, 5, 3})};
+       },
+       [](const Arguments& a) { group_norm(a[0], 2); },
+       kValue,
+       {"group_norm: x is [2, 5, 3], num_groups 2", "5 channels"}},
+      {"B076",
+       two_by_three,
+       [](const Arguments&) { nn::MultiheadAttention(10, 3); },
+       kValue,
+       {"MultiheadAttention: embed_dim is 10, num_heads 3"}},
       {"B077",
        two_by_three,
        [](const Arguments& a) { dropout(a[0], 1.5); },

@@ -92,7 +92,7 @@ inline std::string objection(const BadCall& bad) {
   }
   // What is wrong, and behind a semicolon what to do.
   if (message.find("; ") == std::string::npos) return "no remedy: " + message;
-  for (const char* internal : {"tensor/", "autograd/", "kernel", "std::", "retrace::"}) {
+  for (const char* internal : {"tensor/", "autograd/", "_kernel", "std::", "retrace::"}) {
     if (message.find(internal) != std::string::npos) return "speaks of the inside: " + message;
   }
   for (std::size_t i = 0; i < before.size(); ++i) {
