@@ -89,7 +89,7 @@ void learn(train::Run& run) {
 
   const Tensor logits = train::predict(model, data.test.inputs);
   const train::ConfusionMatrix confusion(logits, data.test.targets);
-  run.print(confusion.str(data.format.outputs.names()));
+  run.show(confusion.table(data.format.outputs.names()));
   result.metrics = {{"test_loss", test_loss(logits)}, {"test_accuracy", confusion.accuracy()}};
   if (generated) {
     result.floor = spiral.oracle_loss(data.test);

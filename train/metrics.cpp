@@ -15,36 +15,6 @@ double ratio(std::int64_t part, std::int64_t whole) {
                     : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string three_digits(double value) {
-  return std::isnan(value) ? "-" : fmt::format("{:.3f}", value);
-}
-
-// Characters, not bytes; good enough for Latin, Greek and Cyrillic.
-std::size_t width_of(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string padded_left(const std::string& text, std::size_t width) {
-  return std::string(width - std::min(width, width_of(text)), ' ') + text;
-}
-
-// Columns aligned to the right, two spaces between them.
-std::string aligned(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      text += (i > 0 ? "  " : "") + padded_left(row[i], widths[i]);
-    }
-    text += '\n';
-  }
-  return text;
-}
-
 }  // namespace
 
 ConfusionMatrix::ConfusionMatrix(const Tensor& logits, const Tensor& labels) {
@@ -107,33 +77,37 @@ double ConfusionMatrix::f1(std::int64_t label) const {
   return ratio(2 * count(label, label), predicted(label) + present(label));
 }
 
-std::string ConfusionMatrix::str(const std::vector<std::string>& names) const {
+Table ConfusionMatrix::table(const std::vector<std::string>& names) const {
   std::vector<std::string> all = names;
   for (std::int64_t label = 0; names.empty() && label < classes_; ++label) {
     all.push_back(std::to_string(label));
   }
   require<ValueError>(static_cast<std::int64_t>(all.size()) == classes_,
                       "ConfusionMatrix: {} names for {} classes", all.size(), classes_);
-  return classes_ <= 20 ? table(all) : most_confused(all);
+  return classes_ <= 20 ? whole(all) : most_confused(all);
 }
 
-std::string ConfusionMatrix::table(const std::vector<std::string>& names) const {
-  std::vector<std::vector<std::string>> rows = {{"true \\ predicted"}};
-  for (const std::string& name : names) rows[0].push_back(name);
-  rows[0].insert(rows[0].end(), {"precision", "recall"});
+Table ConfusionMatrix::whole(const std::vector<std::string>& names) const {
+  Table table{"What was taken for what", {"true \\ predicted"}, {}, {}};
+  for (const std::string& name : names) table.header.push_back(name);
+  table.header.insert(table.header.end(), {"precision", "recall"});
   for (std::int64_t label = 0; label < classes_; ++label) {
     std::vector<std::string> row = {names[static_cast<std::size_t>(label)]};
+    std::vector<double> shade = {0};
     for (std::int64_t other = 0; other < classes_; ++other) {
       row.push_back(std::to_string(count(label, other)));
+      shade.push_back(present(label) == 0 ? 0 : 0.6 * ratio(count(label, other), present(label)));
     }
     row.push_back(three_digits(precision(label)));
     row.push_back(three_digits(recall(label)));
-    rows.push_back(std::move(row));
+    shade.insert(shade.end(), {0, 0});
+    table.rows.push_back(std::move(row));
+    table.shade.push_back(std::move(shade));
   }
-  return aligned(rows);
+  return table;
 }
 
-std::string ConfusionMatrix::most_confused(const std::vector<std::string>& names) const {
+Table ConfusionMatrix::most_confused(const std::vector<std::string>& names) const {
   std::vector<std::tuple<std::int64_t, std::int64_t, std::int64_t>> errors;  // -count, true, taken
   for (std::int64_t label = 0; label < classes_; ++label) {
     for (std::int64_t other = 0; other < classes_; ++other) {
@@ -143,12 +117,12 @@ std::string ConfusionMatrix::most_confused(const std::vector<std::string>& names
   }
   std::sort(errors.begin(), errors.end());
   errors.resize(std::min<std::size_t>(errors.size(), 10));
-  std::vector<std::vector<std::string>> rows = {{"true", "predicted", "times"}};
+  Table table{"The most frequent confusions", {"true", "predicted", "times"}, {}, {}};
   for (const auto& [negative, label, other] : errors) {
-    rows.push_back({names[static_cast<std::size_t>(label)], names[static_cast<std::size_t>(other)],
-                    std::to_string(-negative)});
+    table.rows.push_back({names[static_cast<std::size_t>(label)],
+                          names[static_cast<std::size_t>(other)], std::to_string(-negative)});
   }
-  return aligned(rows);
+  return table;
 }
 
 double accuracy(const Tensor& logits, const Tensor& labels) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <retrace/tensor/tensor.h>
+#include <retrace/train/table.h>
 
 namespace retrace::train {
 
@@ -27,15 +28,15 @@ class ConfusionMatrix {
   /// 2 · true positives / (predicted + present); NaN when the class is neither.
   double f1(std::int64_t label) const;
 
-  /// As an aligned table with precision and recall, lines ending in '\n'. Beyond 20 classes the ten
-  /// most frequent confusions instead. `names`: one for each class, or none for their numbers.
-  std::string str(const std::vector<std::string>& names = {}) const;
+  /// With precision and recall. Beyond 20 classes the ten most frequent confusions instead.
+  /// `names`: one for each class, or none for their numbers.
+  Table table(const std::vector<std::string>& names = {}) const;
 
  private:
   std::int64_t predicted(std::int64_t label) const;
   std::int64_t present(std::int64_t label) const;
-  std::string table(const std::vector<std::string>& names) const;
-  std::string most_confused(const std::vector<std::string>& names) const;
+  Table whole(const std::vector<std::string>& names) const;
+  Table most_confused(const std::vector<std::string>& names) const;
 
   std::int64_t classes_ = 0, total_ = 0;
   std::vector<std::int64_t> counts_;

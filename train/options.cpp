@@ -163,6 +163,10 @@ void CommandLine::Parser::offer(std::string_view name) {
             "0.2");
   } else if (name == "target") {
     decides(option(kData, "--target", o.target, "The column of the CSV file to predict", "COLUMN"));
+  } else if (name == "labels") {
+    decides(option(kData, "--labels", o.labels,
+                   "How many of the last columns of the CSV file are labels, 0 or 1 each", "N")
+                ->check(at_least(1)));
   } else if (name == "no-header") {
     app.add_flag("--no-header", o.no_header,
                  "The first line of the CSV file is data; columns are called 1, 2, ...")
@@ -197,6 +201,16 @@ void CommandLine::Parser::offer(std::string_view name) {
                        "; rates that suit one do not suit another",
                    "NAME")
                 ->transform(is_optimizer()));
+  } else if (name == "patience") {
+    decides(option(kRun, "--patience", o.patience,
+                   "Stop when the loss on rows held out for validation has not fallen N times in a "
+                   "row (never)",
+                   "N")
+                ->check(at_least(1)));
+  } else if (name == "report") {
+    option(kResults, "--report", o.report,
+           "Write a page with curves, pictures and numbers: one HTML file that needs nothing else",
+           "FILE");
   } else if (name == "json") {
     option(kResults, "--json", o.json,
            "Write each step and the result as JSON, one object a line (-: to standard output, "
@@ -245,6 +259,7 @@ void CommandLine::Parser::check() const {
   needs("--test", {"--data"});
   needs("--test-fraction", {"--data"});
   needs("--target", {"--data"});
+  needs("--labels", {"--data"});
   needs("--save-every", {"--save", "--resume"});
   needs("--load", {"--predict"});
   needs("--predict", {"--load"});
@@ -252,7 +267,8 @@ void CommandLine::Parser::check() const {
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there
-  for (const char* other : {"--data", "--save", "--resume", "--check", "--json", "--csv"}) {
+  for (const char* other :
+       {"--data", "--save", "--resume", "--check", "--json", "--csv", "--report"}) {
     excludes("--load", other);
   }
   require<UsageError>(!given("--save") || !given("--resume") || options.save == resume_folder,
@@ -290,7 +306,27 @@ void CommandLine::add(const std::string& name, std::string& value, const std::st
                    value);
 }
 
+void CommandLine::add(const std::string& name, std::string& value,
+                      const std::vector<std::string>& choices, const std::string& what) {
+  auto* option = parser_->option(
+      kRun, name, value, fmt::format("{}: {} ({})", what, fmt::join(choices, ", "), value), "NAME");
+  const CLI::Validator known(
+      [choices](const std::string& text) {
+        return std::find(choices.begin(), choices.end(), text) != choices.end()
+                   ? std::string()
+                   : fmt::format("{} is not one of {}", text, fmt::join(choices, ", "));
+      },
+      "");
+  parser_->decides(option->check(known), value);
+}
+
+void CommandLine::add(const std::string& name, bool& value, const std::string& what) {
+  parser_->decides(parser_->app.add_flag(name, value, what)->group(kRun), "false");
+}
+
 const std::string& CommandLine::name() const { return parser_->app.get_name(); }
+
+std::string CommandLine::about() const { return parser_->app.get_description(); }
 
 std::string CommandLine::help() const {
   const CLI::App& app = parser_->app;

@@ -18,6 +18,7 @@ struct Options {
   std::string test = "";
   double test_fraction = 0.2;
   std::string target = "";
+  std::int64_t labels = 0;  ///< the last columns of a CSV that are labels
   bool no_header = false;
   // Run
   std::uint64_t seed = 0;
@@ -25,8 +26,9 @@ struct Options {
   std::optional<std::int64_t> epochs = {}, steps = {}, batch_size = {};
   std::optional<double> lr = {};
   std::string optimizer = "";  ///< one of optim::names()
+  std::int64_t patience = 0;   ///< 0: no early stop
   // Results
-  std::string json = "", csv = "";
+  std::string json = "", csv = "", report = "";
   bool check = false;
   // Keeping and using a model
   std::string save = "";  ///< where to keep the run: with --resume, that folder
@@ -53,11 +55,17 @@ class CommandLine {
   void add(const std::string& name, std::int64_t& value, const std::string& what);
   void add(const std::string& name, double& value, const std::string& what);
   void add(const std::string& name, std::string& value, const std::string& what);
+  /// One of `choices`.
+  void add(const std::string& name, std::string& value, const std::vector<std::string>& choices,
+           const std::string& what);
+  /// A flag: false, or true when it is given.
+  void add(const std::string& name, bool& value, const std::string& what);
 
   /// UsageError when it makes no sense. On --help prints the help and returns nothing.
   const Options* parse(int argc, const char* const* argv);
 
   const std::string& name() const;
+  std::string about() const;
   std::string help() const;
   /// Everything that decides the outcome of a run, as it was given, for its checkpoints: seed,
   /// data, rate and so on, and the program's own options.

@@ -25,9 +25,9 @@ class Curve {
   static constexpr std::size_t kMost = 1024;
 
   std::int64_t first_, last_;
-  std::int64_t stretch_ = 1;    // steps to a mean
-  std::vector<double> means_;   // of full stretches; at most kMost
-  double sum_ = 0;              // of the stretch that is not full yet
+  std::int64_t stretch_ = 1;   // steps to a mean
+  std::vector<double> means_;  // of full stretches; at most kMost
+  double sum_ = 0;             // of the stretch that is not full yet
   std::int64_t in_sum_ = 0;
 };
 

@@ -22,7 +22,8 @@ std::size_t character_length(std::string_view text) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
   }
   // No longer forms than needed, no surrogates, nothing beyond U+10FFFF.
-  const bool allowed = (byte(0) != 0xE0 || byte(1) >= 0xA0) && (byte(0) != 0xED || byte(1) < 0xA0) &&
+  const bool allowed = (byte(0) != 0xE0 || byte(1) >= 0xA0) &&
+                       (byte(0) != 0xED || byte(1) < 0xA0) &&
                        (byte(0) != 0xF0 || byte(1) >= 0x90) && (byte(0) != 0xF4 || byte(1) < 0x90);
   return allowed ? length : 0;
 }

@@ -35,7 +35,10 @@ ExitCode report_failure(const std::string& name, ExitCode code, const std::strin
 }  // namespace
 
 Run::Run(CommandLine& command, const Options& options)
-    : command_(command), options_(options), started_(Clock::now()) {
+    : command_(command),
+      options_(options),
+      page_(command.name(), command.about()),
+      started_(Clock::now()) {
   if (options.resume) {
     checkpoint_ = CheckpointFolder(options.save).newest();
     if (checkpoint_) {
@@ -45,8 +48,8 @@ Run::Run(CommandLine& command, const Options& options)
       command.adopt(checkpoint_->metadata);
     }
   }
-  if (options.threads > 0) set_num_threads(static_cast<int>(std::min<std::int64_t>(
-      options.threads, 1024)));
+  if (options.threads > 0)
+    set_num_threads(static_cast<int>(std::min<std::int64_t>(options.threads, 1024)));
   manual_seed(options.seed);
   report_.emplace(options.json, options.csv, options.resume);
 }
@@ -58,6 +61,16 @@ void Run::print(std::string_view text) {
                        (text.ends_with('\n') || std::fputc('\n', out) != EOF) &&
                        std::fflush(out) == 0;
   if (!written && out == stdout) throw WriteError("standard output: cannot write the results");
+}
+
+void Run::show(const Figure& figure) {
+  print(fmt::format("\n{}\n{}", figure.title(), figure.text({.rows = 16, .utf8 = speaks_utf8()})));
+  page_.add(figure);
+}
+
+void Run::show(const Table& table) {
+  print(fmt::format("\n{}\n{}", table.title, table.text()));
+  page_.add(table);
 }
 
 void Run::write_predictions(std::string_view csv) {
@@ -93,6 +106,13 @@ void Run::record(const StepRecord& step) {
   next_flush_ = training_ended_ + 500ms;
 }
 
+void Run::record_validation(std::int64_t step, double loss) {
+  validation_steps_.push_back(static_cast<double>(step));
+  validation_losses_.push_back(loss);
+  report_->event(
+      JsonObject().add("event", "validation").add("step", step).add("validation_loss", loss));
+}
+
 double Run::training_seconds() const { return seconds_between(training_started_, training_ended_); }
 
 void Run::finish(std::string_view data, const Result& result) {
@@ -109,13 +129,12 @@ void Run::finish(std::string_view data, const Result& result) {
   // A gap that is NaN has not passed.
   if (options_.check && gap && result.largest_gap) passed = *gap <= *result.largest_gap;
 
-  std::string text;
-  if (const std::string curve = plot(losses_, {.utf8 = speaks_utf8()}); !curve.empty())
-    text += "\ntraining loss (nats) by step\n" + curve;
-  text += '\n';
-  const auto line = [&text](std::string_view name, const std::optional<double>& value,
-                            std::string_view meaning) {
-    if (value) text += fmt::format("{:<17} {:.6f}{}{}\n", name, *value, meaning.empty() ? "" : "  ", meaning);
+  Table numbers{"Result", {"", "", ""}, {}, {}};
+  const auto line = [&numbers](std::string_view name, const std::optional<double>& value,
+                               std::string_view meaning) {
+    if (value)
+      numbers.rows.push_back(
+          {std::string(name), fmt::format("{:.6f}", *value), std::string(meaning)});
   };
   for (const auto& [name, value] : result.metrics) line(name, value, "");
   line("start", result.start, "test_loss before training");
@@ -127,8 +146,15 @@ void Run::finish(std::string_view data, const Result& result) {
              ? fmt::format("test_loss - floor, {:.2f} % of it", 100 * *gap / *result.floor)
              : "test_loss - floor");
   }
+  std::string text;
+  if (const std::string curve = plot(losses_, {.utf8 = speaks_utf8()}); !curve.empty())
+    text += "\ntraining loss (nats) by step\n" + curve;
+  text += '\n';
+  for (const auto& row : numbers.rows)
+    text += fmt::format("{:<17} {}{}{}\n", row[0], row[1], row[2].empty() ? "" : "  ", row[2]);
   text += fmt::format("trained in {:.2f} s", training_seconds());
   print(text);
+  if (!options_.report.empty()) write_page(data, numbers, result);
 
   report_->event(JsonObject()
                      .add("event", "result")
@@ -147,6 +173,31 @@ void Run::finish(std::string_view data, const Result& result) {
   if (passed && !*passed)
     throw MissedBound(fmt::format("the gap is {:.6f}, and at most {:.6f} was to be reached", *gap,
                                   *result.largest_gap));
+}
+
+void Run::write_page(std::string_view data, const Table& numbers, const Result& result) {
+  Figure losses("Loss by step", "step", "loss (nats)");
+  Figure::Numbers steps, values;
+  for (const Curve::Point& point : losses_.points()) {
+    steps.push_back(point.step);
+    values.push_back(point.value);
+  }
+  losses.line("training", steps, values);
+  losses.line("validation", validation_steps_, validation_losses_);
+  if (result.floor && !steps.empty())
+    losses.line("best possible on the test rows", {steps.front(), steps.back()},
+                {*result.floor, *result.floor}, Figure::dashed);
+
+  Table settings{"How it was run", {"option", "value"}, {{"task", std::string(data)}}, {}};
+  for (const auto& [option, value] : this->settings())
+    if (!value.empty()) settings.rows.push_back({option, value});
+  settings.rows.push_back({"trained in", fmt::format("{:.2f} s", training_seconds())});
+
+  page_.add_first(losses);
+  page_.add_first(numbers);
+  page_.add(settings);
+  writing([&] { write_file(options_.report, page_.html()); });
+  log_info(fmt::format("wrote {}", options_.report));
 }
 
 int run_program(CommandLine& command, int argc, const char* const* argv,

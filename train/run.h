@@ -12,6 +12,7 @@
 #include <retrace/train/exit.h>
 #include <retrace/train/interrupt.h>
 #include <retrace/train/options.h>
+#include <retrace/train/page.h>
 #include <retrace/train/plot.h>
 #include <retrace/train/progress.h>
 #include <retrace/train/report.h>
@@ -46,6 +47,9 @@ class Run {
 
   /// With a line end, if it has none.
   void print(std::string_view text);
+  /// Prints a picture or a table with its title, and puts it on the page of --report.
+  void show(const Figure& figure);
+  void show(const Table& table);
   /// Predictions, to --out or else to standard output.
   void write_predictions(std::string_view csv);
 
@@ -58,13 +62,19 @@ class Run {
   void record(const StepRecord& step);
   double training_seconds() const;
   const Curve& losses() const { return losses_; }
+  /// The loss on rows held out for validation, for the picture of the losses.
+  void record_validation(std::int64_t step, double loss);
+  /// How many such losses there were in this run.
+  std::int64_t validations() const { return static_cast<std::int64_t>(validation_losses_.size()); }
 
-  /// Prints the loss curve and the result, and writes it to --json as {"event":"result",...}. `data`
-  /// names the task. MissedBound when --check was given and the gap is larger than allowed.
+  /// Prints the loss curve and the result, writes it to --json as {"event":"result",...}, and
+  /// writes the page. `data` names the task. MissedBound when --check was given and the gap is
+  /// larger than allowed.
   void finish(std::string_view data, const Result& result);
 
  private:
   using Clock = std::chrono::steady_clock;
+  void write_page(std::string_view data, const Table& numbers, const Result& result);
 
   CommandLine& command_;
   const Options& options_;
@@ -73,6 +83,8 @@ class Run {
   std::optional<Report> report_;
   std::optional<Progress> progress_;
   Curve losses_;
+  Figure::Numbers validation_steps_, validation_losses_;
+  Page page_;
   Clock::time_point started_, training_started_, training_ended_, next_flush_;
 };
 

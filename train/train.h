@@ -2,12 +2,18 @@
 
 // What stands around a model: a program's options and results, the training loop, checkpoints.
 
+#include <retrace/train/binary_metrics.h>
 #include <retrace/train/checkpoint.h>
+#include <retrace/train/figure.h>
+#include <retrace/train/label_metrics.h>
 #include <retrace/train/log.h>
 #include <retrace/train/metrics.h>
 #include <retrace/train/options.h>
 #include <retrace/train/plot.h>
 #include <retrace/train/predict.h>
+#include <retrace/train/regression_metrics.h>
+#include <retrace/train/retrieval_metrics.h>
 #include <retrace/train/run.h>
 #include <retrace/train/saved_model.h>
+#include <retrace/train/table.h>
 #include <retrace/train/trainer.h>

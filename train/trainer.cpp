@@ -8,6 +8,7 @@
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/train/log.h>
+#include <retrace/train/predict.h>
 
 namespace retrace::train {
 
@@ -31,11 +32,39 @@ void Trainer::follow(optim::Schedule& schedule) {
   parts_.add("schedule", schedule);
 }
 
+void Trainer::validate(std::int64_t every, std::function<double()> loss) {
+  require<ValueError>(every >= 1, "Trainer: validation every {} steps; at least 1", every);
+  require<ValueError>(!best_, "Trainer: watches one validation loss, not two");
+  validate_every_ = every;
+  validation_ = std::move(loss);
+  best_.emplace(model_);
+  parts_.add("best", *best_);
+}
+
+bool Trainer::out_of_patience() const {
+  const std::int64_t patience = run_.options().patience;
+  return best_ && patience > 0 && best_->waited() >= patience;
+}
+
+void Trainer::look_at_validation(std::int64_t step) {
+  if (!best_ || (step % validate_every_ != 0 && step != options_.steps)) return;
+  const EvalGuard eval(model_);
+  const NoGradGuard no_grad;
+  const double loss = validation_();
+  run_.record_validation(step, loss);
+  best_->watch(model_, loss);
+  if (out_of_patience())
+    log_info(
+        fmt::format("step {}: the validation loss has not fallen {} times in a row; the model "
+                    "is that of its smallest",
+                    step, best_->waited()));
+}
+
 void Trainer::fit(const std::function<BatchLoss()>& loss) {
   const std::int64_t done = first_step();
   model_.train();
   run_.begin_training(options_.steps, done);
-  for (std::int64_t step = done + 1; step <= options_.steps; ++step) {
+  for (std::int64_t step = done + 1; step <= options_.steps && !out_of_patience(); ++step) {
     const StateDict before = sources_.state_dict();
     StepRecord record{.step = step, .lr = optimizer_.lr()};
     record.loss = compute_gradients(loss);
@@ -49,10 +78,12 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
       explain(step, "the gradient's norm", *record.gradient_norm, before, loss);
     optimizer_.step();
     if (schedule_ != nullptr) schedule_->step();
+    look_at_validation(step);
 
     const int signal = InterruptGuard::signal();
     const std::int64_t every = run_.options().save_every;
-    const bool is_due = step == options_.steps || (every > 0 && step % every == 0);
+    const bool is_due =
+        step == options_.steps || out_of_patience() || (every > 0 && step % every == 0);
     if (folder_ && (is_due || signal != 0)) save(step);
     if (signal != 0) {
       throw Interrupted(signal,
@@ -62,6 +93,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     }
   }
   optimizer_.zero_grad();
+  if (best_) best_->give_to(model_);
   if (folder_) {
     Metadata metadata = description_;
     metadata["program"] = run_.name();
@@ -128,9 +160,9 @@ void Trainer::explain(std::int64_t step, std::string_view what, double value,
   } catch (const Error& error) {
     cause = error.what();
   }
-  throw NotFiniteError(fmt::format("step {}: {} is {} (learning rate {:.3g}; try a smaller --lr): {}",
-                                   step, what, std::isnan(value) ? std::abs(value) : value,
-                                   optimizer_.lr(), cause));
+  throw NotFiniteError(
+      fmt::format("step {}: {} is {} (learning rate {:.3g}; try a smaller --lr): {}", step, what,
+                  std::isnan(value) ? std::abs(value) : value, optimizer_.lr(), cause));
 }
 
 void Trainer::save(std::int64_t step) {

@@ -6,6 +6,7 @@
 #include <retrace/nn/module.h>
 #include <retrace/optim/optimizer.h>
 #include <retrace/optim/schedule.h>
+#include <retrace/train/best_model.h>
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/run.h>
 
@@ -51,6 +52,10 @@ class Trainer {
     sources_.add(name, object);
     parts_.add(std::move(name), object);
   }
+  /// Has `loss` (of rows that are not trained on; called in evaluation mode, unrecorded) watched
+  /// every `every` steps and after the last: the model ends as it was where that was smallest.
+  /// --patience ends training when it has not fallen so many times in a row.
+  void validate(std::int64_t every, std::function<double()> loss);
   /// Texts for the final model's file, next to its tensors: what its user must know.
   void describe(Metadata description) { description_ = std::move(description); }
 
@@ -60,6 +65,8 @@ class Trainer {
 
  private:
   std::int64_t first_step();
+  bool out_of_patience() const;
+  void look_at_validation(std::int64_t step);
   double compute_gradients(const std::function<BatchLoss()>& loss);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
                             const StateDict& before, const std::function<BatchLoss()>& loss);
@@ -73,6 +80,9 @@ class Trainer {
   CheckpointParts parts_, sources_;  // all that a checkpoint holds; what of it a batch comes from
   Metadata description_;
   std::optional<CheckpointFolder> folder_;
+  std::function<double()> validation_;
+  std::int64_t validate_every_ = 0;
+  std::optional<BestModel> best_;
 };
 
 }  // namespace retrace::train

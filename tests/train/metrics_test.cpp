@@ -9,7 +9,8 @@ using namespace retrace;
 using train::ConfusionMatrix;
 
 TEST_CASE("a confusion matrix counts what was taken for what") {
-  const Tensor logits = tensor({{2.0, 1.0, 0.0}, {0.0, 3.0, 1.0}, {0.0, 5.0, 1.0}, {1.0, 2.0, 0.0}});
+  const Tensor logits =
+      tensor({{2.0, 1.0, 0.0}, {0.0, 3.0, 1.0}, {0.0, 5.0, 1.0}, {1.0, 2.0, 0.0}});
   const ConfusionMatrix matrix(logits, tensor({0, 1, 2, 1}));
   CHECK(matrix.total() == 4);
   CHECK(matrix.count(2, 1) == 1);
@@ -21,7 +22,7 @@ TEST_CASE("a confusion matrix counts what was taken for what") {
   CHECK(std::isnan(matrix.precision(2)));
   CHECK(matrix.recall(2) == 0.0);
   CHECK(matrix.f1(2) == 0.0);
-  CHECK(matrix.str({"a", "b", "long"}) ==
+  CHECK(matrix.table({"a", "b", "long"}).text() ==
         "true \\ predicted  a  b  long  precision  recall\n"
         "               a  1  0     0      1.000   1.000\n"
         "               b  0  2     0      0.667   1.000\n"
@@ -38,13 +39,14 @@ TEST_CASE("of equal logits the first counts, and nothing gives no accuracy") {
 
 TEST_CASE("names are aligned by characters, many classes by their confusions") {
   const ConfusionMatrix two(tensor({{1.0, 0.0}}), tensor({0}));
-  CHECK(two.str({"é", "b"}).find("               é  1") != std::string::npos);
-  CHECK_THROWS_AS(two.str({"a"}), ValueError);
+  CHECK(two.table({"é", "b"}).text().find("               é  1") != std::string::npos);
+  CHECK_THROWS_AS(two.table({"a"}), ValueError);
 
   Tensor logits = zeros({5, 30});
   for (std::int64_t row = 0; row < 5; ++row) logits[row][row < 3 ? 7 : 8] = 1.0;
   const ConfusionMatrix many(logits, tensor({1, 1, 7, 2, 8}));
-  CHECK(many.str() == "true  predicted  times\n   1          7      2\n   2          8      1\n");
+  CHECK(many.table().text() ==
+        "true  predicted  times\n   1          7      2\n   2          8      1\n");
 }
 
 TEST_CASE("what is no classification is refused") {

@@ -72,6 +72,5 @@ TEST_CASE("curves that hardly are any") {
   Curve flat;
   flat.add(2);
   flat.add(2);
-  CHECK(plot(flat, {.columns = 2, .rows = 2, .utf8 = false}) ==
-        "2 |\n2 |..\n  +--\n   12\n");
+  CHECK(plot(flat, {.columns = 2, .rows = 2, .utf8 = false}) == "2 |\n2 |..\n  +--\n   12\n");
 }

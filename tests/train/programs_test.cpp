@@ -38,8 +38,8 @@ std::string flowers() {
   for (int i = 0; i < 60; ++i) {
     const bool rose = i % 2 == 0;
     text += (i == 7 ? std::string() : std::to_string((rose ? 50 : 10) + i % 7)) + "," +
-            std::to_string(i % 5) + "," + (i % 3 ? "red" : "blue") + "," + (rose ? "rose" : "lily") +
-            "\n";
+            std::to_string(i % 5) + "," + (i % 3 ? "red" : "blue") + "," +
+            (rose ? "rose" : "lily") + "\n";
   }
   return text;
 }
@@ -184,9 +184,8 @@ TEST_CASE("images are learnt and predicted from IDX files") {
   CAPTURE(learnt.err);
   REQUIRE(learnt.code == 0);
   CHECK(json_lines(learnt.out).back()["metrics"]["test_accuracy"].get<double>() > 0.9);
-  const Outcome predicted =
-      run_example("mlp_classifier", {"--load", folder / "model", "--predict",
-                                     folder / "train-images-idx3-ubyte.gz"});
+  const Outcome predicted = run_example("mlp_classifier", {"--load", folder / "model", "--predict",
+                                                           folder / "train-images-idx3-ubyte.gz"});
   CHECK(predicted.code == 0);
   CHECK(std::count(predicted.out.begin(), predicted.out.end(), '\n') == 61);
 }

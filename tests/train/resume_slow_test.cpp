@@ -28,8 +28,8 @@ class Killable {
   }
 
   std::vector<std::string> arguments(const std::string& how, const std::string& run) const {
-    return {"--data", data_,   "--target",     "kind", "--steps", "400", "--batch-size", "32",
-            how,      path(run), "--save-every", "10",  "--seed",  "5"};
+    return {"--data", data_, "--target", "kind",         "--steps", "400",    "--batch-size",
+            "32",     how,   path(run),  "--save-every", "10",      "--seed", "5"};
   }
 
   int finish(std::vector<std::string> arguments) const {

@@ -18,7 +18,7 @@ namespace {
 struct Session {
   explicit Session(std::vector<std::string> arguments)
       : command("program", "Does something.",
-                {"seed", "steps", "json", "csv", "check", "save", "lr"}) {
+                {"seed", "steps", "json", "csv", "check", "save", "lr", "patience", "report"}) {
     std::vector<const char*> argv = {"program"};
     for (const std::string& argument : arguments) argv.push_back(argument.c_str());
     run.emplace(command, *command.parse(static_cast<int>(argv.size()), argv.data()));
@@ -98,9 +98,8 @@ TEST_CASE("accumulated batches of any sizes step like one batch") {
     nn::Sequential net{nn::Linear(3, 4), nn::Tanh(), nn::Linear(4, 1)};
     net.to(kFloat64);
     optim::SGD optimizer(net.parameters(), {.lr = 0.1});
-    train::Trainer trainer(
-        *session.run, net, optimizer,
-        {.steps = 5, .accumulate = static_cast<std::int64_t>(cuts.size()) - 1});
+    train::Trainer trainer(*session.run, net, optimizer,
+                           {.steps = 5, .accumulate = static_cast<std::int64_t>(cuts.size()) - 1});
     std::size_t i = 0;
     trainer.fit([&] {
       const std::int64_t begin = cuts[i], size = cuts[i + 1] - begin;
@@ -207,7 +206,8 @@ TEST_CASE("a loss that is not finite ends the run, and says which op made it so"
     trainer.fit([&] {
       const auto [x, y] = task.loader.next();
       // The third batch has a negative number under the root.
-      const Tensor shifted = y - (task.loader.state_dict().at("position").item<int>() == 15 ? 1e6 : -1);
+      const Tensor shifted =
+          y - (task.loader.state_dict().at("position").item<int>() == 15 ? 1e6 : -1);
       return losses::mse_loss(task.net(x), shifted.sqrt());
     });
   });
@@ -282,4 +282,101 @@ TEST_CASE("trainers that make no sense are refused") {
   CHECK_THROWS_AS(make({.steps = 1, .clip_norm = -1}), ValueError);
   CHECK_THROWS_AS(make({.steps = 1, .clip_norm = std::numeric_limits<double>::infinity()}),
                   ValueError);
+}
+
+namespace {
+
+// Validation losses from a list; what the model's bias was when the k-th was asked for.
+struct Watched {
+  explicit Watched(std::vector<double> in_turn) : losses(std::move(in_turn)) {}
+  Task task;
+  std::vector<double> losses;
+  std::vector<float> biases = {};
+
+  void train(train::Run& run) {
+    train::Trainer trainer(run, task.net, task.optimizer, {.steps = 30});
+    trainer.follow(task.schedule);
+    trainer.keep("loader", task.loader);
+    trainer.validate(5, [&] {
+      CHECK(!task.net.is_training());
+      biases.push_back(bias());
+      return losses[static_cast<std::size_t>(run.validations())];
+    });
+    trainer.fit([&] { return task.loss(); });
+  }
+  float bias() const { return task.net.parameters().back().item<float>(); }
+};
+
+}  // namespace
+
+TEST_CASE("the model ends as it was at its smallest validation loss") {
+  Session session({});
+  Watched watched({5, 3, 1, 2, 4, 1.5});
+  watched.train(*session.run);
+  REQUIRE(watched.biases.size() == 6);
+  CHECK(watched.bias() == watched.biases[2]);
+  CHECK(watched.bias() != watched.biases[5]);
+}
+
+TEST_CASE("patience ends training, NaN is no progress, and the best model is kept") {
+  const TemporaryFolder folder;
+  {
+    Session session({"--patience", "2", "--save", folder / "run"});
+    Watched watched({5, 3, 4, std::numeric_limits<double>::quiet_NaN(), 1, 1});
+    watched.train(*session.run);
+    CHECK(watched.biases.size() == 4);
+    CHECK(watched.bias() == watched.biases[1]);
+    const train::SavedModel saved(folder / "run");
+    nn::Sequential copy = nn::clone(watched.task.net);
+    saved.load_into(copy);
+    CHECK(copy.parameters().back().item<float>() == watched.bias());
+  }
+  // Resumed, it is over.
+  Session session({"--patience", "2", "--resume", folder / "run"});
+  Watched watched({0, 0, 0, 0, 0, 0});
+  watched.train(*session.run);
+  CHECK(watched.biases.empty());
+}
+
+TEST_CASE("a run that watches validation and is resumed ends in the same bits") {
+  const TemporaryFolder folder;
+  const std::vector<double> losses = {5, 1, 4, 2, 3, 6};
+  Session whole({});
+  Watched straight(losses);
+  straight.train(*whole.run);
+  {
+    Session session({"--save", folder / "run", "--save-every", "5"});
+    Watched watched(losses);
+    try {
+      train::Trainer trainer(*session.run, watched.task.net, watched.task.optimizer, {.steps = 30});
+      trainer.follow(watched.task.schedule);
+      trainer.keep("loader", watched.task.loader);
+      int calls = 0;
+      trainer.validate(5, [&] { return losses[static_cast<std::size_t>(calls++)]; });
+      int step = 0;
+      trainer.fit([&]() -> Tensor {
+        if (++step == 18) throw std::runtime_error("stopped");
+        return watched.task.loss();
+      });
+    } catch (const std::runtime_error&) {
+    }
+  }
+  Session session({"--resume", folder / "run"});
+  Watched watched({2, 3, 6});  // at steps 20, 25 and 30; the first three came before
+  watched.train(*session.run);
+  CHECK(watched.bias() == straight.bias());
+}
+
+TEST_CASE("a page is written with the curves and the numbers of the run") {
+  const TemporaryFolder folder;
+  Session session({"--report", folder / "page.html"});
+  Watched watched({5, 3, 1, 2, 4, 1.5});
+  watched.train(*session.run);
+  session.run->show(train::Table{"Table of mine", {"a"}, {{"<1>"}}, {}});
+  session.run->finish("squares", {.metrics = {{"test_loss", 0.5}}, .floor = 0.25});
+  const std::string page = contents_of(folder / "page.html");
+  for (const char* text : {"<h1>program</h1>", "Does something.", "Loss by step", "validation",
+                           "best possible on the test rows", "Table of mine", "&lt;1&gt;",
+                           "0.500000", "0.250000", "squares", "</html>"})
+    CHECK_MESSAGE(page.find(text) != std::string::npos, text);
 }

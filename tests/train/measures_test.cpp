@@ -1,0 +1,98 @@
+// Metrics against the definition, computed the long way.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include <retrace/retrace.h>
+
+using namespace retrace;
+
+TEST_CASE("the area under the ROC curve is the share of pairs in the right order") {
+  manual_seed(4);
+  const Tensor scores = round(randn({60}) * 3) / 3;  // with ties
+  const Tensor labels = bernoulli(full({60}, 0.3)).to(kInt64);
+  const auto s = scores.to_vector<double>();
+  const auto y = labels.to_vector<std::int64_t>();
+  double right = 0, pairs = 0;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    for (std::size_t j = 0; j < s.size(); ++j) {
+      if (y[i] != 1 || y[j] != 0) continue;
+      ++pairs;
+      right += s[i] > s[j] ? 1 : s[i] == s[j] ? 0.5 : 0;
+    }
+  }
+  CHECK(train::roc_auc(scores, labels) == doctest::Approx(right / pairs).epsilon(1e-12));
+  CHECK(train::roc_auc(tensor({1.0, 2.0}), tensor({0, 1})) == 1.0);
+  CHECK(train::roc_auc(tensor({1.0, 1.0}), tensor({0, 1})) == 0.5);
+  CHECK(std::isnan(train::roc_auc(tensor({1.0, 2.0}), tensor({1, 1}))));
+  CHECK(std::isnan(train::roc_auc(zeros({0}), zeros({0}, kInt64))));
+  CHECK_THROWS_AS(train::roc_auc(tensor({1.0}), tensor({2})), ValueError);
+  CHECK_THROWS_AS(train::roc_auc(zeros({2, 1}), zeros({2}, kInt64)), ShapeError);
+  CHECK_THROWS_AS(train::roc_auc(zeros({2}, kInt64), zeros({2}, kInt64)), DTypeError);
+}
+
+TEST_CASE("calibration error weighs each bin by its rows") {
+  const train::Calibration calibration(tensor({0.05, 0.15, 0.18, 1.0}), tensor({0, 0, 1, 1}));
+  REQUIRE(calibration.bins().size() == 3);
+  CHECK(calibration.bins()[1].rows == 2);
+  CHECK(calibration.bins()[1].mean_probability == doctest::Approx(0.165));
+  CHECK(calibration.bins()[1].frequency == 0.5);
+  CHECK(calibration.ece() == doctest::Approx((0.05 + 2 * (0.5 - 0.165) + 0) / 4));
+  CHECK(calibration.table().rows[0][0] == "0.00 to 0.10");
+  CHECK_THROWS_AS(train::Calibration(tensor({1.5}), tensor({1})), ValueError);
+  CHECK_THROWS_AS(train::Calibration(tensor({NAN}), tensor({1})), ValueError);
+  CHECK_THROWS_AS(train::Calibration(tensor({0.5}), tensor({1}), 0), ValueError);
+}
+
+TEST_CASE("F1 over all labels, over each, and rows that are right") {
+  const Tensor truth = tensor({{1, 0, 0}, {1, 1, 0}, {0, 1, 0}});
+  const Tensor guess = tensor({{1, 0, 0}, {0, 1, 0}, {1, 1, 0}});
+  const train::LabelCounts counts(guess, truth);
+  CHECK(counts.micro_f1() == doctest::Approx(2.0 * 3 / (2 * 3 + 1 + 1)));
+  CHECK(counts.f1(0) == 0.5);
+  CHECK(counts.f1(1) == 1.0);
+  CHECK(std::isnan(counts.f1(2)));
+  CHECK(counts.macro_f1() == 0.75);
+  CHECK(counts.exact_match() == doctest::Approx(1.0 / 3));
+  CHECK(counts.table({"a", "b", "c"}).rows[2] == std::vector<std::string>{"c", "0", "-", "-", "-"});
+  CHECK_THROWS_AS(train::LabelCounts(zeros({2, 2}), zeros({2, 3})), ShapeError);
+  CHECK_THROWS_AS(counts.table({"a"}), ValueError);
+}
+
+TEST_CASE("errors, coverage and crossings of numbers") {
+  const Tensor predicted = tensor({1.0, 2.0, 3.0, 4.0}), target = tensor({1.0, 0.0, 4.0, 3.0});
+  CHECK(train::mean_absolute_error(predicted, target) == 1.0);
+  CHECK(train::root_mean_squared_error(predicted, target) == doctest::Approx(std::sqrt(1.5)));
+  CHECK(train::coverage(predicted, target) == 0.75);
+  CHECK(train::crossings(tensor({{1.0, 2.0, 3.0}, {1.0, 1.0, 0.5}})) == 0.5);
+  CHECK(train::crossings(zeros({5, 1})) == 0);
+  CHECK_THROWS_AS(train::coverage(zeros({2, 1}), zeros({2})), ShapeError);
+}
+
+TEST_CASE("recall among neighbours agrees with looking at all of them") {
+  manual_seed(9);
+  const Tensor x = randn({700, 3});
+  const Tensor labels = randint(0, 40, {700});
+  const auto numbers = normalize(x).to_vector<double>();
+  const auto of = labels.to_vector<std::int64_t>();
+  double found = 0, asked = 0;
+  for (std::size_t i = 0; i < 700; ++i) {
+    std::size_t best = 700;
+    double nearest = -2;
+    bool has_other = false;
+    for (std::size_t j = 0; j < 700; ++j) {
+      if (i == j) continue;
+      has_other = has_other || of[i] == of[j];
+      double cosine = 0;
+      for (std::size_t d = 0; d < 3; ++d) cosine += numbers[3 * i + d] * numbers[3 * j + d];
+      if (cosine > nearest) nearest = cosine, best = j;
+    }
+    if (!has_other) continue;
+    ++asked;
+    found += of[best] == of[i];
+  }
+  CHECK(train::recall_at(1, x, labels) == doctest::Approx(found / asked).epsilon(0.005));
+  CHECK(train::recall_at(699, x, labels) == 1.0);
+  CHECK(std::isnan(train::recall_at(1, randn({2, 3}), tensor({0, 1}))));
+  CHECK_THROWS_AS(train::recall_at(2, randn({2, 3}), tensor({0, 1})), ValueError);
+}

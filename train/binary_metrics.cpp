@@ -1,0 +1,107 @@
+#include <retrace/tensor/check.h>
+#include <retrace/train/binary_metrics.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace retrace::train {
+namespace {
+
+struct Rows {
+  std::vector<double> scores;
+  std::vector<bool> positive;
+  std::int64_t positives = 0;
+
+  Rows(std::string_view metric, const Tensor& given, const Tensor& labels) {
+    require<DTypeError>(given.is_floating_point(), "{}: scores must be floating, not {}", metric,
+                        given.dtype());
+    require<ShapeError>(given.dim() == 1 && labels.sizes() == given.sizes(),
+                        "{}: scores and labels must be [rows], not {} and {}", metric,
+                        given.sizes(), labels.sizes());
+    scores = given.to_vector<double>();
+    for (const double label : labels.to(kFloat64).to_vector<double>()) {
+      require<ValueError>(label == 0 || label == 1, "{}: the label {} is neither 0 nor 1", metric,
+                          label);
+      positive.push_back(label == 1);
+      positives += label == 1;
+    }
+  }
+  std::vector<std::size_t> from_high_to_low() const {
+    std::vector<std::size_t> order(scores.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [this](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+    return order;
+  }
+};
+
+}  // namespace
+
+RocCurve roc_curve(const Tensor& scores, const Tensor& labels) {
+  const Rows rows("roc_curve", scores, labels);
+  const double positives = static_cast<double>(rows.positives);
+  const double negatives = static_cast<double>(rows.scores.size()) - positives;
+  RocCurve curve{{0}, {0}};
+  double hits = 0, alarms = 0;
+  const std::vector<std::size_t> order = rows.from_high_to_low();
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    ++(rows.positive[order[i]] ? hits : alarms);
+    // Rows of one score pass the threshold together.
+    if (i + 1 < order.size() && rows.scores[order[i + 1]] == rows.scores[order[i]]) continue;
+    curve.false_positive_rate.push_back(alarms / negatives);
+    curve.true_positive_rate.push_back(hits / positives);
+  }
+  return curve;
+}
+
+double roc_auc(const Tensor& scores, const Tensor& labels) {
+  const RocCurve curve = roc_curve(scores, labels);
+  if (std::isnan(curve.false_positive_rate.back()) || std::isnan(curve.true_positive_rate.back()) ||
+      curve.false_positive_rate.size() < 2)
+    return std::numeric_limits<double>::quiet_NaN();
+  double area = 0;
+  for (std::size_t i = 1; i < curve.false_positive_rate.size(); ++i)
+    area += (curve.false_positive_rate[i] - curve.false_positive_rate[i - 1]) *
+            (curve.true_positive_rate[i] + curve.true_positive_rate[i - 1]) / 2;
+  return area;
+}
+
+Calibration::Calibration(const Tensor& probabilities, const Tensor& labels, int bins) {
+  const Rows rows("Calibration", probabilities, labels);
+  require<ValueError>(bins >= 1, "Calibration: {} bins; there must be at least one", bins);
+  const auto count = static_cast<std::size_t>(bins);
+  std::vector<double> sums(count), hits(count), sizes(count);
+  for (std::size_t r = 0; r < rows.scores.size(); ++r) {
+    const double p = rows.scores[r];
+    require<ValueError>(p >= 0 && p <= 1, "Calibration: {} is no probability", p);
+    const auto bin = std::min(static_cast<std::size_t>(p * bins), count - 1);
+    sums[bin] += p;
+    hits[bin] += rows.positive[r] ? 1 : 0;
+    sizes[bin] += 1;
+  }
+  double error = 0;
+  for (std::size_t b = 0; b < count; ++b) {
+    if (sizes[b] == 0) continue;
+    const double width = 1.0 / bins, low = static_cast<double>(b) * width;
+    bins_.push_back({low, low + width, sums[b] / sizes[b], hits[b] / sizes[b],
+                     static_cast<std::int64_t>(sizes[b])});
+    error += std::abs(hits[b] - sums[b]);
+  }
+  ece_ = error / static_cast<double>(rows.scores.size());
+}
+
+Table Calibration::table() const {
+  Table table{"Does a probability mean what it says?",
+              {"probability", "rows", "mean", "of class 1"},
+              {},
+              {}};
+  for (const Bin& bin : bins_)
+    table.rows.push_back({fmt::format("{:.2f} to {:.2f}", bin.low, bin.high),
+                          std::to_string(bin.rows), three_digits(bin.mean_probability),
+                          three_digits(bin.frequency)});
+  return table;
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,72 @@
+#include <retrace/train/page.h>
+
+#include <fmt/format.h>
+
+namespace retrace::train {
+namespace {
+
+// Colours: Okabe and Ito's, which stay apart for the colour-blind, lighter on a dark ground.
+constexpr const char* kStyle = R"(
+:root { color-scheme: light dark;
+  --ground: #fdfdfc; --ink: #1d2125; --faint: #6a7178; --rule: #dfe2e5; --card: #ffffff;
+  --s0: #0072b2; --s1: #d55e00; --s2: #009e73; --s3: #cc79a7; --s4: #b8860b; --s5: #56b4e9;
+  --s6: #8c510a; --s7: #5e4fa2; --s8: #1b7837; --s9: #c51b7d; }
+@media (prefers-color-scheme: dark) { :root {
+  --ground: #14171a; --ink: #e8eaec; --faint: #9aa2aa; --rule: #32383e; --card: #1b1f23;
+  --s0: #4aa8e0; --s1: #f28e4b; --s2: #34c79a; --s3: #e3a5c8; --s4: #e6b93d; --s5: #8fd0f5;
+  --s6: #c98f52; --s7: #a497e0; --s8: #6cc587; --s9: #ee7fb9; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif; }
+main { max-width: 1240px; margin: 0 auto; padding: 20px 16px 48px; }
+h1 { font-size: 1.5rem; margin: 0 0 4px; }
+h2 { font-size: 1.02rem; margin: 0 0 10px; }
+header p { color: var(--faint); margin: 0 0 20px; max-width: 75ch; }
+.parts { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); }
+section { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
+  padding: 14px 16px; min-width: 0; }
+svg { display: block; width: 100%; height: auto; }
+svg text { fill: var(--faint); font-size: 11px; }
+svg .axis { fill: var(--ink); }
+svg .grid { stroke: var(--rule); stroke-width: 0.7; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 8px 0 0; font-size: .86rem; }
+.legend i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .4em; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+td { background: color-mix(in srgb, var(--s0) var(--shade, 0%), transparent); }
+th { font-weight: 600; }
+tbody th, thead th:first-child { text-align: left; }
+td.note { white-space: normal; text-align: left; color: var(--faint); }
+)";
+
+std::string section(const std::string& title, const std::string& content) {
+  return fmt::format("<section>\n<h2>{}</h2>\n{}</section>\n", escape_html(title), content);
+}
+
+std::string section_of(const Figure& figure) {
+  return section(figure.title(), figure.svg() + figure.legend());
+}
+
+std::string section_of(const Table& table) { return section(table.title, table.html()); }
+
+}  // namespace
+
+void Page::add(const Figure& figure) { parts_.push_back(section_of(figure)); }
+void Page::add(const Table& table) { parts_.push_back(section_of(table)); }
+void Page::add_first(const Figure& figure) { parts_.insert(parts_.begin(), section_of(figure)); }
+void Page::add_first(const Table& table) { parts_.insert(parts_.begin(), section_of(table)); }
+
+std::string Page::html() const {
+  // An icon of nothing, or a browser would ask for one.
+  std::string all = fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>{1}</style>\n</head>\n"
+      "<body>\n<main>\n<header>\n<h1>{0}</h1>\n<p>{2}</p>\n</header>\n<div class=\"parts\">\n",
+      escape_html(title_), kStyle, escape_html(about_));
+  for (const std::string& part : parts_) all += part;
+  return all + "</div>\n</main>\n</body>\n</html>\n";
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,94 @@
+#include <retrace/train/table.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace retrace::train {
+namespace {
+
+// Characters, not bytes; good enough for Latin, Greek and Cyrillic.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string padded_left(const std::string& text, std::size_t width) {
+  return std::string(width - std::min(width, width_of(text)), ' ') + text;
+}
+
+}  // namespace
+
+std::string Table::text() const {
+  std::vector<std::size_t> widths(header.size());
+  const auto widen = [&widths](const std::vector<std::string>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  };
+  widen(header);
+  for (const auto& row : rows) widen(row);
+
+  std::string all;
+  const auto add = [&](const std::vector<std::string>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i)
+      all += (i > 0 ? "  " : "") + padded_left(row[i], widths[i]);
+    all += '\n';
+  };
+  add(header);
+  for (const auto& row : rows) add(row);
+  return all;
+}
+
+std::string Table::html() const {
+  std::string all = "<div class=\"scroll\"><table>\n";
+  if (std::any_of(header.begin(), header.end(), [](const auto& cell) { return !cell.empty(); })) {
+    all += "<thead><tr>";
+    for (const std::string& cell : header) all += fmt::format("<th>{}</th>", escape_html(cell));
+    all += "</tr></thead>\n";
+  }
+  all += "<tbody>\n";
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    all += "<tr>";
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const char* const tag = c == 0 ? "th" : "td";
+      const double strength = shade.empty() ? 0.0 : shade[r][c];
+      const std::string style =
+          strength > 0 ? fmt::format(" style=\"--shade:{:.0f}%\"", 100 * strength) : "";
+      all += fmt::format("<{}{}>{}</{}>", tag, style, escape_html(rows[r][c]), tag);
+    }
+    all += "</tr>\n";
+  }
+  return all + "</tbody></table></div>\n";
+}
+
+std::string escape_html(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      case '\'':
+        safe += "&#39;";
+        break;
+      default:
+        safe += c;
+    }
+  }
+  return safe;
+}
+
+std::string three_digits(double value) {
+  return std::isnan(value) ? "-" : fmt::format("{:.3f}", value);
+}
+
+}  // namespace retrace::train

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace retrace::train {
+
+/// A table of a result: aligned text for the terminal, HTML for the page.
+struct Table {
+  std::string title = {};
+  std::vector<std::string> header = {};
+  std::vector<std::vector<std::string>> rows = {};  ///< as many cells as the header each
+  /// How strongly each cell is coloured on the page, 0 to 1, for matrices; empty, or as large as
+  /// `rows`.
+  std::vector<std::vector<double>> shade = {};
+
+  /// Columns aligned to the right, two spaces between them; lines end in '\n'. Without the title.
+  std::string text() const;
+  std::string html() const;
+};
+
+/// With &, <, > and quotes written so that HTML and SVG show them.
+std::string escape_html(std::string_view text);
+/// "0.912", or "-" for what is not a number.
+std::string three_digits(double value);
+
+}  // namespace retrace::train
