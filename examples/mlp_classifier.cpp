@@ -23,80 +23,84 @@ struct Mlp : nn::Module {
   }
 };
 
-// How to train, where the command line does not say. On the spiral every point is fresh, and the
-// rate can be high; a few thousand images or rows would be learnt by heart without some noise.
-struct Recipe {
-  std::int64_t hidden, epochs, batch_size;
-  double lr, weight_decay, dropout;
-  std::int64_t shift;  // of images, in pixels
-};
-constexpr Recipe kSpiralRecipe = {64, 1, 256, 1e-2, 1e-4, 0.0, 0};
-constexpr Recipe kFileRecipe = {256, 30, 64, 2e-3, 1e-2, 0.2, 1};
+// On the spiral every point is fresh, and the rate can be high; a few thousand images or rows would
+// be learnt by heart without some noise.
+constexpr std::int64_t kHidden = 64, kHiddenOfFiles = 256;
+constexpr double kDropout = 0.2;
+constexpr std::int64_t kShift = 1;  // of images, in pixels
+const train::Recipe kSpiralRecipe = {.steps = 3000, .batch_size = 256, .lr = 1e-2};
+const train::Recipe kFileRecipe = {
+    .epochs = 30, .batch_size = 64, .lr = 2e-3, .weight_decay = 1e-2};
 
-// 3000 batches of points, and others to test on: the same ones for every seed.
-data::ClassificationData sample(const data::Spiral& spiral) {
-  Generator held_out(20'000);
-  return {.train = spiral.sample(3000 * kSpiralRecipe.batch_size),
-          .test = spiral.sample(20'000, held_out),
-          .format = {.inputs = {.columns = data::TableEncoder::unchanged({"x", "y"})},
-                     .outputs = data::ClassNames({"0", "1", "2"})}};
+Tensor loss_of(const Tensor& logits, const Tensor& labels) {
+  return losses::cross_entropy(logits, labels);
 }
 
-void learn(train::Run& run) {
-  const train::Options& options = run.options();
-  const bool generated = options.data.empty();
+// Tests the model; the same for every kind of data.
+train::Result judge(train::Run& run, const Tensor& logits, const Tensor& labels,
+                    const std::vector<std::string>& classes) {
+  const train::ConfusionMatrix confusion(logits, labels);
+  run.show(confusion.table(classes));
+  return {.metrics = {{"test_loss", loss_of(logits, labels).item<double>()},
+                      {"test_accuracy", confusion.accuracy()}}};
+}
+
+void learn_spiral(train::Run& run) {
   const data::Spiral spiral;
+  Generator held_out(20'000);  // the same points for every seed
+  const data::TensorDataset test = spiral.sample(20'000, held_out);
+  const std::vector<std::string> arms = {"0", "1", "2"};
+  Mlp model(2, kHidden, 3);
+  const double start = loss_of(train::predict(model, test.inputs), test.targets).item<double>();
+  const data::ClassificationFormat format = {
+      .inputs = {.columns = data::TableEncoder::unchanged({"x", "y"})},
+      .outputs = data::ClassNames(arms)};
+  train::fit(
+      run, model, [&](std::int64_t rows) { return spiral.sample(rows); }, kSpiralRecipe,
+      [&](const Tensor& points, const Tensor& labels) {
+        return loss_of(model.forward(points), labels);
+      },
+      {.description = format.to_metadata()});
+
+  train::Figure figure("Which arm is it, and how sure is the model?", "x", "y");
+  figure.square().regions(
+      arms,
+      train::decision_regions([&](const Tensor& x) { return softmax(train::predict(model, x), 1); },
+                              -1.1, 1.1, -1.1, 1.1));
+  train::add_points(figure, test.inputs, test.targets, arms);
+  run.show(figure);
+
+  train::Result result = judge(run, train::predict(model, test.inputs), test.targets, arms);
+  result.start = start;
+  result.floor = spiral.oracle_loss(test);
+  result.population_floor = spiral.population_floor();
+  result.largest_gap = 0.025 * *result.floor;
+  run.finish("spiral", result);
+}
+
+void learn_files(train::Run& run) {
+  const train::Options& options = run.options();
   const data::ClassificationData data =
-      generated ? sample(spiral)
-                : data::load_classification({.train = options.data,
-                                             .test = options.test,
-                                             .test_fraction = options.test_fraction,
-                                             .target = options.target,
-                                             .header = !options.no_header,
-                                             .seed = options.seed});
-  const Recipe& recipe = generated ? kSpiralRecipe : kFileRecipe;
+      data::load_classification({.train = options.data,
+                                 .test = options.test,
+                                 .test_fraction = options.test_fraction,
+                                 .target = options.target,
+                                 .header = !options.no_header,
+                                 .seed = options.seed});
   for (const std::string& note : data.notes) train::log_info(note);
-
-  data::DataLoader loader(
-      data.train, {.batch_size = options.batch_size.value_or(recipe.batch_size), .shuffle = true});
-  const std::int64_t steps =
-      options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
-
-  Mlp model(data.format.inputs.features(), recipe.hidden, data.format.outputs.size(),
-            recipe.dropout);
-  const std::string method = options.optimizer.empty() ? "AdamW" : options.optimizer;
-  optim::Optimizer optimizer =
-      optim::make(method, model.parameters(),
-                  {.lr = options.lr.value_or(recipe.lr), .weight_decay = recipe.weight_decay});
-  optim::WarmupCosineLR schedule(
-      optimizer, {.warmup_steps = std::min<std::int64_t>(50, steps / 10), .total_steps = steps});
-
-  const auto test_loss = [&](const Tensor& logits) {
-    return losses::cross_entropy(logits, data.test.targets).item<double>();
-  };
-  train::Result result;
-  result.start = test_loss(train::predict(model, data.test.inputs));
-
-  train::Trainer trainer(run, model, optimizer, {.steps = steps, .clip_norm = 1.0});
-  trainer.follow(schedule);
-  trainer.keep("loader", loader);
-  trainer.describe(data.format.to_metadata());
-  trainer.fit([&] {
-    auto [inputs, labels] = loader.next();
-    if (inputs.dim() == 3) inputs = data::random_shift(inputs, recipe.shift);
-    return losses::cross_entropy(model.forward(inputs), labels);
-  });
-
-  const Tensor logits = train::predict(model, data.test.inputs);
-  const train::ConfusionMatrix confusion(logits, data.test.targets);
-  run.show(confusion.table(data.format.outputs.names()));
-  result.metrics = {{"test_loss", test_loss(logits)}, {"test_accuracy", confusion.accuracy()}};
-  if (generated) {
-    result.floor = spiral.oracle_loss(data.test);
-    result.population_floor = spiral.population_floor();
-    result.largest_gap = 0.025 * *result.floor;
-  }
-  run.finish(generated ? "spiral" : options.data, result);
+  Mlp model(data.format.inputs.features(), kHiddenOfFiles, data.format.outputs.size(), kDropout);
+  const double start =
+      loss_of(train::predict(model, data.test.inputs), data.test.targets).item<double>();
+  train::fit(run, model, data.train, kFileRecipe,
+             [&](const Tensor& inputs, const Tensor& labels) {
+               const Tensor x = inputs.dim() == 3 ? data::random_shift(inputs, kShift) : inputs;
+               return loss_of(model.forward(x), labels);
+             },
+             {.description = data.format.to_metadata()});
+  train::Result result = judge(run, train::predict(model, data.test.inputs), data.test.targets,
+                               data.format.outputs.names());
+  result.start = start;
+  run.finish(options.data, result);
 }
 
 // A model that was kept, used on a file without classes.
@@ -117,8 +121,12 @@ int main(int argc, char** argv) {
       "that it generates itself, with labels of which one in ten is wrong; or with --data, images "
       "or the rows of a table.",
       {"data", "test", "test-fraction", "target", "no-header", "epochs", "steps", "batch-size",
-       "lr", "optimizer", "seed", "threads", "json", "csv", "check", "save", "load"});
+       "lr", "optimizer", "seed", "threads", "json", "csv", "report", "check", "save", "load"});
   return train::run_program(command, argc, argv, [](train::Run& run) {
-    run.options().load.empty() ? learn(run) : predict(run);
+    if (!run.options().load.empty()) {
+      predict(run);
+    } else {
+      run.options().data.empty() ? learn_spiral(run) : learn_files(run);
+    }
   });
 }

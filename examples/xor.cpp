@@ -33,8 +33,8 @@ void learn_xor(train::Run& run) {
 }
 
 int main(int argc, char** argv) {
-  train::CommandLine command(
-      "xor", "Learns exclusive or, the smallest task that needs a hidden layer.",
-      {"steps", "lr", "seed", "threads", "json", "csv", "check"});
+  train::CommandLine command("xor",
+                             "Learns exclusive or, the smallest task that needs a hidden layer.",
+                             {"steps", "lr", "seed", "threads", "json", "csv", "report", "check"});
   return train::run_program(command, argc, argv, learn_xor);
 }

@@ -25,7 +25,7 @@ Figure& Figure::add(Kind kind, const std::string& name, Stroke stroke, Numbers x
   require<ShapeError>(x.size() == y.size() && (kind != Kind::band || high.size() == x.size()),
                       "Figure: \"{}\" has {} numbers along x and {} along y; they must be as many",
                       name, x.size(), y.size());
-  Mark mark{kind, series_of(name), stroke, {}, {}, {}};
+  Mark mark{kind, 0, stroke, {}, {}, {}};
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!std::isfinite(x[i]) || !std::isfinite(y[i])) continue;
     if (kind == Kind::band && !std::isfinite(high[i])) continue;
@@ -33,7 +33,9 @@ Figure& Figure::add(Kind kind, const std::string& name, Stroke stroke, Numbers x
     mark.y.push_back(y[i]);
     if (kind == Kind::band) mark.high.push_back(high[i]);
   }
-  if (!mark.x.empty()) marks_.push_back(std::move(mark));
+  if (mark.x.empty()) return *this;
+  mark.series = series_of(name);
+  marks_.push_back(std::move(mark));
   return *this;
 }
 

@@ -22,7 +22,7 @@ std::string tick_text(double value) { return fmt::format("{:.6g}", value); }
 std::string Figure::shapes(const Range& x, const Range& y, double width, double height) const {
   const auto px = [&](double value) { return kLeft + width * x.part(value); };
   const auto py = [&](double value) { return kTop + height * (1 - y.part(value)); };
-  std::string all;
+  std::string all = "<g shape-rendering=\"crispEdges\">\n";
   for (const Raster& raster : rasters_) {
     const double wide = (px(raster.right) - px(raster.left)) / raster.columns;
     const double high = (py(raster.bottom) - py(raster.top)) / raster.rows;
@@ -39,14 +39,15 @@ std::string Figure::shapes(const Range& x, const Range& y, double width, double 
                strength(end) == strength(begin))
           ++end;
         all += fmt::format(
-            "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" "
+            "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\" "
             "fill-opacity=\"{:.2f}\"/>\n",
             px(raster.left) + begin * wide, py(raster.bottom) - (row + 1) * high,
-            (end - begin) * wide + 0.2, high + 0.2,
-            colour(static_cast<std::size_t>(raster.cells[at(begin)])), 0.35 * strength(begin));
+            (end - begin) * wide, high, colour(static_cast<std::size_t>(raster.cells[at(begin)])),
+            0.35 * strength(begin));
       }
     }
   }
+  all += "</g>\n";
   for (const Mark& mark : marks_) {
     const std::string hue = colour(mark.series);
     if (mark.kind == Kind::dots) {

@@ -22,7 +22,7 @@ main { max-width: 1240px; margin: 0 auto; padding: 20px 16px 48px; }
 h1 { font-size: 1.5rem; margin: 0 0 4px; }
 h2 { font-size: 1.02rem; margin: 0 0 10px; }
 header p { color: var(--faint); margin: 0 0 20px; max-width: 75ch; }
-.parts { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); }
+.parts { display: grid; gap: 16px; align-items: start; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); }
 section { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
   padding: 14px 16px; min-width: 0; }
 svg { display: block; width: 100%; height: auto; }
@@ -37,7 +37,7 @@ th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--ru
 td { background: color-mix(in srgb, var(--s0) var(--shade, 0%), transparent); }
 th { font-weight: 600; }
 tbody th, thead th:first-child { text-align: left; }
-td.note { white-space: normal; text-align: left; color: var(--faint); }
+td.words { white-space: normal; text-align: left; color: var(--faint); min-width: 13em; }
 )";
 
 std::string section(const std::string& title, const std::string& content) {

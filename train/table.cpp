@@ -18,6 +18,11 @@ std::string padded_left(const std::string& text, std::size_t width) {
   return std::string(width - std::min(width, width_of(text)), ' ') + text;
 }
 
+// Words are set from the left and may wrap; numbers stand under each other.
+bool is_words(const std::string& cell) {
+  return cell.size() > 12 && cell.find(' ') != std::string::npos;
+}
+
 }  // namespace
 
 std::string Table::text() const {
@@ -54,7 +59,8 @@ std::string Table::html() const {
       const double strength = shade.empty() ? 0.0 : shade[r][c];
       const std::string style =
           strength > 0 ? fmt::format(" style=\"--shade:{:.0f}%\"", 100 * strength) : "";
-      all += fmt::format("<{}{}>{}</{}>", tag, style, escape_html(rows[r][c]), tag);
+      const char* const kind = c > 0 && is_words(rows[r][c]) ? " class=\"words\"" : "";
+      all += fmt::format("<{}{}{}>{}</{}>", tag, kind, style, escape_html(rows[r][c]), tag);
     }
     all += "</tr>\n";
   }

@@ -9,8 +9,10 @@
 #include <retrace/train/log.h>
 #include <retrace/train/metrics.h>
 #include <retrace/train/options.h>
+#include <retrace/train/pictures.h>
 #include <retrace/train/plot.h>
 #include <retrace/train/predict.h>
+#include <retrace/train/recipe.h>
 #include <retrace/train/regression_metrics.h>
 #include <retrace/train/retrieval_metrics.h>
 #include <retrace/train/run.h>

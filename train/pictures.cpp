@@ -1,0 +1,75 @@
+#include <retrace/autograd/autograd.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/train/pictures.h>
+
+#include <algorithm>
+
+namespace retrace::train {
+
+Figure::Raster decision_regions(const std::function<Tensor(const Tensor&)>& probabilities,
+                                double left, double right, double bottom, double top, int cells) {
+  const NoGradGuard no_grad;
+  Tensor places = empty({cells, cells, 2});
+  const auto middles = [cells](double from, double to) {
+    return (arange(cells).to(kFloat32) + 0.5) * ((to - from) / cells) + from;
+  };
+  places.select(2, 0).copy_(middles(left, right));
+  places.select(2, 1).copy_(middles(bottom, top).unsqueeze(1));
+  const Tensor p = probabilities(places.view({cells * cells, 2}));
+  const auto best = max(p, 1);
+  const double chance = 1.0 / static_cast<double>(p.size(1));
+  const Tensor strength = ((best.values - chance) / (1 - chance)).clamp(0, 1);
+  return {cells,
+          cells,
+          left,
+          right,
+          bottom,
+          top,
+          best.indices.to_vector<std::int64_t>(),
+          strength.to_vector<double>()};
+}
+
+void add_points(Figure& figure, const Tensor& points, const Tensor& labels,
+                const std::vector<std::string>& names, std::int64_t most) {
+  require<ShapeError>(points.dim() == 2 && points.size(1) == 2 && labels.dim() == 1 &&
+                          labels.size(0) == points.size(0),
+                      "add_points: points must be [rows, 2] and labels [rows], not {} and {}",
+                      points.sizes(), labels.sizes());
+  const std::vector<std::int64_t> of = labels.to_vector<std::int64_t>();
+  const Figure::Numbers x = column(points, 0), y = column(points, 1);
+  const auto rows = static_cast<std::size_t>(std::min(most, points.size(0)));
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    Figure::Numbers xs, ys;
+    for (std::size_t r = 0; r < rows; ++r) {
+      if (of[r] != static_cast<std::int64_t>(k)) continue;
+      xs.push_back(x[r]);
+      ys.push_back(y[r]);
+    }
+    figure.dots(names[k], xs, ys);
+  }
+}
+
+Figure::Numbers column(const Tensor& matrix, std::int64_t k) {
+  return matrix.detach().select(1, k).to_vector<double>();
+}
+
+Tensor principal_plane(const Tensor& points) {
+  require<ShapeError>(points.dim() == 2 && points.size(1) >= 2,
+                      "principal_plane: points must be [rows, dims] of two dims at least, not {}",
+                      points.sizes());
+  const NoGradGuard no_grad;
+  const Tensor centred = points.to(kFloat64) - points.to(kFloat64).mean(0, true);
+  const Tensor covariance = centred.t().matmul(centred);
+  // Two directions by repeated multiplication, made orthonormal each time.
+  Tensor first = ones({points.size(1), 1}, kFloat64), second = first.clone();
+  for (std::int64_t d = 1; d < points.size(1); d += 2) second[d].mul_(-1.0);
+  for (int round = 0; round < 200; ++round) {
+    first = normalize(covariance.matmul(first), 2, 0);
+    second = covariance.matmul(second);
+    second = normalize(second - first * (first * second).sum(), 2, 0);
+  }
+  return centred.matmul(cat({first, second}, 1)).to(points.dtype());
+}
+
+}  // namespace retrace::train
