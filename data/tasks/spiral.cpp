@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include <retrace/data/tasks/points.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -46,10 +47,8 @@ TensorDataset Spiral::sample(std::int64_t rows, Generator& generator) const {
 }
 
 Tensor Spiral::arm_of(const Tensor& points) const {
-  require<ShapeError>(points.dim() == 2 && points.size(1) == 2,
-                      "Spiral: points must be [rows, 2], not {}", points.sizes());
-  const Tensor source = as_contiguous(points.to(kFloat64));
-  const double* point = elements<double>(source);
+  const std::vector<double> numbers = coordinates("Spiral", points, 2);
+  const double* point = numbers.data();
   const std::int64_t arms = options_.arms;
   Tensor result = empty({points.size(0)}, kInt64);
   for (std::int64_t row = 0; row < points.size(0); ++row, point += 2) {

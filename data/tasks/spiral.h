@@ -14,10 +14,10 @@ struct SpiralOptions {
 /// Points on the arms of a spiral, with labels some of which are wrong: a task whose best possible
 /// result is known, and which no straight line solves.
 ///
-/// With t uniform in [0, 1), arm c uniform in 0 .. K-1 and w uniform in ±½ · width · 2π/K a point is
-/// r · (cos α, sin α) with r = 0.2 + 0.8 t and α = 2π (c/K + t) + w. Its label is c with probability
-/// 1 - η, else one of the other K - 1 arms. The arms do not touch, so a point tells its arm, and the
-/// label's distribution given the point is known exactly.
+/// With t uniform in [0, 1), arm c uniform in 0 .. K-1 and w uniform in ±½ · width · 2π/K a point
+/// is r · (cos α, sin α) with r = 0.2 + 0.8 t and α = 2π (c/K + t) + w. Its label is c with
+/// probability 1 - η, else one of the other K - 1 arms. The arms do not touch, so a point tells its
+/// arm, and the label's distribution given the point is known exactly.
 class Spiral {
  public:
   /// ValueError for fewer than two arms, a noise outside (0, 1), a width outside (0, 1).
@@ -35,8 +35,8 @@ class Spiral {
   /// these very rows. Its noise is that of the labels, which a model's loss on them shares.
   double oracle_loss(const TensorDataset& rows) const;
 
-  /// The mean of oracle_loss over all data, -(1-η) ln(1-η) - η ln(η / (K-1)): 0.394398 for K = 3 and
-  /// η = 0.1.
+  /// The mean of oracle_loss over all data, -(1-η) ln(1-η) - η ln(η / (K-1)): 0.394398 for K = 3
+  /// and η = 0.1.
   double population_floor() const;
 
  private:
