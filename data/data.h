@@ -3,6 +3,7 @@
 // Readers of files, datasets, the loader, and tasks with a known answer.
 
 #include <retrace/data/augment.h>
+#include <retrace/data/balance.h>
 #include <retrace/data/csv.h>
 #include <retrace/data/dataset.h>
 #include <retrace/data/files.h>

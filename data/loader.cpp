@@ -22,8 +22,12 @@ DataLoader::DataLoader(TensorDataset dataset, const DataLoaderOptions& options)
                       "DataLoader: drop_last leaves nothing of {} rows with batch_size {}; use a "
                       "smaller batch_size or keep the last batch",
                       dataset_.size(), options.batch_size);
+  const Tensor& weights = options.weights;
+  require<ShapeError>(!weights.defined() || weights.sizes() == Shape{dataset_.size()},
+                      "DataLoader: weights must be [{}], one for each row, not {}", dataset_.size(),
+                      weights.defined() ? weights.sizes() : Shape{});
   if (options.seed) seed_ = *options.seed;
-  if (options.shuffle && !options.seed) seed_ = default_generator().next_u64();
+  if (is_random() && !options.seed) seed_ = default_generator().next_u64();
   start_epoch(0);
 }
 
@@ -39,17 +43,21 @@ std::int64_t DataLoader::rows_per_epoch() const {
 void DataLoader::start_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   position_ = 0;
-  if (!options_.shuffle) return;
-  // Epochs are 2^40 blocks apart in the seed's stream: more than a permutation can use.
+  if (!is_random()) return;
+  // Epochs are 2^40 blocks apart in the seed's stream: more than an order can use.
   Generator generator;
   generator.set_state(seed_, static_cast<std::uint64_t>(epoch) << 40);
-  order_ = randperm(dataset_.size(), &generator).to_vector<std::int64_t>();
+  const std::int64_t rows = dataset_.size();
+  const Tensor order = options_.weights.defined()
+                           ? multinomial(options_.weights, rows, true, &generator)
+                           : randperm(rows, &generator);
+  order_ = order.to_vector<std::int64_t>();
 }
 
 TensorDataset DataLoader::next() {
   const std::int64_t end = position_ + std::min(options_.batch_size, rows_per_epoch() - position_);
   std::vector<std::int64_t> rows(static_cast<std::size_t>(end - position_));
-  if (options_.shuffle) {
+  if (is_random()) {
     std::copy(order_.begin() + position_, order_.begin() + end, rows.begin());
   } else {
     std::iota(rows.begin(), rows.end(), position_);
@@ -88,11 +96,11 @@ StateDict DataLoader::state_dict() const {
 void DataLoader::load_state_dict(const StateDict& state) {
   const auto number = [&state](std::string_view name) {
     const auto item = state.find(name);
-    require<ValueError>(item != state.end() && item->second.dtype() == kInt64 &&
-                            item->second.numel() == 1,
-                        "DataLoader: the state has no whole number \"{}\"; save one with "
-                        "state_dict()",
-                        name);
+    require<ValueError>(
+        item != state.end() && item->second.dtype() == kInt64 && item->second.numel() == 1,
+        "DataLoader: the state has no whole number \"{}\"; save one with "
+        "state_dict()",
+        name);
     return item->second.item<std::int64_t>();
   };
   const std::int64_t seed = number("seed"), epoch = number("epoch"), position = number("position");

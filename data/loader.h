@@ -11,22 +11,26 @@ namespace retrace::data {
 
 struct DataLoaderOptions {
   std::int64_t batch_size = 1;
-  bool shuffle = false;  ///< every epoch in an order of its own
+  bool shuffle = false;    ///< every epoch in an order of its own
   bool drop_last = false;  ///< leaves out an epoch's last batch when it is smaller than the others
-  std::optional<std::uint64_t> seed = {};  ///< of the shuffling; by default from default_generator()
+  std::optional<std::uint64_t> seed = {};  ///< of the order; by default from default_generator()
+  /// Of each row, floating [rows], >= 0: every draw takes a row with a probability in proportion to
+  /// its weight and puts it back, so that an epoch has some rows more than once and others never.
+  Tensor weights = {};
 };
 
-/// Batches of a dataset, in the dataset's order or shuffled.
+/// Batches of a dataset, in the dataset's order, shuffled, or drawn by weight.
 ///
 ///     for (const auto& [images, labels] : loader) ...      // one epoch
 ///     const auto [images, labels] = loader.next();         // one batch, epoch after epoch
 ///
 /// A batch is a copy: changing it does not change the dataset. The order of an epoch is a function
-/// of the seed and the epoch's number alone, so that the state is a handful of numbers, and a loader
-/// that loads it gives the batches that the saved one would have given.
+/// of the seed and the epoch's number alone, so that the state is a handful of numbers, and a
+/// loader that loads it gives the batches that the saved one would have given.
 ///
-/// Errors: ValueError for a batch size below 1, a dataset without rows, or one that drop_last leaves
-/// without a batch; ShapeError when inputs and targets differ in rows.
+/// Errors: ValueError for a batch size below 1, a dataset without rows, one that drop_last leaves
+/// without a batch, or weights that are negative, not finite or all 0; ShapeError when inputs,
+/// targets and weights differ in rows.
 class DataLoader {
  public:
   explicit DataLoader(TensorDataset dataset, const DataLoaderOptions& options = {});
@@ -40,7 +44,7 @@ class DataLoader {
   Iterator begin();
   std::default_sentinel_t end() const { return {}; }
 
-  std::int64_t batches() const;  ///< of an epoch
+  std::int64_t batches() const;                  ///< of an epoch
   std::int64_t epoch() const { return epoch_; }  ///< of the next batch, from 0 on
   const TensorDataset& dataset() const { return dataset_; }
 
@@ -50,6 +54,7 @@ class DataLoader {
   void load_state_dict(const StateDict& state);
 
  private:
+  bool is_random() const { return options_.shuffle || options_.weights.defined(); }
   std::int64_t rows_per_epoch() const;
   void start_epoch(std::int64_t epoch);
 
@@ -58,7 +63,7 @@ class DataLoader {
   std::uint64_t seed_ = 0;
   std::int64_t epoch_ = 0, position_ = 0;  // rows of the epoch that were given out
   bool resumed_ = false;
-  std::vector<std::int64_t> order_;  // of the epoch's rows; empty when not shuffled
+  std::vector<std::int64_t> order_;  // of the epoch's rows; empty when they come as they are
 };
 
 class DataLoader::Iterator {

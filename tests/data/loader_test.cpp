@@ -5,12 +5,13 @@
 #include <set>
 
 #include <retrace/data/augment.h>
+#include <retrace/data/balance.h>
 #include <retrace/data/loader.h>
 
-#include <cmath>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tests/files.h>
+#include <cmath>
 
 using namespace retrace;
 using data::DataLoader;
@@ -140,8 +141,9 @@ TEST_CASE("a state of other data is refused and changes nothing") {
   DataLoader loader(numbered(8), {.batch_size = 2});
   loader.next();
   DataLoader smaller(numbered(7), {.batch_size = 2}), wider(numbered(8), {.batch_size = 3});
-  CHECK(message_of<ValueError>([&] { smaller.load_state_dict(loader.state_dict()); })
-            .find("8 rows") != std::string::npos);
+  CHECK(message_of<ValueError>([&] {
+          smaller.load_state_dict(loader.state_dict());
+        }).find("8 rows") != std::string::npos);
   CHECK_THROWS_AS(wider.load_state_dict(loader.state_dict()), ValueError);
   StateDict state = loader.state_dict();
   state["position"] = tensor(8);
@@ -152,6 +154,88 @@ TEST_CASE("a state of other data is refused and changes nothing") {
   CHECK(message_of<ValueError>([&] { loader.load_state_dict(state); }).find("position") !=
         std::string::npos);
   CHECK(order_of(loader.next()) == std::vector<std::int64_t>{2, 3});
+}
+
+TEST_CASE("rows drawn by weight come as often as they weigh, every epoch anew") {
+  const Tensor weights = tensor({0.0, 1.0, 3.0, 4.0});
+  DataLoader loader(numbered(4), {.batch_size = 3, .seed = 2, .weights = weights});
+  CHECK(loader.batches() == 2);
+  constexpr int kEpochs = 5000;
+  std::vector<double> counts(4);
+  std::set<std::vector<std::int64_t>> epochs;
+  for (int i = 0; i < kEpochs; ++i) {
+    const auto epoch = epoch_of(loader);
+    CHECK(epoch.size() == 4);
+    epochs.insert(epoch);
+    for (const std::int64_t row : epoch) counts[static_cast<std::size_t>(row)] += 1;
+  }
+  CHECK(epochs.size() > 70);  // of the 81 ways to draw four times from three rows
+  for (std::size_t row = 0; row < 4; ++row) {
+    const double p = weights[static_cast<std::int64_t>(row)].item<double>() / 8;
+    const double n = 4.0 * kEpochs;
+    CHECK(std::abs(counts[row] / n - p) <= 5 * std::sqrt(p * (1 - p) / n));
+  }
+}
+
+TEST_CASE("a weighted loader that loads a state gives the batches that the saved one would have") {
+  const Tensor weights = arange(20).to(kFloat64);
+  DataLoader whole(numbered(20), {.batch_size = 3, .seed = 9, .weights = weights});
+  for (int i = 0; i < 9; ++i) whole.next();
+  DataLoader resumed(numbered(20), {.batch_size = 3, .seed = 1, .weights = weights});
+  resumed.load_state_dict(whole.state_dict());
+  for (int i = 0; i < 20; ++i) CHECK(order_of(resumed.next()) == order_of(whole.next()));
+  // The seed comes from the default generator when none is given.
+  const auto first = [&](std::uint64_t seed) {
+    manual_seed(seed);
+    return order_of(DataLoader(numbered(20), {.batch_size = 20, .weights = weights}).next());
+  };
+  CHECK(first(1) == first(1));
+  CHECK(first(1) != first(2));
+}
+
+TEST_CASE("weights that cannot be drawn by are refused") {
+  const auto loader = [](const Tensor& weights) {
+    DataLoader(numbered(3), {.batch_size = 1, .weights = weights});
+  };
+  CHECK(message_of<ShapeError>([&] { loader(ones({4})); }).find("[3]") != std::string::npos);
+  CHECK_THROWS_AS(loader(ones({3, 1})), ShapeError);
+  CHECK_THROWS_AS(loader(zeros({3})), ValueError);
+  CHECK_THROWS_AS(loader(tensor({1.0, -1.0, 1.0})), ValueError);
+  CHECK_THROWS_AS(loader(tensor({1.0, std::nan(""), 1.0})), ValueError);
+  CHECK_THROWS_AS(loader(ones({3}, kInt64)), DTypeError);
+}
+
+TEST_CASE("rare classes weigh more, and drawn by that weight all come as often") {
+  const Tensor labels = tensor({2, 0, 2, 2, 2, 0, 0, 0, 0, 2, 3, 2, 2});
+  const Tensor counts = data::class_counts(labels, 4);
+  CHECK(counts.equal(tensor({5, 0, 7, 1})));
+  const auto weights = data::class_weights(counts).to_vector<double>();
+  const double scale = 3 / (1.0 / 5 + 1.0 / 7 + 1);
+  const std::vector<double> expected = {scale / 5, 0, scale / 7, scale};
+  for (std::size_t i = 0; i < 4; ++i)
+    CHECK(weights[i] == doctest::Approx(expected[i]).epsilon(1e-6));
+  CHECK(data::class_weights(tensor({3, 3})).equal(ones({2})));
+
+  const Tensor rows =
+      data::take_rows(data::class_weights(counts), labels.to_vector<std::int64_t>());
+  DataLoader loader({labels, labels}, {.batch_size = 13, .seed = 0, .weights = rows});
+  std::vector<double> drawn(4);
+  for (int i = 0; i < 1000; ++i) {
+    for (const std::int64_t label : order_of(loader.next()))
+      drawn[static_cast<std::size_t>(label)] += 1;
+  }
+  CHECK(drawn[1] == 0);
+  for (const std::size_t label : {0, 2, 3}) {
+    CHECK(std::abs(drawn[label] / 13000 - 1.0 / 3) < 5 * std::sqrt(2.0 / 9 / 13000));
+  }
+
+  CHECK_THROWS_AS(data::class_counts(tensor({4}), 4), IndexError);
+  CHECK_THROWS_AS(data::class_counts(tensor({-1}), 4), IndexError);
+  CHECK_THROWS_AS(data::class_counts(tensor({1.0}), 4), DTypeError);
+  CHECK_THROWS_AS(data::class_counts(tensor({1}), 0), ValueError);
+  CHECK_THROWS_AS(data::class_weights(tensor({0, 0})), ValueError);
+  CHECK_THROWS_AS(data::class_weights(tensor({1, -1})), ValueError);
+  CHECK_THROWS_AS(data::class_weights(ones({2, 2}, kInt64)), ShapeError);
 }
 
 TEST_CASE("a batch is a copy") {
@@ -173,17 +257,19 @@ TEST_CASE("a loader over strided, whole-number and wide rows") {
 }
 
 TEST_CASE("what a loader cannot do, it says when it is made") {
-  CHECK(message_of<ValueError>([] { DataLoader(numbered(4), {.batch_size = 0}); })
-            .find("batch_size") != std::string::npos);
+  CHECK(message_of<ValueError>([] {
+          DataLoader(numbered(4), {.batch_size = 0});
+        }).find("batch_size") != std::string::npos);
   CHECK_THROWS_AS(DataLoader(numbered(4), {.batch_size = -3}), ValueError);
-  CHECK(message_of<ValueError>([] { DataLoader(numbered(0), {.batch_size = 1}); })
-            .find("[0, 2]") != std::string::npos);
+  CHECK(message_of<ValueError>([] { DataLoader(numbered(0), {.batch_size = 1}); }).find("[0, 2]") !=
+        std::string::npos);
   CHECK(message_of<ValueError>([] {
           DataLoader(numbered(4), {.batch_size = 5, .drop_last = true});
         }).find("drop_last") != std::string::npos);
   CHECK_THROWS_AS(DataLoader({}, {.batch_size = 1}), ValueError);
-  CHECK(message_of<ShapeError>([] { DataLoader({zeros({3, 2}), zeros({4})}, {.batch_size = 1}); })
-            .find("[3, 2]") != std::string::npos);
+  CHECK(message_of<ShapeError>([] {
+          DataLoader({zeros({3, 2}), zeros({4})}, {.batch_size = 1});
+        }).find("[3, 2]") != std::string::npos);
   CHECK_THROWS_AS(DataLoader({tensor(1.0), tensor(1.0)}, {.batch_size = 1}), ShapeError);
   DataLoader huge(numbered(4), {.batch_size = std::numeric_limits<std::int64_t>::max()});
   CHECK(huge.batches() == 1);
