@@ -90,7 +90,8 @@ void add_classification(std::vector<Row>& rows) {
            .second_derivatives = false},
           {.name = "focal_loss_multiclass",
            .family = "classification",
-           .question = "How surprised is it, if what it knows already hardly counts?",
+           .question =
+               "How surprised is it by the right class, if what it knows already hardly counts?",
            .run = [](const Call& c) -> Results {
              return losses::focal_loss_multiclass(
                  c["input"], c["target"],
