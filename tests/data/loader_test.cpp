@@ -225,7 +225,7 @@ TEST_CASE("rare classes weigh more, and drawn by that weight all come as often")
       drawn[static_cast<std::size_t>(label)] += 1;
   }
   CHECK(drawn[1] == 0);
-  for (const std::size_t label : {0, 2, 3}) {
+  for (const std::size_t label : {0u, 2u, 3u}) {
     CHECK(std::abs(drawn[label] / 13000 - 1.0 / 3) < 5 * std::sqrt(2.0 / 9 / 13000));
   }
 
