@@ -17,11 +17,14 @@
 // which the node retraces when a gradient comes: whoever steps through sees one op. For second
 // derivatives the body runs again on the inputs themselves, so it must be a function of them alone.
 // What it captures gets no gradient. An undefined input is an optional one that was not given.
+// `first_order = true` in the texts refuses second derivatives in the op's own name, for a body
+// with ops that have none.
 
 #include <array>
 #include <utility>
 
 #include <retrace/autograd/backprop.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/node.h>
 
 namespace retrace {
@@ -40,6 +43,7 @@ struct CompositeNode final : NodeOf<CompositeNode<Texts, Body, N>> {
   void backward(const Tensor& upstream, Gradients& gradients) override {
     if (!GradMode::is_enabled())
       return retrace_inner(inner, inputs, upstream, /*create_graph=*/false, gradients);
+    if constexpr (requires { Texts::first_order; }) require_first_order(op);
     std::array<Tensor, N> originals;
     for (std::size_t k = 0; k < N; ++k)
       if (inputs[k].defined()) originals[k] = this->saved_input(k);
