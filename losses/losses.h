@@ -7,6 +7,8 @@
 #include <retrace/losses/binary_classification.h>
 #include <retrace/losses/classification.h>
 #include <retrace/losses/divergence.h>
+#include <retrace/losses/language.h>
+#include <retrace/losses/perplexity.h>
 #include <retrace/losses/policy_gradient.h>
 #include <retrace/losses/preference.h>
 #include <retrace/losses/quantile.h>
