@@ -52,11 +52,25 @@ void append_wrapped(std::string& text, const std::string& words, std::size_t ind
 }
 
 template <class T>
-std::optional<T> parsed(const std::string& text) {
+std::optional<T> parsed(std::string_view text) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return {};
   return value;
+}
+
+// "0.1,0.5" as numbers; nothing when a part is none.
+std::optional<std::vector<double>> parsed_list(std::string_view text) {
+  std::vector<double> numbers;
+  for (bool more = true; more;) {
+    const std::size_t comma = text.find(',');
+    const auto number = parsed<double>(text.substr(0, comma));
+    if (!number) return {};
+    numbers.push_back(*number);
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return numbers;
 }
 
 // One spelling of numbers that are equal: 1e-2 and 0.01.
@@ -98,6 +112,16 @@ CLI::Validator is_optimizer() {
         }
         text = *name;
         return std::string();
+      },
+      "");
+}
+
+CLI::Validator are_numbers() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return parsed_list(text)
+                   ? std::string()
+                   : fmt::format("{} is not a list of numbers with commas between them", text);
       },
       "");
 }
@@ -304,6 +328,17 @@ void CommandLine::add(const std::string& name, double& value, const std::string&
 void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
   parser_->decides(parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "TEXT"),
                    value);
+}
+
+void CommandLine::add(const std::string& name, std::vector<double>& value,
+                      const std::string& what) {
+  std::vector<std::string> texts;
+  for (const double number : value) texts.push_back(number_text(number));
+  const std::string text = fmt::format("{}", fmt::join(texts, ","));
+  auto* option = parser_->app.add_option_function<std::string>(
+      name, [&value](const std::string& list) { value = *parsed_list(list); },
+      fmt::format("{} ({})", what, text));
+  parser_->decides(option->group(kRun)->type_name("NUMBERS")->check(are_numbers()), text);
 }
 
 void CommandLine::add(const std::string& name, std::string& value,

@@ -55,6 +55,8 @@ class CommandLine {
   void add(const std::string& name, std::int64_t& value, const std::string& what);
   void add(const std::string& name, double& value, const std::string& what);
   void add(const std::string& name, std::string& value, const std::string& what);
+  /// Numbers with commas between them: "0.1,0.5,0.9".
+  void add(const std::string& name, std::vector<double>& value, const std::string& what);
   /// One of `choices`.
   void add(const std::string& name, std::string& value, const std::vector<std::string>& choices,
            const std::string& what);

@@ -1,4 +1,5 @@
 #include <retrace/train/predict.h>
+#include <retrace/train/report.h>
 
 #include <algorithm>
 
@@ -40,6 +41,24 @@ Tensor predict(const std::function<Tensor(const Tensor&)>& forward, const Tensor
     result.narrow(0, begin, size).copy_(part);
   }
   return result;
+}
+
+std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names) {
+  require<ShapeError>(values.dim() == 2 && values.size(1) == std::ssize(names) && !names.empty(),
+                      "numbers_csv: values must be [rows, {}], not {}", names.size(),
+                      values.sizes());
+  std::string text;
+  for (const std::string& name : names) {
+    if (!text.empty()) text += ',';
+    append_field(text, name);
+  }
+  text += '\n';
+  const std::vector<double> numbers = values.to_vector<double>();
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    text += number_text(numbers[i]);
+    text += (i + 1) % names.size() == 0 ? '\n' : ',';
+  }
+  return text;
 }
 
 std::string predictions_csv(const Tensor& probabilities, const std::vector<std::string>& classes) {

@@ -36,6 +36,9 @@ Tensor predict(Model& model, const Tensor& inputs, std::int64_t batch_size = 102
   return predict([&model](const Tensor& x) { return model.forward(x); }, inputs, batch_size);
 }
 
+/// Numbers for each row as CSV, under a header: `values` [rows, names].
+std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names);
+
 /// The most probable class of each row, and the probability of every class, as CSV with a header:
 /// "prediction,p(cat),p(dog)". `probabilities` [rows, classes].
 std::string predictions_csv(const Tensor& probabilities, const std::vector<std::string>& classes);

@@ -2,7 +2,9 @@
 #include <retrace/tensor/check.h>
 #include <retrace/train/regression_metrics.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace retrace::train {
 namespace {
@@ -27,6 +29,19 @@ double root_mean_squared_error(const Tensor& predicted, const Tensor& target) {
 
 double coverage(const Tensor& quantile, const Tensor& target) {
   return ge(differences("coverage", quantile, target), 0.0).to(kFloat64).mean().item<double>();
+}
+
+double sample_quantile(const Tensor& values, double level) {
+  require<ShapeError>(values.dim() == 1, "sample_quantile: values must be [rows], not {}",
+                      values.sizes());
+  require<ValueError>(values.numel() > 0 && level > 0 && level < 1,
+                      "sample_quantile: {} values, level {}; needs values, and 0 < level < 1",
+                      values.numel(), level);
+  std::vector<double> sorted = values.detach().to_vector<double>();
+  const auto rank = std::ceil(level * static_cast<double>(sorted.size()));
+  const auto place = sorted.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
+  std::nth_element(sorted.begin(), place, sorted.end());
+  return *place;
 }
 
 double crossings(const Tensor& quantiles) {

@@ -27,6 +27,24 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// All that --check finds wanting, as sentences. A number that is NaN has not passed.
+std::vector<std::string> misses(const Result& result, const std::optional<double>& gap) {
+  std::vector<std::string> missed;
+  if (gap && result.largest_gap && !(*gap <= *result.largest_gap))
+    missed.push_back(fmt::format("the gap is {:.6f}, and at most {:.6f} was to be reached", *gap,
+                                 *result.largest_gap));
+  for (const Bound& bound : result.bounds) {
+    const auto metric =
+        std::find_if(result.metrics.begin(), result.metrics.end(),
+                     [&bound](const auto& named) { return named.first == bound.metric; });
+    const double value = metric == result.metrics.end() ? std::nan("") : metric->second;
+    if (!(value >= bound.low && value <= bound.high))
+      missed.push_back(fmt::format("{} is {:.6f}, and {:.6g} to {:.6g} was to be reached",
+                                   bound.metric, value, bound.low, bound.high));
+  }
+  return missed;
+}
+
 ExitCode report_failure(const std::string& name, ExitCode code, const std::string& message) {
   log_error(name + ": " + one_line(message));
   return code;
@@ -125,9 +143,10 @@ void Run::finish(std::string_view data, const Result& result) {
   }
   std::optional<double> gap;
   if (test_loss && result.floor) gap = *test_loss - *result.floor;
+  const std::vector<std::string> missed = misses(result, gap);
   std::optional<bool> passed;
-  // A gap that is NaN has not passed.
-  if (options_.check && gap && result.largest_gap) passed = *gap <= *result.largest_gap;
+  if (options_.check && ((gap && result.largest_gap) || !result.bounds.empty()))
+    passed = missed.empty();
 
   Table numbers{"Result", {"", "", ""}, {}, {}};
   const auto line = [&numbers](std::string_view name, const std::optional<double>& value,
@@ -170,9 +189,7 @@ void Run::finish(std::string_view data, const Result& result) {
                      .add("seconds", seconds_between(started_, Clock::now()))
                      .add("train_seconds", training_seconds()));
   report_->flush();
-  if (passed && !*passed)
-    throw MissedBound(fmt::format("the gap is {:.6f}, and at most {:.6f} was to be reached", *gap,
-                                  *result.largest_gap));
+  if (passed && !*passed) throw MissedBound(fmt::format("{}", fmt::join(missed, "; ")));
 }
 
 void Run::write_page(std::string_view data, const Table& numbers, const Result& result) {

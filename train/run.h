@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,13 @@
 
 namespace retrace::train {
 
+/// What --check asks of a metric besides the gap: low <= metric <= high.
+struct Bound {
+  std::string metric;
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
 /// How a run ended. Losses are in nats.
 struct Result {
   /// In order; what has no name here is not reported: "test_loss", "test_accuracy", ...
@@ -27,6 +35,7 @@ struct Result {
   std::optional<double> floor = {};             ///< test_loss of the best possible model, same rows
   std::optional<double> population_floor = {};  ///< the same over all data, in closed form
   std::optional<double> largest_gap = {};       ///< what --check allows for test_loss - floor
+  std::vector<Bound> bounds = {};  ///< and of metrics; one that is not reported is missed
 };
 
 /// One run of a program: what it was told to do, and where its results go. Steps and result are
@@ -69,7 +78,7 @@ class Run {
 
   /// Prints the loss curve and the result, writes it to --json as {"event":"result",...}, and
   /// writes the page. `data` names the task. MissedBound when --check was given and the gap is
-  /// larger than allowed.
+  /// larger than allowed, or a metric out of its bounds.
   void finish(std::string_view data, const Result& result);
 
  private:

@@ -69,6 +69,19 @@ TEST_CASE("errors, coverage and crossings of numbers") {
   CHECK_THROWS_AS(train::coverage(zeros({2, 1}), zeros({2})), ShapeError);
 }
 
+TEST_CASE("the quantile of a sample is one of its values, and the best constant") {
+  const Tensor values = tensor({4.0, 1.0, 3.0, 2.0});
+  CHECK(train::sample_quantile(values, 0.1) == 1);
+  CHECK(train::sample_quantile(values, 0.5) == 2);
+  CHECK(train::sample_quantile(values, 0.51) == 3);
+  CHECK(train::sample_quantile(values, 0.9) == 4);
+  CHECK(train::coverage(full({4}, train::sample_quantile(values, 0.75)), values) == 0.75);
+  CHECK_THROWS_AS(train::sample_quantile(values, 0), ValueError);
+  CHECK_THROWS_AS(train::sample_quantile(values, 1), ValueError);
+  CHECK_THROWS_AS(train::sample_quantile(empty({0}), 0.5), ValueError);
+  CHECK_THROWS_AS(train::sample_quantile(zeros({2, 2}), 0.5), ShapeError);
+}
+
 TEST_CASE("recall among neighbours agrees with looking at all of them") {
   manual_seed(9);
   const Tensor x = randn({700, 3});

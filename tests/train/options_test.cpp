@@ -206,3 +206,25 @@ TEST_CASE("a resumed run takes over what is not on its command line") {
   CHECK(says(message, "--batch-size 2 (not given before)"));
   CHECK_FALSE(says(message, "hidden"));
 }
+
+TEST_CASE("a list of numbers is read, shown and kept as it was given") {
+  const auto parse = [](std::vector<const char*> argv, std::vector<double>& levels) {
+    CommandLine line("program", "Does something.", {"seed"});
+    line.add("--levels", levels, "levels");
+    argv.insert(argv.begin(), "program");
+    line.parse(static_cast<int>(argv.size()), argv.data());
+    CHECK(line.help().find("levels (0.1,0.5)") != std::string::npos);
+    return line.settings().at("levels");
+  };
+  std::vector<double> levels = {0.1, 0.5};
+  CHECK(parse({}, levels) == "0.1,0.5");
+  CHECK(levels == std::vector<double>{0.1, 0.5});
+  CHECK(parse({"--levels", "0.25"}, levels = {0.1, 0.5}) == "0.25");
+  CHECK(levels == std::vector<double>{0.25});
+  CHECK(parse({"--levels", "1e-2,.5,-3"}, levels = {0.1, 0.5}) == "1e-2,.5,-3");
+  CHECK(levels == std::vector<double>{0.01, 0.5, -3});
+  for (const char* wrong : {"0.1,", ",", "0.1;0.5", "half", "0.1, 0.5"}) {
+    CHECK_THROWS_AS(parse({"--levels", wrong}, levels = {0.1, 0.5}), UsageError);
+    CHECK(levels == std::vector<double>{0.1, 0.5});
+  }
+}

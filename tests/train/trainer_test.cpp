@@ -267,6 +267,11 @@ TEST_CASE("a kept model is loaded into its like only") {
 TEST_CASE("predictions are written as CSV") {
   CHECK(train::predictions_csv(tensor({{0.25, 0.75}, {0.5, 0.5}}), {"a", "b,\"c\""}) ==
         "prediction,p(a),\"p(b,\"\"c\"\")\"\n\"b,\"\"c\"\"\",0.25,0.75\na,0.5,0.5\n");
+  CHECK(train::numbers_csv(tensor({{0.25, -3.0}, {1e9, 0.1}}), {"a,b", "c"}) ==
+        "\"a,b\",c\n0.25,-3\n1000000000,0.1\n");
+  CHECK(train::numbers_csv(zeros({0, 1}), {"a"}) == "a\n");
+  CHECK_THROWS_AS(train::numbers_csv(zeros({2}), {"a"}), ShapeError);
+  CHECK_THROWS_AS(train::numbers_csv(zeros({2, 2}), {"a"}), ShapeError);
   CHECK(train::predictions_csv(zeros({0, 1}), {"a"}) == "prediction,p(a)\n");
   CHECK_THROWS_AS(train::predictions_csv(zeros({1, 2}), {"a"}), ShapeError);
 }
@@ -379,4 +384,31 @@ TEST_CASE("a page is written with the curves and the numbers of the run") {
                            "best possible on the test rows", "Table of mine", "&lt;1&gt;",
                            "0.500000", "0.250000", "squares", "</html>"})
     CHECK_MESSAGE(page.find(text) != std::string::npos, text);
+}
+
+TEST_CASE("a check judges the gap and every bound, and says all that was missed") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const train::Result good = {
+      .metrics = {{"test_loss", 0.5}, {"share", 0.3}, {"unknown", nan}},
+      .floor = 0.25,
+      .largest_gap = 0.25,
+      .bounds = {{.metric = "share", .low = 0.3}, {.metric = "share", .high = 0.3}}};
+  const auto judged = [](const train::Result& result) {
+    Session session({"--check"});
+    return message_of<train::MissedBound>([&] { session.run->finish("task", result); });
+  };
+  Session({"--check"}).run->finish("task", good);
+  train::Result bad = good;
+  bad.largest_gap = 0.2;
+  bad.bounds = {{.metric = "share", .low = 0.31, .high = 1},
+                {.metric = "share", .low = 0, .high = 1},
+                {.metric = "unknown"},
+                {.metric = "absent"}};
+  const std::string missed = judged(bad);
+  CHECK(says(missed, "the gap is 0.250000, and at most 0.200000"));
+  CHECK(says(missed, "share is 0.300000, and 0.31 to 1"));
+  CHECK_FALSE(says(missed, "0 to 1"));
+  CHECK(says(missed, "unknown is nan"));
+  CHECK(says(missed, "absent is nan"));
+  Session({}).run->finish("task", bad);  // not asked, not judged
 }
