@@ -47,7 +47,7 @@ TEST_CASE(
     const NoGradGuard no_grad;
     return accuracy(net(x).argmax(1), answers);
   };
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
     CAPTURE(seed);
     manual_seed(seed);
     CHECK(reached({nn::Linear(2, 8), nn::Linear(8, 2)}) <= 0.75);
