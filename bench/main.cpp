@@ -15,12 +15,12 @@ void startup(const Run& run) { report_startup(run, program_folder() / "startup_x
 
 int main(int argc, char** argv) {
   using namespace retrace::bench;
+  std::vector<Workload> workloads = {{"op_overhead", op_overhead},
+                                     {"mlp_small", mlp_small},
+                                     {"mlp_mnist", mlp_mnist},
+                                     {"startup", startup}};
+  for (Workload& workload : elementwise()) workloads.push_back(std::move(workload));
   return run_program(argc, argv,
-                     {"retrace",
-                      [](int threads) { retrace::set_num_threads(threads); },
-                      [] { return retrace::kernels::blas_kernels(); },
-                      {{"op_overhead", op_overhead},
-                       {"mlp_small", mlp_small},
-                       {"mlp_mnist", mlp_mnist},
-                       {"startup", startup}}});
+                     {"retrace", [](int threads) { retrace::set_num_threads(threads); },
+                      [] { return retrace::kernels::blas_kernels(); }, std::move(workloads)});
 }

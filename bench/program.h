@@ -14,6 +14,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -26,7 +27,7 @@ namespace retrace::bench {
 
 struct Workload {
   std::string name;
-  void (*run)(const Run&);
+  std::function<void(const Run&)> run;
 };
 
 struct Program {

@@ -32,12 +32,10 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
-  return run_program(argc, argv,
-                     {"libtorch",
-                      set_threads,
-                      blas_kernels,
-                      {{"op_overhead", op_overhead},
-                       {"mlp_small", mlp_small},
-                       {"mlp_mnist", mlp_mnist},
-                       {"startup", startup}}});
+  std::vector<Workload> workloads = {{"op_overhead", op_overhead},
+                                     {"mlp_small", mlp_small},
+                                     {"mlp_mnist", mlp_mnist},
+                                     {"startup", startup}};
+  for (Workload& workload : elementwise()) workloads.push_back(std::move(workload));
+  return run_program(argc, argv, {"libtorch", set_threads, blas_kernels, std::move(workloads)});
 }

@@ -1,12 +1,14 @@
 // The workloads that libtorch_bench knows; bench/README.md says what each one does.
 #pragma once
 
-#include <retrace/bench/harness.h>
+#include <retrace/bench/program.h>
 
 namespace retrace::bench {
 
 void op_overhead(const Run& run);
 void mlp_small(const Run& run);
 void mlp_mnist(const Run& run);
+/// "elementwise", and "ew:OP" for each of its ops.
+std::vector<Workload> elementwise();
 
 }  // namespace retrace::bench
