@@ -90,7 +90,7 @@ struct Softplus {
   template <class T>
   T y(T x) const {
     const T scaled = T(beta) * x;
-    return math::select(scaled > T(threshold), x, math::log1p_exp(scaled) / T(beta));
+    return math::select(scaled > T(threshold), x, math::log1p_exp(scaled) * T(1 / beta));
   }
   template <class T>
   T dy_dx(T x) const {

@@ -8,12 +8,13 @@
 
 namespace retrace::kernels {
 
-/// Reducer: the largest element, NaN if there is one; -infinity of nothing.
+/// Reducer: the largest element; -infinity of nothing. NaN is passed over: it comes back when the
+/// largest is subtracted from it. One instruction a step, for this is a chain of them.
 template <class T>
 struct Largest {
   T initial() const { return -std::numeric_limits<T>::infinity(); }
-  T step(T largest, T x) const { return math::max(largest, x); }
-  T combine(T a, T b) const { return math::max(a, b); }
+  T step(T largest, T x) const { return x > largest ? x : largest; }
+  T combine(T a, T b) const { return step(a, b); }
 };
 
 /// Reducer: Σ x.
