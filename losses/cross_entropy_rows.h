@@ -179,6 +179,11 @@ struct Rows {
   void forward(T* losses, RowFacts<T>* all_facts) const {
     for_groups([&](std::int64_t first, std::int64_t rows) {
       RowFacts<T>* facts = all_facts + first;
+      if (rows == 1 && ignored(first)) {  // nothing else of the group needs its exponentials
+        losses[first] = T(0);
+        *facts = {};
+        return;
+      }
       largest_and_sums(logits + first * classes, rows, facts);
       T* loss = losses + first;
 #pragma omp simd
@@ -223,6 +228,10 @@ struct Rows {
     for_groups([&](std::int64_t first, std::int64_t rows) {
       const T* z = logits + first * classes;
       T* dz = dlogits + first * classes;
+      if (rows == 1 && ignored(first)) {
+        std::fill_n(dz, classes, T(0));
+        return;
+      }
       if (classes <= kPiece) {
         exp_of_rows(z, rows, classes, facts + first, dz);
         for (std::int64_t r = first; r < first + rows; ++r, dz += classes)
