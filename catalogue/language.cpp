@@ -1,4 +1,5 @@
 #include <retrace/catalogue/loss_samples.h>
+#include <retrace/losses/distillation.h>
 #include <retrace/losses/language.h>
 #include <retrace/losses/perplexity.h>
 
@@ -21,6 +22,22 @@ Results call_next_token(const Call& c) {
                                  {.ignore_index = c.integer("ignore_index", -100),
                                   .mask = c.optional("mask"),
                                   .reduction = reduction_of("next_token_loss", c)});
+}
+
+Sample taught(const Shape& rows, Arguments arguments) {
+  Shape logits = rows;
+  logits.push_back(kVocabulary);
+  return {
+      {{"student", logits}, constant("teacher", logits), {"labels", rows, indices(kVocabulary)}},
+      std::move(arguments)};
+}
+
+Results call_generalized_jsd(const Call& c) {
+  return losses::generalized_jsd(c["student"], c["teacher"], c["labels"],
+                                 {.beta = c.number("beta", 0.5),
+                                  .temperature = c.number("temperature", 1),
+                                  .ignore_index = c.integer("ignore_index", -100),
+                                  .reduction = reduction_of("generalized_jsd", c)});
 }
 
 Results call_mlm_corrupt(const Call& c) {
@@ -88,6 +105,27 @@ void add_language(std::vector<Row>& rows) {
            .samples = with_reductions({of_tokens({2, 3}, "labels", {{"ignore_index", 1}}),
                                        of_tokens({4}, "labels"), of_tokens({}, "labels")}),
            .second_derivatives = false},
+          {.name = "distillation_loss",
+           .family = "language",
+           .question = "How far is the student from the teacher, and from the labels?",
+           .run = [](const Call& c) -> Results {
+             return losses::distillation_loss(c["student"], c["teacher"], c["labels"],
+                                              {.temperature = c.number("temperature", 2),
+                                               .alpha = c.number("alpha", 0.5),
+                                               .ignore_index = c.integer("ignore_index", -100)});
+           },
+           .samples = {taught({3}, {}), taught({2, 3}, {{"ignore_index", 1}}),
+                       taught({3}, {{"temperature", 4.0}, {"alpha", 0.9}})},
+           .second_derivatives = false},
+          {.name = "generalized_jsd",
+           .family = "language",
+           .question = "How far apart are teacher and student, seen from between them?",
+           .run = call_generalized_jsd,
+           .samples = with_reductions(
+               {taught({2, 3}, {}), taught({2, 3}, {{"beta", 0.1}, {"ignore_index", 1}}),
+                taught({3}, {{"beta", 0.0}, {"temperature", 2.0}}),
+                taught({3}, {{"beta", 1.0}, {"temperature", 2.0}})},
+               {"mean", "sum"})},
           {.name = "mlm_corrupt",
            .family = "language",
            .question = "Which tokens is the model to guess, and what does it see instead?",

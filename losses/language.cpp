@@ -2,103 +2,30 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/comparison.h>
-#include <retrace/autograd/ops/index_range.h>
 #include <retrace/autograd/ops/selection.h>
 #include <retrace/losses/classification.h>
 #include <retrace/losses/language.h>
 #include <retrace/losses/named.h>
-#include <retrace/losses/token_mask.h>
+#include <retrace/losses/token_targets.h>
 
 namespace retrace::losses {
 namespace {
 
-constexpr std::int64_t kNoTarget = -1;
-
-/// What each position of the logits is to predict, or kNoTarget: int64 [.., T].
-struct Targets {
-  Tensor classes;
-  std::int64_t kept = 0;
-
-  double divisor() const { return static_cast<double>(std::max<std::int64_t>(kept, 1)); }
-};
-
-/// Which tokens are targets of which logits.
-struct Reading {
-  std::string_view op, tokens_name;
-  std::int64_t shift;  // 1 when a position predicts the next token, 0 when its own
-  std::optional<std::int64_t> ignore_index = {};
-};
-
-void check_shapes(const Reading& reading, const Tensor& logits, const Tensor& tokens) {
-  const auto [op, name, shift, ignore_index] = reading;
-  require_defined(op, {&logits, &tokens});
-  if (!logits.is_floating_point()) refuse_dtype(op, logits.dtype(), "float32 or float64");
-  require<DTypeError>(tokens.dtype() == kInt64,
-                      "{}: {} are {} {} for logits {}; they must be int64: convert them with "
-                      ".to(kInt64)",
-                      op, name, tokens.dtype(), tokens.sizes(), logits.sizes());
-  require<ShapeError>(logits.dim() >= 1 + shift && logits.size(-1) > 0,
-                      "{}: the logits are {}; they must be {}, with at least one token in the "
-                      "vocabulary",
-                      op, logits.sizes(), shift == 1 ? "[B, T, V]" : "[.., V]");
-  Shape expected = logits.sizes();
-  expected.erase(logits.dim() - 1);
-  require<ShapeError>(tokens.sizes() == expected,
-                      "{}: {} are {} for logits {}; they must be {}, one for each position", op,
-                      name, tokens.sizes(), logits.sizes(), expected);
+/// -log p of each target, [.., T] or reduced; 0 at positions without one.
+Tensor losses_of(const Tensor& logits, const Targets& targets, Reduction how) {
+  const Tensor& classes = targets.classes;
+  // cross_entropy's own mean of nothing is NaN.
+  if (how == Reduction::mean && targets.kept == 0) how = Reduction::sum;
+  const Tensor losses =
+      cross_entropy(logits.reshape({classes.numel(), logits.size(-1)}), classes.flatten(),
+                    {.ignore_index = kNoTarget, .reduction = how});
+  return how == Reduction::none ? losses.view(classes.sizes()) : losses;
 }
 
-// All checks are made here, and an undefined mask keeps everything.
-Targets targets_of(const Reading& reading, const Tensor& logits, const Tensor& tokens,
-                   const Tensor& mask) {
-  check_shapes(reading, logits, tokens);
-  const std::int64_t vocabulary = logits.size(-1);
-  const std::int64_t length = tokens.dim() == 0 ? 1 : tokens.size(-1);
-  Tensor kept;
-  if (mask.defined())
-    kept = as_contiguous(kept_tokens(reading.op, logits.detach().select(-1, 0), mask).to(kBool));
-  const Tensor dense = as_contiguous(tokens);
-  const auto* token = elements<const std::int64_t>(dense);
-  Targets targets{empty(tokens.sizes(), kInt64)};
-  auto* target = elements<std::int64_t>(targets.classes);
-  for (std::int64_t i = 0; i < tokens.numel(); ++i) {
-    target[i] = kNoTarget;
-    const std::int64_t at = i + reading.shift;
-    if (i % length + reading.shift == length) continue;
-    if (kept.defined() && !elements<const bool>(kept)[at]) continue;
-    if (token[at] == reading.ignore_index) continue;
-    require<IndexError>(token[at] >= 0 && token[at] < vocabulary,
-                        "{}: {} {} hold {} at {}, outside the vocabulary [0, {}) of the logits {}; "
-                        "check the tokenizer or the last layer's size",
-                        reading.op, reading.tokens_name, tokens.sizes(), token[at],
-                        position_of(at, tokens.sizes()), vocabulary, logits.sizes());
-    target[i] = token[at];
-    ++targets.kept;
-  }
-  return targets;
-}
-
-Tensor reduce(const Tensor& losses, Reduction how, const Targets& targets) {
-  if (how == Reduction::none) return losses;
-  const Tensor sum = losses.sum();
-  return how == Reduction::sum ? sum : sum / targets.divisor();
-}
-
-/// finish(-log p of each target, [.., T]) as one node. Positions without a target have 0.
-template <class Texts, class Finish>
-Tensor of_tokens(const Tensor& logits, const Targets& targets, const Finish& finish) {
-  const auto body = [targets, finish](const Tensor& z) {
-    const Tensor& classes = targets.classes;
-    const Tensor rows = z.reshape({classes.numel(), z.size(-1)});
-    return finish(cross_entropy(rows, classes.flatten(),
-                                {.ignore_index = kNoTarget, .reduction = Reduction::none})
-                      .view(classes.sizes()));
-  };
-  return composite<Texts>(body, logits);
-}
-
-// The last position has nothing to predict.
-Tensor without_last(const Tensor& losses) {
+/// The same without the last position, which has nothing to predict.
+Tensor next_losses_of(const Tensor& logits, const Targets& targets, Reduction how) {
+  const Tensor losses = losses_of(logits, targets, how);
+  if (how != Reduction::none) return losses;
   return losses.slice(-1, 0, std::max<std::int64_t>(losses.size(-1) - 1, 0));
 }
 
@@ -152,10 +79,9 @@ Tensor next_token_loss(const Tensor& logits, const Tensor& tokens,
   refuse_batchmean(NextToken::op, options.reduction);
   const Targets targets =
       targets_of({NextToken::op, "tokens", 1, options.ignore_index}, logits, tokens, options.mask);
-  return of_tokens<NextToken>(logits, targets,
-                              [targets, how = options.reduction](const Tensor& losses) {
-                                return reduce(without_last(losses), how, targets);
-                              });
+  return composite<NextToken>([targets, how = options.reduction](
+                                  const Tensor& z) { return next_losses_of(z, targets, how); },
+                              logits);
 }
 
 Tensor sequence_logps(const Tensor& logits, const Tensor& tokens, const Tensor& mask,
@@ -168,8 +94,11 @@ Tensor sequence_logps(const Tensor& logits, const Tensor& tokens, const Tensor& 
     const Tensor kept = ne(targets.classes, kNoTarget).sum(-1).to(logits.dtype());
     scale = scale / kept.clamp(1);
   }
-  return of_tokens<SequenceLogps>(logits, targets,
-                                  [scale](const Tensor& losses) { return losses.sum(-1) * scale; });
+  return composite<SequenceLogps>(
+      [targets, scale](const Tensor& z) {
+        return losses_of(z, targets, Reduction::none).sum(-1) * scale;
+      },
+      logits);
 }
 
 SftLossType sft_loss_type_from_string(std::string_view text) {
@@ -181,23 +110,27 @@ Tensor sft_loss(const Tensor& logits, const Tensor& tokens, const Tensor& respon
   refuse_batchmean(Sft::op, options.reduction);
   require_defined(Sft::op, {&logits, &tokens, &response_mask});
   const Targets targets = targets_of({Sft::op, "tokens", 1}, logits, tokens, response_mask);
-  const auto finish = [targets, how = options.reduction](const Tensor& losses) {
-    return reduce(without_last(losses), how, targets);
-  };
-  if (options.loss_type == SftLossType::nll) return of_tokens<Sft>(logits, targets, finish);
-  return of_tokens<DynamicSft>(logits, targets, [finish](const Tensor& losses) {
-    return finish(losses * losses.detach().neg().exp());
-  });
+  const Reduction how = options.reduction;
+  if (options.loss_type == SftLossType::nll)
+    return composite<Sft>(
+        [targets, how](const Tensor& z) { return next_losses_of(z, targets, how); }, logits);
+  return composite<DynamicSft>(
+      [targets, how](const Tensor& z) {
+        const Tensor nll = next_losses_of(z, targets, Reduction::none);
+        const Tensor losses = nll * nll.detach().neg().exp();
+        if (how == Reduction::none) return losses;
+        return how == Reduction::sum ? losses.sum() : losses.sum() / targets.divisor();
+      },
+      logits);
 }
 
 Tensor masked_lm_loss(const Tensor& logits, const Tensor& labels, const MaskedLmOptions& options) {
   refuse_batchmean(MaskedLm::op, options.reduction);
   const Targets targets =
-      targets_of({MaskedLm::op, "labels", 0, options.ignore_index}, logits, labels, {});
-  return of_tokens<MaskedLm>(logits, targets,
-                             [targets, how = options.reduction](const Tensor& losses) {
-                               return reduce(losses, how, targets);
-                             });
+      targets_of({MaskedLm::op, "labels", 0, options.ignore_index}, logits, labels);
+  return composite<MaskedLm>(
+      [targets, how = options.reduction](const Tensor& z) { return losses_of(z, targets, how); },
+      logits);
 }
 
 // Corruption -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <retrace/losses/advantages.h>
 #include <retrace/losses/binary_classification.h>
 #include <retrace/losses/classification.h>
+#include <retrace/losses/distillation.h>
 #include <retrace/losses/divergence.h>
 #include <retrace/losses/language.h>
 #include <retrace/losses/perplexity.h>
