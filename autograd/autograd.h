@@ -15,6 +15,7 @@
 #include <retrace/autograd/ops/bilinear.h>
 #include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/convolution.h>
+#include <retrace/autograd/ops/distance.h>
 #include <retrace/autograd/ops/dropout.h>
 #include <retrace/autograd/ops/extremum.h>
 #include <retrace/autograd/ops/gated.h>

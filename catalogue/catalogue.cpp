@@ -49,15 +49,16 @@ Tensor filled(const Input& input, DType dtype, Generator& generator) {
 
 std::vector<Row> all_rows() {
   std::vector<Row> rows;
-  for (const auto add_family : {add_arithmetic,     add_math,           add_activations,
-                                add_softmax,        add_gated,          add_comparisons,
-                                add_selections,     add_views,          add_reductions,
-                                add_extremes,       add_indexing,       add_joining,
-                                add_linalg,         add_layers,         add_normalization,
-                                add_convolution,    add_attention,      add_recurrent,
-                                add_regression,     add_quantiles,      add_binary_classification,
-                                add_classification, add_divergences,    add_language,
-                                add_preference,     add_policy_gradient})
+  for (const auto add_family : {add_arithmetic,      add_math,        add_activations,
+                                add_softmax,         add_gated,       add_comparisons,
+                                add_selections,      add_views,       add_reductions,
+                                add_extremes,        add_indexing,    add_joining,
+                                add_linalg,          add_layers,      add_normalization,
+                                add_convolution,     add_attention,   add_recurrent,
+                                add_regression,      add_quantiles,   add_binary_classification,
+                                add_classification,  add_divergences, add_distances,
+                                add_metric_learning, add_language,    add_preference,
+                                add_policy_gradient})
     add_family(rows);
   return rows;
 }

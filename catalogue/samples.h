@@ -99,6 +99,8 @@ void add_attention(std::vector<Row>& rows);
 void add_recurrent(std::vector<Row>& rows);
 void add_regression(std::vector<Row>& rows);
 void add_quantiles(std::vector<Row>& rows);
+void add_distances(std::vector<Row>& rows);
+void add_metric_learning(std::vector<Row>& rows);
 void add_language(std::vector<Row>& rows);
 void add_binary_classification(std::vector<Row>& rows);
 void add_classification(std::vector<Row>& rows);

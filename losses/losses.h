@@ -6,9 +6,11 @@
 #include <retrace/losses/advantages.h>
 #include <retrace/losses/binary_classification.h>
 #include <retrace/losses/classification.h>
+#include <retrace/losses/contrastive.h>
 #include <retrace/losses/distillation.h>
 #include <retrace/losses/divergence.h>
 #include <retrace/losses/language.h>
+#include <retrace/losses/metric_learning.h>
 #include <retrace/losses/perplexity.h>
 #include <retrace/losses/policy_gradient.h>
 #include <retrace/losses/preference.h>

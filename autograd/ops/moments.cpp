@@ -284,13 +284,6 @@ Tensor norm(const Tensor& x, double p, const Shape& dims, bool keepdim) {
   return norm_over(x, p, &dims, keepdim);
 }
 
-Tensor normalize(const Tensor& x, double p, std::int64_t dim, double eps) {
-  require_defined("normalize", {&x});
-  if (!x.is_floating_point()) refuse_dtype("normalize", x.dtype(), "float32 or float64");
-  require<ValueError>(eps > 0, "normalize: eps = {}; give a positive number", eps);
-  return div(x, norm(x, p, dim, /*keepdim=*/true).clamp(eps));
-}
-
 // Members
 // -------------------------------------------------------------------------------------------
 

@@ -16,8 +16,9 @@ using catalogue::Sample;
 namespace {
 
 // Inputs that may be left out, besides weights and biases.
-const std::set<std::string> kOptional = {"alpha", "mask",     "margin",   "last_value",
-                                         "dones", "u_select", "u_action", "random_ids"};
+const std::set<std::string> kOptional = {"alpha",      "mask",       "margin",
+                                         "last_value", "dones",      "u_select",
+                                         "u_action",   "random_ids", "negatives"};
 
 template <class F>
 void for_each_sample(F f) {
