@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   std::vector<Workload> workloads = {{"op_overhead", op_overhead},
                                      {"mlp_small", mlp_small},
                                      {"mlp_mnist", mlp_mnist},
+                                     {"infonce", infonce},
                                      {"startup", startup}};
   for (Workload& workload : elementwise()) workloads.push_back(std::move(workload));
   return run_program(argc, argv,
