@@ -14,8 +14,11 @@
 #include <retrace/losses/reduction.h>
 #include <retrace/tensor/tensor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace retrace::losses {
 
