@@ -38,7 +38,8 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
 ///
 /// qkv [B, T, 3 · E], each part E = num_heads · D wide, its heads side by side. Returns [B, T, E];
 /// an attn_mask broadcasts to [B, num_heads, T, T].
-/// Gradient, errors, source: see scaled_dot_product_attention.
+/// Gradient and errors: see scaled_dot_product_attention.
+/// Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
 Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
                         const AttentionOptions& options = {});
 

@@ -35,7 +35,8 @@ struct Conv2dFuncOptions {
 /// conv1d in two dims: x [N, C, H, W], weight [O, C / groups, KH, KW]; options are one number for
 /// both dims, or {height, width}. A copy of each image with a row for each element of the filter
 /// makes it a product (im2col); dx, dweight and dbias are products of the same matrices.
-/// Gradient, errors, source: see conv1d.
+/// Gradient and errors: see conv1d.
+/// Source: LeCun et al. 1989, doi 10.1162/neco.1989.1.4.541.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Conv2dFuncOptions& options = {});
 

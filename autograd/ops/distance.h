@@ -2,6 +2,8 @@
 
 // Distances of vectors, which lie along the last dim. Points that coincide have gradient 0 there.
 // Errors, all of them: ShapeError, DTypeError for int64, bool and operands of two dtypes.
+//
+// Source: Deza and Deza 2009, Encyclopedia of Distances.
 
 #include <retrace/tensor/tensor.h>
 

@@ -38,7 +38,7 @@ enum class RnnNonlinearity { tanh, relu };
 Tensor rnn_cell(const Tensor& x, const Tensor& h, const Tensor& w_ih, const Tensor& w_hh,
                 const Tensor& b_ih = {}, const Tensor& b_hh = {},
                 RnnNonlinearity nonlinearity = RnnNonlinearity::tanh);
-/// rnn_cell step by step.
+/// rnn_cell step by step. Source: Elman 1990, Finding structure in time.
 RnnOutput rnn(const Tensor& x, const Tensor& h, const Tensor& w_ih, const Tensor& w_hh,
               const Tensor& b_ih = {}, const Tensor& b_hh = {},
               RnnNonlinearity nonlinearity = RnnNonlinearity::tanh, bool batch_first = false);
@@ -51,7 +51,7 @@ RnnOutput rnn(const Tensor& x, const Tensor& h, const Tensor& w_ih, const Tensor
 /// product, as in cuDNN and PyTorch.
 Tensor gru_cell(const Tensor& x, const Tensor& h, const Tensor& w_ih, const Tensor& w_hh,
                 const Tensor& b_ih = {}, const Tensor& b_hh = {});
-/// gru_cell step by step.
+/// gru_cell step by step. Source: Cho et al. 2014, arXiv:1406.1078, equations 5 to 8.
 RnnOutput gru(const Tensor& x, const Tensor& h, const Tensor& w_ih, const Tensor& w_hh,
               const Tensor& b_ih = {}, const Tensor& b_hh = {}, bool batch_first = false);
 
@@ -63,7 +63,7 @@ RnnOutput gru(const Tensor& x, const Tensor& h, const Tensor& w_ih, const Tensor
 /// Schmidhuber, Cummins 2000, Learning to forget.
 LstmState lstm_cell(const Tensor& x, const LstmState& state, const Tensor& w_ih, const Tensor& w_hh,
                     const Tensor& b_ih = {}, const Tensor& b_hh = {});
-/// lstm_cell step by step.
+/// lstm_cell step by step. Source: Hochreiter and Schmidhuber 1997, Long short-term memory.
 LstmOutput lstm(const Tensor& x, const LstmState& state, const Tensor& w_ih, const Tensor& w_hh,
                 const Tensor& b_ih = {}, const Tensor& b_hh = {}, bool batch_first = false);
 

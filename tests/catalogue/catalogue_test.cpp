@@ -8,6 +8,7 @@
 
 #include <retrace/catalogue/document.h>
 #include <retrace/retrace.h>
+#include <retrace/tensor/file.h>
 
 using namespace retrace;
 
@@ -57,6 +58,7 @@ TEST_CASE("every op says its formula, its gradient and its source") {
     CHECK(!entry.declaration.comment.empty());
     CHECK(!entry.formula.empty());
     CHECK(!entry.gradient.empty());
+    CHECK(!entry.source.empty());
   }
 }
 
@@ -72,6 +74,12 @@ TEST_CASE("each loss and each activation is one node of the tape, or its comment
     single += entry.nodes == 1;
   }
   CHECK(single >= 14);
+}
+
+TEST_CASE("docs/catalogue.md is what the table, the headers and the tape say") {
+  const std::string page = catalogue::document(RETRACE_SOURCE_DIR);
+  const std::string kept = read_file(std::string(RETRACE_SOURCE_DIR) + "/docs/catalogue.md");
+  CHECK_MESSAGE((page == kept), "run: cmake --build build --target catalogue_page");
 }
 
 TEST_CASE("a declaration's comment is read in its parts") {
