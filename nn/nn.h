@@ -16,6 +16,7 @@
 #include <retrace/nn/instance_norm.h>
 #include <retrace/nn/layer_norm.h>
 #include <retrace/nn/linear.h>
+#include <retrace/nn/mlp.h>
 #include <retrace/nn/module.h>
 #include <retrace/nn/module_list.h>
 #include <retrace/nn/pooling.h>

@@ -5,16 +5,26 @@
 #include <retrace/train/recipe.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace retrace::train {
 namespace {
 
 constexpr std::int64_t kWarmup = 50;
 constexpr double kClipNorm = 1.0;
+constexpr std::int64_t kLargestBatch = 1024;
+
+// The mean over all rows.
+double mean_loss(const LossOfBatch& loss, const data::TensorDataset& rows) {
+  double sum = 0;
+  for (const auto& [inputs, targets] : data::DataLoader(rows, {.batch_size = kLargestBatch}))
+    sum += loss(inputs, targets).loss.item<double>() * static_cast<double>(inputs.size(0));
+  return sum / static_cast<double>(rows.size());
+}
 
 void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& recipe,
                const FitOptions& how, data::DataLoader* loader,
-               const std::function<BatchLoss()>& loss) {
+               const std::function<double()>& validation, const std::function<BatchLoss()>& loss) {
   const Options& options = run.options();
   optim::Optimizer optimizer = optim::make(
       options.optimizer.empty() ? recipe.optimizer : options.optimizer, model.parameters(),
@@ -25,21 +35,43 @@ void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& re
   trainer.follow(schedule);
   if (loader != nullptr) trainer.keep("loader", *loader);
   trainer.describe(how.description);
-  if (how.validation)
-    trainer.validate(std::max<std::int64_t>(1, steps / how.validations), how.validation);
+  if (validation) trainer.validate(std::max<std::int64_t>(1, steps / how.validations), validation);
   trainer.fit(loss);
 }
 
 }  // namespace
 
+data::DataFiles data_files(const Options& options) {
+  return {.train = options.data,
+          .test = options.test,
+          .test_fraction = options.test_fraction,
+          .target = options.target,
+          .labels = options.labels,
+          .header = !options.no_header,
+          .seed = options.seed};
+}
+
 void fit(Run& run, nn::Module& model, const data::TensorDataset& rows, const Recipe& recipe,
          const LossOfBatch& loss, const FitOptions& how) {
   const Options& options = run.options();
+  data::TensorDataset training = rows;
+  std::function<double()> validation;
+  // Of very few rows none is held out.
+  if (std::llround(recipe.validation_fraction * static_cast<double>(rows.size())) >= 1) {
+    const data::Split parts = rows.split(recipe.validation_fraction, options.seed);
+    training = parts.train;
+    validation = [&loss, held_out = parts.test] { return mean_loss(loss, held_out); };
+  }
+  require<UsageError>(validation || options.patience == 0,
+                      "--patience needs rows held out for validation; of {} there are none",
+                      rows.size());
   data::DataLoader loader(
-      rows, {.batch_size = options.batch_size.value_or(recipe.batch_size), .shuffle = true});
+      training, {.batch_size = options.batch_size.value_or(recipe.batch_size),
+                 .shuffle = true,
+                 .weights = how.row_weights ? how.row_weights(training.targets) : Tensor()});
   const std::int64_t steps =
       options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
-  fit_steps(run, model, steps, recipe, how, &loader, [&] {
+  fit_steps(run, model, steps, recipe, how, &loader, validation, [&] {
     const data::TensorDataset batch = loader.next();
     return loss(batch.inputs, batch.targets);
   });
@@ -50,8 +82,10 @@ void fit(Run& run, nn::Module& model,
          const LossOfBatch& loss, const FitOptions& how) {
   const Options& options = run.options();
   require<UsageError>(!options.epochs, "--epochs needs --data: what is generated has no end");
+  require<UsageError>(options.patience == 0,
+                      "--patience needs --data: of what is generated no rows are held out");
   const std::int64_t batch_size = options.batch_size.value_or(recipe.batch_size);
-  fit_steps(run, model, options.steps.value_or(recipe.steps), recipe, how, nullptr, [&] {
+  fit_steps(run, model, options.steps.value_or(recipe.steps), recipe, how, nullptr, {}, [&] {
     const data::TensorDataset batch = sample(batch_size);
     return loss(batch.inputs, batch.targets);
   });

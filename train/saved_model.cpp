@@ -21,6 +21,15 @@ std::int64_t SavedModel::size_of(std::string_view name, std::int64_t dim) const 
   return tensor->second.size(dim);
 }
 
+std::vector<std::int64_t> SavedModel::hidden_layers(const std::string& layers) const {
+  const auto weight = [&layers](std::size_t i) { return fmt::format("{}.{}.weight", layers, i); };
+  std::vector<std::int64_t> sizes;
+  for (std::size_t i = 0; i == 0 || file_.tensors.contains(weight(i)); ++i)
+    sizes.push_back(size_of(weight(i), 0));
+  sizes.pop_back();  // what the last layer gives is no hidden layer
+  return sizes;
+}
+
 void SavedModel::load_into(nn::Module& model) const {
   try {
     model.load_state_dict(file_.tensors);

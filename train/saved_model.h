@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <retrace/nn/module.h>
 #include <retrace/tensor/safetensors.h>
@@ -18,6 +19,8 @@ class SavedModel {
   const Metadata& metadata() const { return file_.metadata; }
   /// The size of a dim of a tensor, for making a model of the same shape.
   std::int64_t size_of(std::string_view name, std::int64_t dim) const;
+  /// How many neurons each hidden layer of an nn::Mlp has, whose layers are called `layers` there.
+  std::vector<std::int64_t> hidden_layers(const std::string& layers = "layers") const;
   /// Strict: every difference between the file and the model is listed.
   void load_into(nn::Module& model) const;
 

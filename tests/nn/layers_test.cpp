@@ -109,3 +109,21 @@ TEST_CASE("Dropout") {
   for (const double bad : {-0.1, 1.5, std::nan("")})
     CHECK(says(message_of<ValueError>([=] { nn::Dropout{bad}; }), "give a probability"));
 }
+
+TEST_CASE("a multilayer perceptron is its layers with activations between them") {
+  manual_seed(3);
+  nn::Mlp mlp(6, 2, {.hidden = {5, 4}, .activation = [](const Tensor& x) { return tanh(x); }});
+  const Tensor x = randn({7, 2, 3});
+  const auto& f = mlp.layers;
+  CHECK(mlp(x).equal(f[2](tanh(f[1](tanh(f[0](x.flatten(1))))))));
+  CHECK(mlp.named_parameters().size() == 6);
+  CHECK(nn::Mlp(3, 1, {.hidden = {}})(randn({4, 3})).sizes() == Shape{4, 1});
+  nn::Mlp twin = nn::clone(mlp);
+  twin.layers[0].weight.detach().zero_();
+  CHECK_FALSE(twin(x).equal(mlp(x)));
+  nn::Mlp noisy(6, 2, {.dropout = 0.5});
+  CHECK_FALSE(noisy(x).equal(noisy(x)));
+  noisy.eval();
+  CHECK(noisy(x).equal(noisy(x)));
+  CHECK_THROWS_AS(nn::Mlp(2, 1, {.dropout = 2}), ValueError);
+}
