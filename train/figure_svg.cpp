@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -10,12 +11,17 @@ namespace retrace::train {
 namespace {
 
 constexpr std::size_t kColours = 10;  // the page defines so many, as --s0, --s1, ...
-constexpr double kLeft = 46, kRight = 10, kTop = 8, kBottom = 36;
+constexpr double kLeft = 46, kRight = 16, kTop = 8, kBottom = 36;
 
 std::string colour(std::size_t series) { return fmt::format("var(--s{})", series % kColours); }
 
-// Short, and without the noise of binary fractions.
-std::string tick_text(double value) { return fmt::format("{:.6g}", value); }
+// Short, and without the noise of binary fractions: 0.25, 8000, 20k, 1.5M.
+std::string tick_text(double value) {
+  for (const auto& [unit, name] : {std::pair(1e9, 'G'), {1e6, 'M'}, {1e3, 'k'}})
+    if (std::abs(value) >= std::max(unit, 1e4) && std::abs(value) < 1e12)
+      return fmt::format("{:.6g}{}", value / unit, name);
+  return fmt::format("{:.6g}", value);
+}
 
 }  // namespace
 

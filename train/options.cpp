@@ -116,16 +116,6 @@ CLI::Validator is_optimizer() {
       "");
 }
 
-CLI::Validator are_numbers() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        return parsed_list(text)
-                   ? std::string()
-                   : fmt::format("{} is not a list of numbers with commas between them", text);
-      },
-      "");
-}
-
 CLI::Validator between(double low, double high) {
   return CLI::Validator(
       [low, high](const std::string& text) {
@@ -134,6 +124,23 @@ CLI::Validator between(double low, double high) {
                    ? std::string()
                    : fmt::format("{} is not a number above {}{}", text, low,
                                  std::isinf(high) ? "" : fmt::format(" and below {}", high));
+      },
+      "");
+}
+
+CLI::Validator rising(double low, double high) {
+  return CLI::Validator(
+      [low, high](const std::string& text) {
+        const auto list = parsed_list(text);
+        if (!list) return fmt::format("{} is not a list of numbers with commas between them", text);
+        double below = low;
+        for (const double number : *list) {
+          if (!(number > below && number < high))
+            return fmt::format("{} does not rise from above {} to below {}: at {}", text, low, high,
+                               number);
+          below = number;
+        }
+        return std::string();
       },
       "");
 }
@@ -325,12 +332,18 @@ void CommandLine::add(const std::string& name, double& value, const std::string&
   parser_->decides(option, number_text(value));
 }
 
+void CommandLine::add(const std::string& name, double& value, double low, double high,
+                      const std::string& what) {
+  add(name, value, what);
+  parser_->app.get_option(name)->check(between(low, high));
+}
+
 void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
   parser_->decides(parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "TEXT"),
                    value);
 }
 
-void CommandLine::add(const std::string& name, std::vector<double>& value,
+void CommandLine::add(const std::string& name, std::vector<double>& value, double low, double high,
                       const std::string& what) {
   std::vector<std::string> texts;
   for (const double number : value) texts.push_back(number_text(number));
@@ -338,7 +351,7 @@ void CommandLine::add(const std::string& name, std::vector<double>& value,
   auto* option = parser_->app.add_option_function<std::string>(
       name, [&value](const std::string& list) { value = *parsed_list(list); },
       fmt::format("{} ({})", what, text));
-  parser_->decides(option->group(kRun)->type_name("NUMBERS")->check(are_numbers()), text);
+  parser_->decides(option->group(kRun)->type_name("NUMBERS")->check(rising(low, high)), text);
 }
 
 void CommandLine::add(const std::string& name, std::string& value,

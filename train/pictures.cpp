@@ -50,6 +50,16 @@ void add_points(Figure& figure, const Tensor& points, const Tensor& labels,
   }
 }
 
+void add_lines(Figure& figure, const Tensor& x, const Tensor& curves,
+               const std::vector<std::string>& names, Figure::Stroke stroke) {
+  require<ShapeError>(x.dim() == 1 && curves.sizes() == Shape({x.size(0), std::ssize(names)}),
+                      "add_lines: x must be [points] and curves [points, {}], not {} and {}",
+                      names.size(), x.sizes(), curves.sizes());
+  for (std::size_t k = 0; k < names.size(); ++k)
+    figure.line(names[k], x.to_vector<double>(), column(curves, static_cast<std::int64_t>(k)),
+                stroke);
+}
+
 Figure::Numbers column(const Tensor& matrix, std::int64_t k) {
   return matrix.detach().select(1, k).to_vector<double>();
 }

@@ -27,6 +27,10 @@ std::string one_line(std::string text) {
   return text;
 }
 
+std::string loss_name(const Result& result) {
+  return result.loss_unit.empty() ? "loss" : fmt::format("loss ({})", result.loss_unit);
+}
+
 // All that --check finds wanting, as sentences. A number that is NaN has not passed.
 std::vector<std::string> misses(const Result& result, const std::optional<double>& gap) {
   std::vector<std::string> missed;
@@ -167,10 +171,13 @@ void Run::finish(std::string_view data, const Result& result) {
   }
   std::string text;
   if (const std::string curve = plot(losses_, {.utf8 = speaks_utf8()}); !curve.empty())
-    text += "\ntraining loss (nats) by step\n" + curve;
+    text += fmt::format("\ntraining {} by step\n{}", loss_name(result), curve);
   text += '\n';
+  std::size_t width = 0;
+  for (const auto& row : numbers.rows) width = std::max(width, row[0].size());
   for (const auto& row : numbers.rows)
-    text += fmt::format("{:<17} {}{}{}\n", row[0], row[1], row[2].empty() ? "" : "  ", row[2]);
+    text +=
+        fmt::format("{:<{}}  {}{}{}\n", row[0], width, row[1], row[2].empty() ? "" : "  ", row[2]);
   text += fmt::format("trained in {:.2f} s", training_seconds());
   print(text);
   if (!options_.report.empty()) write_page(data, numbers, result);
@@ -193,7 +200,7 @@ void Run::finish(std::string_view data, const Result& result) {
 }
 
 void Run::write_page(std::string_view data, const Table& numbers, const Result& result) {
-  Figure losses("Loss by step", "step", "loss (nats)");
+  Figure losses("Loss by step", "step", loss_name(result));
   Figure::Numbers steps, values;
   for (const Curve::Point& point : losses_.points()) {
     steps.push_back(point.step);

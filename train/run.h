@@ -27,7 +27,7 @@ struct Bound {
   double high = std::numeric_limits<double>::infinity();
 };
 
-/// How a run ended. Losses are in nats.
+/// How a run ended.
 struct Result {
   /// In order; what has no name here is not reported: "test_loss", "test_accuracy", ...
   std::vector<std::pair<std::string, double>> metrics = {};
@@ -36,6 +36,7 @@ struct Result {
   std::optional<double> population_floor = {};  ///< the same over all data, in closed form
   std::optional<double> largest_gap = {};       ///< what --check allows for test_loss - floor
   std::vector<Bound> bounds = {};  ///< and of metrics; one that is not reported is missed
+  std::string loss_unit = "nats";  ///< of all losses; "" if they have none
 };
 
 /// One run of a program: what it was told to do, and where its results go. Steps and result are

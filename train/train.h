@@ -14,6 +14,7 @@
 #include <retrace/train/predict.h>
 #include <retrace/train/recipe.h>
 #include <retrace/train/regression_metrics.h>
+#include <retrace/train/regression_scores.h>
 #include <retrace/train/retrieval_metrics.h>
 #include <retrace/train/run.h>
 #include <retrace/train/saved_model.h>

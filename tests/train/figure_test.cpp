@@ -93,3 +93,12 @@ TEST_CASE("a page shows its parts in order, escaped, and asks for nothing from e
   CHECK(html.find("<script") == std::string::npos);
   CHECK(html.find("prefers-color-scheme: dark") != std::string::npos);
 }
+
+TEST_CASE("large numbers on an axis are short") {
+  const std::string svg = Figure("t", "x", "y").dots("d", {0, 5000, 500'000}, {-3e6, 0, 2e6}).svg();
+  CHECK(svg.find(">500k<") != std::string::npos);
+  CHECK(svg.find(">2M<") != std::string::npos);
+  CHECK(svg.find(">-2M<") != std::string::npos);
+  CHECK(svg.find(">0<") != std::string::npos);
+  CHECK(svg.find("00000<") == std::string::npos);
+}

@@ -82,6 +82,39 @@ TEST_CASE("the quantile of a sample is one of its values, and the best constant"
   CHECK_THROWS_AS(train::sample_quantile(zeros({2, 2}), 0.5), ShapeError);
 }
 
+TEST_CASE("scores of quantiles, level by level") {
+  const Tensor predicted = tensor({{0.0, 2.0}, {1.0, 3.0}, {5.0, 4.0}, {0.0, 9.0}});
+  const Tensor target = tensor({1.0, 1.0, 4.0, 10.0}), known = tensor({1.0, 2.0, 3.0, 4.0});
+  const train::RegressionScores scores(predicted, target, {0.25, 0.5}, known);
+  REQUIRE(scores.levels().size() == 2);
+  const auto& low = scores.levels()[0];
+  CHECK(low.coverage == 0.5);  // of 1 at 1, and of 4 at 5
+  CHECK(low.pinball == doctest::Approx((0.25 + 0 + 0.75 + 2.5) / 4));
+  CHECK(low.constant == doctest::Approx((0 + 0 + 0.75 + 2.25) / 4));  // of the constant 1
+  CHECK(scores.metrics() ==
+        std::vector<std::pair<std::string, double>>{{"mae", 1.0},
+                                                    {"rmse", std::sqrt(6.0 / 4)},
+                                                    {"coverage_0.25", 0.5},
+                                                    {"pinball_0.25", low.pinball},
+                                                    {"pinball_0.25_constant", low.constant},
+                                                    {"coverage_0.5", 0.75},
+                                                    {"pinball_0.5", 0.5},
+                                                    {"pinball_0.5_constant", 1.5},
+                                                    {"crossings", 0.25}});
+  CHECK(scores.table().rows.size() == 2);
+  CHECK_FALSE(scores.figure("price").svg().empty());
+  const train::RegressionScores number(target.unsqueeze(1), target, {}, known);
+  CHECK(number.metrics() ==
+        std::vector<std::pair<std::string, double>>{{"mae", 0.0}, {"rmse", 0.0}});
+  CHECK(number.table().rows.empty());
+  using Scores = train::RegressionScores;
+  CHECK_THROWS_AS(Scores(predicted, target, {0.5}, known), ShapeError);
+  CHECK_THROWS_AS(Scores(predicted, known.narrow(0, 0, 3), {0.25, 0.5}, known), ShapeError);
+  CHECK_THROWS_AS(Scores(predicted, target, {}, known), ShapeError);
+  CHECK_THROWS_AS(Scores(predicted, target, {0.25, 1}, known), ValueError);
+  CHECK_THROWS_AS(Scores(zeros({0, 1}), zeros({0}), {0.5}, known), ValueError);
+}
+
 TEST_CASE("recall among neighbours agrees with looking at all of them") {
   manual_seed(9);
   const Tensor x = randn({700, 3});

@@ -210,7 +210,7 @@ TEST_CASE("a resumed run takes over what is not on its command line") {
 TEST_CASE("a list of numbers is read, shown and kept as it was given") {
   const auto parse = [](std::vector<const char*> argv, std::vector<double>& levels) {
     CommandLine line("program", "Does something.", {"seed"});
-    line.add("--levels", levels, "levels");
+    line.add("--levels", levels, -1, 1, "levels");
     argv.insert(argv.begin(), "program");
     line.parse(static_cast<int>(argv.size()), argv.data());
     CHECK(line.help().find("levels (0.1,0.5)") != std::string::npos);
@@ -221,9 +221,10 @@ TEST_CASE("a list of numbers is read, shown and kept as it was given") {
   CHECK(levels == std::vector<double>{0.1, 0.5});
   CHECK(parse({"--levels", "0.25"}, levels = {0.1, 0.5}) == "0.25");
   CHECK(levels == std::vector<double>{0.25});
-  CHECK(parse({"--levels", "1e-2,.5,-3"}, levels = {0.1, 0.5}) == "1e-2,.5,-3");
-  CHECK(levels == std::vector<double>{0.01, 0.5, -3});
-  for (const char* wrong : {"0.1,", ",", "0.1;0.5", "half", "0.1, 0.5"}) {
+  CHECK(parse({"--levels", "-.5,1e-2,.5"}, levels = {0.1, 0.5}) == "-.5,1e-2,.5");
+  CHECK(levels == std::vector<double>{-0.5, 0.01, 0.5});
+  for (const char* wrong : {"0.1,", ",", "0.1;0.5", "half", "0.1, 0.5", "0.5,0.1", "0.5,0.5",
+                            "-1,0", "0,1", "nan", "0.1,nan"}) {
     CHECK_THROWS_AS(parse({"--levels", wrong}, levels = {0.1, 0.5}), UsageError);
     CHECK(levels == std::vector<double>{0.1, 0.5});
   }

@@ -22,6 +22,19 @@ TEST_CASE("decision regions lie where the model says") {
   CHECK(raster.strength[15] == doctest::Approx(1.0));
 }
 
+TEST_CASE("each column of a matrix becomes a line") {
+  train::Figure figure("t", "x", "y");
+  const Tensor x = tensor({0.0, 1.0, 2.0});
+  const Tensor curves = tensor({{0.0, 1.0}, {2.0, 3.0}, {4.0, 5.0}});
+  train::add_lines(figure, x, curves, {"a", "b"}, train::Figure::dashed);
+  train::Figure same("t", "x", "y");
+  same.line("a", {0, 1, 2}, {0, 2, 4}, train::Figure::dashed);
+  same.line("b", {0, 1, 2}, {1, 3, 5}, train::Figure::dashed);
+  CHECK(figure.svg() == same.svg());
+  CHECK_THROWS_AS(train::add_lines(figure, x, curves, {"a"}), ShapeError);
+  CHECK_THROWS_AS(train::add_lines(figure, x.unsqueeze(1), curves, {"a", "b"}), ShapeError);
+}
+
 TEST_CASE("the principal plane shows the two widest directions") {
   manual_seed(5);
   // Widths 5 and 2 along two directions that are no axes, 0.1 along the third.

@@ -10,10 +10,13 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include <retrace/tests/files.h>
 
@@ -81,6 +84,17 @@ inline Outcome run_example(const std::string& name, std::vector<std::string> arg
   Process process(example(name), std::move(arguments), folder / "out", folder / "err");
   const int code = process.wait();
   return {code, contents_of(folder / "out"), contents_of(folder / "err")};
+}
+
+inline bool is_one_line(const std::string& text) {
+  return !text.empty() && text.find('\n') == text.size() - 1;
+}
+
+inline std::vector<nlohmann::json> json_lines(const std::string& text) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
 }
 
 }  // namespace retrace::testing

@@ -1,15 +1,13 @@
 // The examples as a user meets them: what they print, and their exit codes.
 #include <doctest/doctest.h>
 
-#include <sstream>
-
-#include <nlohmann/json.hpp>
-
 #include <retrace/retrace.h>
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
 using testing::contents_of;
+using testing::is_one_line;
+using testing::json_lines;
 using testing::Outcome;
 using testing::Process;
 using testing::run_example;
@@ -19,17 +17,6 @@ namespace {
 
 bool says(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
-}
-
-bool is_one_line(const std::string& text) {
-  return !text.empty() && text.find('\n') == text.size() - 1;
-}
-
-std::vector<nlohmann::json> json_lines(const std::string& text) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
 }
 
 // Two kinds of flowers that a line tells apart, a category, and a cell that is missing.
