@@ -291,6 +291,7 @@ Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weig
                       "have elements, and fit into the padded input",
                       op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
   axis.out = (axis.in + 2 * axis.padding - span - 1) / axis.stride + 1;
+  if (axis.out == 1) axis.stride = 1;  // it makes no step, and a step may be of any size
   return axis;
 }
 
