@@ -4,6 +4,7 @@
 
 #include <retrace/data/augment.h>
 #include <retrace/data/balance.h>
+#include <retrace/data/class_pairs.h>
 #include <retrace/data/csv.h>
 #include <retrace/data/dataset.h>
 #include <retrace/data/files.h>

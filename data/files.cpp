@@ -14,12 +14,6 @@
 namespace retrace::data {
 namespace {
 
-std::vector<std::string> numbers_below(std::int64_t count) {
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
-  return names;
-}
-
 bool contains(const std::vector<std::string>& all, const std::string& one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
@@ -79,7 +73,7 @@ ClassificationData load_images(const DataFiles& files) {
     classes = std::max(classes, part->targets.max().item<std::int64_t>() + 1);
   }
   data.format.inputs.image = {sizes[1], sizes[2]};
-  data.format.outputs = ClassNames(numbers_below(classes));
+  data.format.outputs = ClassNames(numbered(classes, 0));
   return data;
 }
 

@@ -64,6 +64,13 @@ Figure::Numbers column(const Tensor& matrix, std::int64_t k) {
   return matrix.detach().select(1, k).to_vector<double>();
 }
 
+Figure class_figure(const Tensor& vectors, const Tensor& labels,
+                    const std::vector<std::string>& names) {
+  Figure figure("The classes, in the plane in which they vary most", "", "");
+  add_points(figure.square(), principal_plane(vectors), labels, names);
+  return figure;
+}
+
 Tensor principal_plane(const Tensor& points) {
   require<ShapeError>(points.dim() == 2 && points.size(1) >= 2,
                       "principal_plane: points must be [rows, dims] of two dims at least, not {}",

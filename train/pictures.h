@@ -23,6 +23,10 @@ Figure::Raster decision_regions(const std::function<Tensor(const Tensor&)>& prob
 void add_points(Figure& figure, const Tensor& points, const Tensor& labels,
                 const std::vector<std::string>& names, std::int64_t most = 600);
 
+/// Vectors [rows, dims] of classes, as add_points has them, in their principal_plane.
+Figure class_figure(const Tensor& vectors, const Tensor& labels,
+                    const std::vector<std::string>& names);
+
 /// Adds a line for each column of `curves` [points, names] over `x` [points].
 void add_lines(Figure& figure, const Tensor& x, const Tensor& curves,
                const std::vector<std::string>& names, Figure::Stroke stroke = Figure::solid);

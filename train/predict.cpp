@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <retrace/data/loader.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -41,6 +42,15 @@ Tensor predict(const std::function<Tensor(const Tensor&)>& forward, const Tensor
     result.narrow(0, begin, size).copy_(part);
   }
   return result;
+}
+
+double mean_over_batches(const data::TensorDataset& rows, std::int64_t batch_size,
+                         const std::function<double(const Tensor&, const Tensor&)>& f) {
+  const NoGradGuard no_grad;
+  double sum = 0;
+  for (const auto& [inputs, targets] : data::DataLoader(rows, {.batch_size = batch_size}))
+    sum += f(inputs, targets) * static_cast<double>(inputs.size(0));
+  return sum / static_cast<double>(rows.size());
 }
 
 std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <retrace/autograd/grad_mode.h>
+#include <retrace/data/dataset.h>
 #include <retrace/nn/module.h>
 
 namespace retrace::train {
@@ -35,6 +36,12 @@ Tensor predict(Model& model, const Tensor& inputs, std::int64_t batch_size = 102
   const EvalGuard eval(model);
   return predict([&model](const Tensor& x) { return model.forward(x); }, inputs, batch_size);
 }
+
+/// The mean over rows, in batches, of f(inputs, targets), itself a mean over its rows; unrecorded.
+/// ValueError without rows.
+double mean_over_batches(
+    const data::TensorDataset& rows, std::int64_t batch_size,
+    const std::function<double(const Tensor& inputs, const Tensor& targets)>& f);
 
 /// Numbers for each row as CSV, under a header: `values` [rows, names].
 std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names);

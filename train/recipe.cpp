@@ -2,6 +2,7 @@
 #include <retrace/optim/by_name.h>
 #include <retrace/optim/schedules.h>
 #include <retrace/tensor/check.h>
+#include <retrace/train/predict.h>
 #include <retrace/train/recipe.h>
 
 #include <algorithm>
@@ -13,14 +14,6 @@ namespace {
 constexpr std::int64_t kWarmup = 50;
 constexpr double kClipNorm = 1.0;
 constexpr std::int64_t kLargestBatch = 1024;
-
-// The mean over all rows.
-double mean_loss(const LossOfBatch& loss, const data::TensorDataset& rows) {
-  double sum = 0;
-  for (const auto& [inputs, targets] : data::DataLoader(rows, {.batch_size = kLargestBatch}))
-    sum += loss(inputs, targets).loss.item<double>() * static_cast<double>(inputs.size(0));
-  return sum / static_cast<double>(rows.size());
-}
 
 void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& recipe,
                const FitOptions& how, data::DataLoader* loader,
@@ -60,7 +53,11 @@ void fit(Run& run, nn::Module& model, const data::TensorDataset& rows, const Rec
   if (std::llround(recipe.validation_fraction * static_cast<double>(rows.size())) >= 1) {
     const data::Split parts = rows.split(recipe.validation_fraction, options.seed);
     training = parts.train;
-    validation = [&loss, held_out = parts.test] { return mean_loss(loss, held_out); };
+    validation = [&loss, held_out = parts.test] {
+      return mean_over_batches(held_out, kLargestBatch, [&loss](const Tensor& x, const Tensor& y) {
+        return loss(x, y).loss.item<double>();
+      });
+    };
   }
   require<UsageError>(validation || options.patience == 0,
                       "--patience needs rows held out for validation; of {} there are none",

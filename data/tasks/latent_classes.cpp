@@ -3,7 +3,6 @@
 #include <cmath>
 #include <vector>
 
-#include <retrace/data/dataset.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -60,6 +59,14 @@ Views LatentClasses::sample(std::int64_t rows, Generator& generator) const {
   const Tensor labels = randint(0, options_.classes, {rows}, &generator);
   const Tensor first = view(labels, generator);
   return {first, view(labels, generator), labels};
+}
+
+TensorDataset LatentClasses::pairs(std::int64_t rows, Generator& generator) const {
+  const Views views = sample(rows, generator);
+  const Tensor both = empty({rows, 2, options_.features});
+  both.select(1, 0).copy_(views.first);
+  both.select(1, 1).copy_(views.second);
+  return {both, views.labels};
 }
 
 Tensor LatentClasses::view(const Tensor& labels, Generator& generator) const {

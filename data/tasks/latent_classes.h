@@ -1,5 +1,6 @@
 #pragma once
 
+#include <retrace/data/dataset.h>
 #include <retrace/tensor/random.h>
 
 namespace retrace::data {
@@ -47,6 +48,8 @@ class LatentClasses {
 
   /// Fresh views of samples of classes drawn alike.
   Views sample(std::int64_t rows, Generator& generator = default_generator()) const;
+  /// The same as a dataset: inputs [rows, 2, features], the two views; targets the labels.
+  TensorDataset pairs(std::int64_t rows, Generator& generator = default_generator()) const;
   /// One view of each class in `labels`, int64 [rows]; IndexError for another class.
   Tensor view(const Tensor& labels, Generator& generator = default_generator()) const;
 

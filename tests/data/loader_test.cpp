@@ -324,6 +324,11 @@ TEST_CASE("shifted images hold the same picture elsewhere") {
   // Further than the image is large: nothing of it may be left.
   const Tensor gone = data::random_shift(ones({100, 2, 2}), 9, generator);
   CHECK(gone.sum().item<float>() < 100.0f);
+  Generator one(5), other(5);
+  CHECK(data::random_shift(images.unsqueeze(1), 2, one)
+            .squeeze(1)
+            .equal(data::random_shift(images, 2, other)));
+  CHECK(data::random_shift(zeros({2, 0, 4, 4}), 1, generator).sizes() == Shape{2, 0, 4, 4});
   CHECK_THROWS_AS(data::random_shift(zeros({4, 4}), 1, generator), ShapeError);
   CHECK_THROWS_AS(data::random_shift(zeros({4, 4, 4}), -1, generator), ValueError);
 }

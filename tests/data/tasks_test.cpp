@@ -475,3 +475,14 @@ TEST_CASE("tasks that make no sense are refused") {
   CHECK_THROWS_AS(Triplets({.margin = 0}), ValueError);
   CHECK_THROWS_AS(Triplets().oracle_loss(zeros({0}, kBool)), ShapeError);
 }
+
+TEST_CASE("pairs of latent classes are their views as a dataset") {
+  const data::LatentClasses classes;
+  Generator one(3), other(3);
+  const data::TensorDataset pairs = classes.pairs(7, one);
+  const data::Views views = classes.sample(7, other);
+  CHECK(pairs.inputs.sizes() == Shape{7, 2, 16});
+  CHECK(pairs.inputs.select(1, 0).equal(views.first));
+  CHECK(pairs.inputs.select(1, 1).equal(views.second));
+  CHECK(pairs.targets.equal(views.labels));
+}

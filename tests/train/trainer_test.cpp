@@ -264,6 +264,23 @@ TEST_CASE("a kept model is loaded into its like only") {
   CHECK_THROWS_AS(train::SavedModel(folder / "nothing"), IoError);
 }
 
+TEST_CASE("a mean over batches is that over all rows") {
+  const data::TensorDataset rows = {tensor({1.0, 2.0, 3.0, 4.0, 9.0}), zeros({5})};
+  for (const std::int64_t batch : {1, 2, 5, 8}) {
+    int calls = 0;
+    const double mean =
+        train::mean_over_batches(rows, batch, [&](const Tensor& x, const Tensor& y) {
+          CHECK(x.size(0) == y.size(0));
+          CHECK(x.size(0) <= batch);
+          CHECK_FALSE(GradMode::is_enabled());
+          ++calls;
+          return x.mean().item<double>();
+        });
+    CHECK(mean == doctest::Approx(3.8));
+    CHECK(calls == (5 + batch - 1) / batch);
+  }
+}
+
 TEST_CASE("predictions are written as CSV") {
   CHECK(train::predictions_csv(tensor({{0.25, 0.75}, {0.5, 0.5}}), {"a", "b,\"c\""}) ==
         "prediction,p(a),\"p(b,\"\"c\"\")\"\n\"b,\"\"c\"\"\",0.25,0.75\na,0.5,0.5\n");
