@@ -141,24 +141,28 @@ TEST_CASE("a table with classes is embedded") {
 TEST_CASE("embeddings: wrong usage gives 2, data that cannot be used 3, each one line") {
   const TemporaryFolder folder;
   const std::string few = folder.put("few.csv", "a,b\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n");
-  for (const auto& [arguments, code] : std::vector<std::pair<std::vector<std::string>, int>>{
-           {{"--loss", "nonsense"}, 2},
-           {{"--mining", "hardest"}, 2},
-           {{"--mining", "all", "--loss", "info_nce"}, 2},
-           {{"--dims", "1"}, 2},
-           {{"--dims", "0"}, 2},
-           {{"--temperature", "0"}, 2},
-           {{"--margin", "-1"}, 2},
-           {{"--margin", "wide"}, 2},
-           {{"--data", few, "--target", "b"}, 3},  // five neighbours need more rows
-           {{"--data", few, "--target", "c"}, 3},
-           {{"--data", few}, 3},
-           {{"--data", folder / "none"}, 3},
-           {{"--load", folder.path(), "--predict", few}, 3}}) {
-    const Outcome outcome = run_example(kName, arguments);
-    CAPTURE(arguments);
+  struct Case {
+    std::vector<std::string> arguments;
+    int code;
+  };
+  for (const Case& wrong :
+       std::vector<Case>{{{"--loss", "nonsense"}, 2},
+                         {{"--mining", "hardest"}, 2},
+                         {{"--mining", "all", "--loss", "info_nce"}, 2},
+                         {{"--dims", "1"}, 2},
+                         {{"--dims", "0"}, 2},
+                         {{"--temperature", "0"}, 2},
+                         {{"--margin", "-1"}, 2},
+                         {{"--margin", "wide"}, 2},
+                         {{"--data", few, "--target", "b"}, 3},  // five neighbours need more rows
+                         {{"--data", few, "--target", "c"}, 3},
+                         {{"--data", few}, 3},
+                         {{"--data", folder / "none"}, 3},
+                         {{"--load", folder.path(), "--predict", few}, 3}}) {
+    const Outcome outcome = run_example(kName, wrong.arguments);
+    CAPTURE(wrong.arguments);
     CAPTURE(outcome.err);
-    CHECK(outcome.code == code);
+    CHECK(outcome.code == wrong.code);
     CHECK(outcome.out.empty());
     CHECK(is_one_line(outcome.err));
   }
