@@ -76,17 +76,6 @@ const Row* find(std::string_view name) {
   return row == rows().end() ? nullptr : &*row;
 }
 
-std::function<Tensor(const Tensor&)> activation(std::string_view name) {
-  std::string names;
-  for (const Row& row : rows()) {
-    if (row.family != "activation" || row.samples[0].inputs.size() > 1) continue;
-    if (row.name == name)
-      return [run = row.run](const Tensor& x) { return run(Call({{"x", x}}, {}))["out"]; };
-    names += (names.empty() ? "" : ", ") + row.name;
-  }
-  fail<ValueError>("activation: there is none called \"{}\"; give one of {}", name, names);
-}
-
 Call make_call(const Row& row, const Sample& sample, std::uint64_t seed, DType dtype) {
   Generator generator(seed);
   for (int attempt = 0; attempt < 1000; ++attempt) {

@@ -1,9 +1,8 @@
 #pragma once
 
-// The one table of every public op and loss. The gradient checks, the expected values, the atlas,
-// the benchmarks and `--activation NAME` read it; an op without a row fails a test.
+// The one table of every public op and loss. The gradient checks, the expected values, the atlas
+// and the page of all of them read it; an op without a row fails a test.
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,10 +57,6 @@ struct Row {
 const std::vector<Row>& rows();
 /// Null when there is none of that name.
 const Row* find(std::string_view name);
-
-/// The activation of that name with its defaults, for programs: activation("gelu")(x). ValueError
-/// that lists the names when there is none.
-std::function<Tensor(const Tensor&)> activation(std::string_view name);
 
 /// The call that a sample describes, with fresh numbers from `seed`: floating inputs in `dtype`.
 Call make_call(const Row& row, const Sample& sample, std::uint64_t seed, DType dtype = kFloat64);

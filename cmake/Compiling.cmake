@@ -13,38 +13,37 @@ function(retrace_warnings target)
   endif()
 endfunction()
 
-# Loops over elements are vectorised for one processor and may fuse multiply and add, but NaN and
-# infinity keep their meaning: never -ffast-math.
-function(retrace_kernel_flags)
-  set(flags -ffp-contract=fast -fno-math-errno -fno-trapping-math)
-  # g++ 12 may otherwise leave the upper halves of vector registers dirty across calls within a
-  # file, and code without AVX pays some 200 ns for that: every call into BLAS did, twice.
-  list(APPEND flags -fno-ipa-ra)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    if(RETRACE_NATIVE)
-      list(APPEND flags -march=native -mprefer-vector-width=512)
-    else()
-      list(APPEND flags -march=${RETRACE_MARCH})
-    endif()
-  elseif(RETRACE_NATIVE)
-    list(APPEND flags -mcpu=native)
+# The library is compiled for one processor. Loops over elements, in kernels, may also fuse multiply
+# and add and need not set errno; NaN and infinity keep their meaning: never -ffast-math.
+set(kernel_flags -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+set(library_flags -ffp-contract=off)
+# g++ 12 may otherwise leave the upper halves of vector registers dirty across calls within a file,
+# and code without AVX pays some 200 ns for that: every call into BLAS did, twice.
+list(APPEND library_flags -fno-ipa-ra)
+# What -O3 adds beyond -O2 and this doubles the time to compile some files, and made none faster.
+list(APPEND library_flags -fvect-cost-model=dynamic)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  if(RETRACE_NATIVE)
+    list(APPEND library_flags -march=native -mprefer-vector-width=512)
+  else()
+    list(APPEND library_flags -march=${RETRACE_MARCH})
   endif()
-  set(known "")
-  foreach(flag IN LISTS flags)
+elseif(RETRACE_NATIVE)
+  list(APPEND library_flags -mcpu=native)
+endif()
+foreach(list_of_flags IN ITEMS kernel_flags library_flags)
+  set(retrace_${list_of_flags} "")
+  foreach(flag IN LISTS ${list_of_flags})
     string(MAKE_C_IDENTIFIER "RETRACE_HAS${flag}" known_to_compiler)
     check_cxx_compiler_flag(${flag} ${known_to_compiler})
     if(${known_to_compiler})
-      list(APPEND known ${flag})
+      list(APPEND retrace_${list_of_flags} ${flag})
     endif()
   endforeach()
-  if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
-    list(APPEND known -O3)
-  endif()
-  set(kernels ${ARGV})
-  list(FILTER kernels INCLUDE REGEX
-    "^${PROJECT_SOURCE_DIR}/(tensor/kernels/|autograd/ops/|losses/|optim/|tests/tensor/math_test)")
-  set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS "${known}")
-endfunction()
+endforeach()
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  list(APPEND retrace_library_flags -O2)
+endif()
 
 # Sanitizers see each allocation only when the pools pass straight to malloc and free.
 if(RETRACE_SANITIZE)

@@ -4,12 +4,12 @@ include(CMakePackageConfigHelpers)
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/retrace)
 
-install(TARGETS retrace EXPORT retraceTargets
+install(TARGETS retrace retrace_catalogue EXPORT retraceTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT retraceTargets NAMESPACE retrace:: DESTINATION ${package_folder})
 
-foreach(room IN LISTS rooms)
+foreach(room IN LISTS rooms ITEMS catalogue)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} OPTIONAL
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/retrace FILES_MATCHING PATTERN "*.h")
 endforeach()

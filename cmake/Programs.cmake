@@ -28,6 +28,7 @@ endif()
 file(GLOB_RECURSE tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/*.cpp)
 if(RETRACE_BUILD_TOOLS AND tool_sources)
   retrace_program(retrace_tool tools retrace ${tool_sources})
+  target_link_libraries(retrace_tool PRIVATE retrace::catalogue)
   set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
   target_compile_definitions(retrace_tool PRIVATE RETRACE_VERSION="${PROJECT_VERSION}"
     RETRACE_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")

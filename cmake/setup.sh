@@ -103,7 +103,9 @@ build_preset() {
       ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache" ||
       { [ "$preset" = release ] && ! grep -qx 'CMAKE_BUILD_TYPE:STRING=Release' "$cache"; }; then
       say "configuring $folder"
-      command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+      # ccache cannot keep what was compiled with a precompiled header.
+      command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+        -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
       cd "$root" || exit
       logged "$folder/build.log" cmake --fresh --preset "$preset" "${launcher[@]}"
     fi

@@ -6,6 +6,7 @@
 #include <retrace/nn/attention.h>
 #include <retrace/nn/batch_norm.h>
 #include <retrace/nn/bilinear.h>
+#include <retrace/nn/by_name.h>
 #include <retrace/nn/conv.h>
 #include <retrace/nn/dropout.h>
 #include <retrace/nn/embedding.h>
