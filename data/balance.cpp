@@ -1,4 +1,5 @@
 #include <retrace/data/balance.h>
+#include <retrace/data/dataset.h>
 
 #include <vector>
 
@@ -42,6 +43,10 @@ Tensor class_weights(const Tensor& counts) {
         static_cast<float>(present / sum / static_cast<double>(numbers[i]));
   }
   return weights;
+}
+
+Tensor row_weights(const Tensor& labels, std::int64_t classes) {
+  return take_rows(class_weights(class_counts(labels, classes)), labels.to_vector<std::int64_t>());
 }
 
 }  // namespace retrace::data

@@ -120,8 +120,7 @@ void learn_classes(train::Run& run, const Goal& goal, std::int64_t dims) {
 }
 
 void learn_files(train::Run& run, const Goal& goal, std::int64_t dims) {
-  const data::ClassificationData data = data::load_classification(train::data_files(run.options()));
-  for (const std::string& note : data.notes) train::log_info(note);
+  const data::ClassificationData data = train::load(run, data::load_classification);
   require<IoError>(data.test.size() > 5, "{}: five neighbours need more than {} rows to test on",
                    run.options().data, data.test.size());
   const data::ClassPairs learnt(data.train), held_out(data.test);
@@ -155,8 +154,7 @@ int main(int argc, char** argv) {
       "embeddings",
       "A network learns to place things so that those of one class lie close: hidden classes that "
       "it generates itself; or with --data, images or the rows of a table.",
-      {"data", "test", "test-fraction", "target", "no-header", "steps", "batch-size", "lr",
-       "optimizer", "seed", "threads", "json", "csv", "report", "check", "save", "load"});
+      train::recipe_options({"target"}, false));
   command.add("--loss", goal.loss, {"info_nce", "nt_xent", "sup_con", "triplet", "contrastive"},
               "What is to be small");
   command.add("--mining", goal.mining, {"none", "batch_hard", "semi_hard", "all"},

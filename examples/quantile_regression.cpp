@@ -104,8 +104,7 @@ void learn_noise(train::Run& run, const Goal& goal) {
 }
 
 void learn_file(train::Run& run, const Goal& goal) {
-  const data::RegressionData data = data::load_regression(train::data_files(run.options()));
-  for (const std::string& note : data.notes) train::log_info(note);
+  const data::RegressionData data = train::load(run, data::load_regression);
   const data::TargetScale& target = data.format.outputs;
   QuantileNet model(data.format.inputs.features(), goal.levels, kForFiles);
   const auto test_loss = [&] {
@@ -146,9 +145,7 @@ int main(int argc, char** argv) {
       "A network learns the quantiles of a quantity, which tell how sure one can be of it: of "
       "noise "
       "that it generates itself; or with --data and --target, of a column of a table.",
-      {"data", "test", "test-fraction", "target", "no-header", "epochs", "steps", "batch-size",
-       "lr", "optimizer", "patience", "seed", "threads", "json", "csv", "report", "check", "save",
-       "load"});
+      train::recipe_options({"target"}));
   command.add("--loss", goal.loss, {"quantile", "mse", "l1", "huber"},
               "Learns quantiles, the mean, the median, or a number between the two");
   command.add("--quantiles", goal.levels, 0, 1, "Levels of the quantiles");

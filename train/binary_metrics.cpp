@@ -1,5 +1,7 @@
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/tensor/check.h>
 #include <retrace/train/binary_metrics.h>
+#include <retrace/train/label_metrics.h>
 
 #include <algorithm>
 #include <cmath>
@@ -68,6 +70,34 @@ double roc_auc(const Tensor& scores, const Tensor& labels) {
   return area;
 }
 
+Figure roc_figure(const Tensor& scores, const Tensor& labels) {
+  const RocCurve curve = roc_curve(scores, labels);
+  constexpr std::size_t kMost = 200;  // points, of which there may be as many as rows
+  const std::size_t last = curve.true_positive_rate.size() - 1, step = last / kMost + 1;
+  Figure::Numbers x, y;
+  for (std::size_t i = 0; i <= last; i = i == last ? last + 1 : std::min(i + step, last)) {
+    x.push_back(curve.false_positive_rate[i]);
+    y.push_back(curve.true_positive_rate[i]);
+  }
+  Figure figure("ROC: what is found, against false alarms, as the threshold falls",
+                "false positive rate", "true positive rate");
+  figure.square().line("model", x, y).line("chance", {0, 1}, {0, 1}, Figure::dashed);
+  return figure;
+}
+
+Table threshold_table(const Tensor& probabilities, const Tensor& labels) {
+  Table table{
+      "What a threshold gives", {"threshold", "precision", "recall", "F1", "accuracy"}, {}, {}};
+  const Tensor truth = labels.unsqueeze(1);
+  for (int tenth = 1; tenth < 10; ++tenth) {
+    const LabelCounts counts(ge(probabilities, tenth / 10.0).unsqueeze(1), truth);
+    table.rows.push_back({fmt::format("0.{}", tenth), three_digits(counts.precision(0)),
+                          three_digits(counts.recall(0)), three_digits(counts.f1(0)),
+                          three_digits(counts.exact_match())});
+  }
+  return table;
+}
+
 Calibration::Calibration(const Tensor& probabilities, const Tensor& labels, int bins) {
   const Rows rows("Calibration", probabilities, labels);
   require<ValueError>(bins >= 1, "Calibration: {} bins; there must be at least one", bins);
@@ -102,6 +132,20 @@ Table Calibration::table() const {
                           std::to_string(bin.rows), three_digits(bin.mean_probability),
                           three_digits(bin.frequency)});
   return table;
+}
+
+Figure Calibration::figure() const {
+  Figure::Numbers mean, frequency;
+  for (const Bin& bin : bins_) {
+    mean.push_back(bin.mean_probability);
+    frequency.push_back(bin.frequency);
+  }
+  Figure figure("Does a probability mean what it says?", "probability, as the model says",
+                "share of class 1");
+  figure.square()
+      .line("rows with that probability", mean, frequency)
+      .line("as it should be", {0, 1}, {0, 1}, Figure::dashed);
+  return figure;
 }
 
 }  // namespace retrace::train

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <retrace/tensor/tensor.h>
+#include <retrace/train/figure.h>
 #include <retrace/train/table.h>
 
 namespace retrace::train {
@@ -20,6 +21,11 @@ struct RocCurve {
   std::vector<double> false_positive_rate, true_positive_rate;
 };
 RocCurve roc_curve(const Tensor& scores, const Tensor& labels);
+Figure roc_figure(const Tensor& scores, const Tensor& labels);
+
+/// What comes of taking rows for class 1 from a threshold on: precision, recall, F1 and accuracy
+/// for probabilities from 0.1 to 0.9.
+Table threshold_table(const Tensor& probabilities, const Tensor& labels);
 
 /// Whether probabilities mean what they say: rows in bins of equal width by their probability of
 /// class 1, and how many of each are of it.
@@ -38,6 +44,7 @@ class Calibration {
   /// Source: Guo et al. 2017, arXiv 1706.04599, equation 3.
   double ece() const { return ece_; }
   Table table() const;
+  Figure figure() const;
 
  private:
   std::vector<Bin> bins_;

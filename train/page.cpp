@@ -38,6 +38,12 @@ td { background: color-mix(in srgb, var(--s0) var(--shade, 0%), transparent); }
 th { font-weight: 600; }
 tbody th, thead th:first-child { text-align: left; }
 td.words { white-space: normal; text-align: left; color: var(--faint); min-width: 13em; }
+@media (max-width: 480px) {
+  main { padding: 14px 8px 32px; }
+  section { padding: 10px; }
+  table { font-size: .8rem; }
+  th, td { padding: 3px 5px; }
+  td.words { min-width: 0; } }
 )";
 
 std::string section(const std::string& title, const std::string& content) {

@@ -4,19 +4,30 @@
 #include <retrace/train/pictures.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 namespace retrace::train {
 
-Figure::Raster decision_regions(const std::function<Tensor(const Tensor&)>& probabilities,
-                                double left, double right, double bottom, double top, int cells) {
-  const NoGradGuard no_grad;
+namespace {
+
+// The middles of cells · cells places of a rectangle, row by row from the bottom left.
+Tensor places_of(double left, double right, double bottom, double top, int cells) {
   Tensor places = empty({cells, cells, 2});
   const auto middles = [cells](double from, double to) {
     return (arange(cells).to(kFloat32) + 0.5) * ((to - from) / cells) + from;
   };
   places.select(2, 0).copy_(middles(left, right));
   places.select(2, 1).copy_(middles(bottom, top).unsqueeze(1));
-  const Tensor p = probabilities(places.view({cells * cells, 2}));
+  return places.view({static_cast<std::int64_t>(cells) * cells, 2});
+}
+
+}  // namespace
+
+Figure::Raster decision_regions(const std::function<Tensor(const Tensor&)>& probabilities,
+                                double left, double right, double bottom, double top, int cells) {
+  const NoGradGuard no_grad;
+  const Tensor p = probabilities(places_of(left, right, bottom, top, cells));
   const auto best = max(p, 1);
   const double chance = 1.0 / static_cast<double>(p.size(1));
   const Tensor strength = ((best.values - chance) / (1 - chance)).clamp(0, 1);
@@ -28,6 +39,38 @@ Figure::Raster decision_regions(const std::function<Tensor(const Tensor&)>& prob
           top,
           best.indices.to_vector<std::int64_t>(),
           strength.to_vector<double>()};
+}
+
+void add_edge(Figure& figure, const std::string& name,
+              const std::function<Tensor(const Tensor&)>& probability, double left, double right,
+              double bottom, double top, int cells) {
+  const NoGradGuard no_grad;
+  const Tensor places = places_of(left, right, bottom, top, cells);
+  const std::vector<bool> is = gt(probability(places), 0.5).to_vector<bool>();
+  const Figure::Numbers x = column(places, 0), y = column(places, 1);
+  Figure::Numbers xs, ys;
+  const auto side = static_cast<std::size_t>(cells);
+  const auto between = [&](std::size_t a, std::size_t b) {
+    if (is[a] == is[b]) return;
+    xs.push_back((x[a] + x[b]) / 2);
+    ys.push_back((y[a] + y[b]) / 2);
+  };
+  for (std::size_t i = 0; i < is.size(); ++i) {
+    if ((i + 1) % side != 0) between(i, i + 1);
+    if (i + side < is.size()) between(i, i + side);
+  }
+  figure.dots(name, std::move(xs), std::move(ys));
+}
+
+void add_circle(Figure& figure, const std::string& name, double x, double y, double radius) {
+  constexpr int kCorners = 96;
+  Figure::Numbers xs, ys;
+  for (int i = 0; i <= kCorners; ++i) {
+    const double angle = 2 * std::numbers::pi * i / kCorners;
+    xs.push_back(x + radius * std::cos(angle));
+    ys.push_back(y + radius * std::sin(angle));
+  }
+  figure.line(name, std::move(xs), std::move(ys), Figure::dashed);
 }
 
 void add_points(Figure& figure, const Tensor& points, const Tensor& labels,

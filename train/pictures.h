@@ -18,6 +18,14 @@ Figure::Raster decision_regions(const std::function<Tensor(const Tensor&)>& prob
                                 double left, double right, double bottom, double top,
                                 int cells = 72);
 
+/// Adds dots along the edge at which the probability of a label passes one half: `probability` maps
+/// [rows, 2] to [rows].
+void add_edge(Figure& figure, const std::string& name,
+              const std::function<Tensor(const Tensor&)>& probability, double left, double right,
+              double bottom, double top, int cells = 96);
+/// Adds a dashed circle.
+void add_circle(Figure& figure, const std::string& name, double x, double y, double radius);
+
 /// Adds dots: `points` [rows, 2], a colour for each of `labels` (int64 [rows], numbers of `names`);
 /// at most `most` of them, the first ones.
 void add_points(Figure& figure, const Tensor& points, const Tensor& labels,

@@ -32,20 +32,8 @@ void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& re
   trainer.fit(loss);
 }
 
-}  // namespace
-
-data::DataFiles data_files(const Options& options) {
-  return {.train = options.data,
-          .test = options.test,
-          .test_fraction = options.test_fraction,
-          .target = options.target,
-          .labels = options.labels,
-          .header = !options.no_header,
-          .seed = options.seed};
-}
-
-void fit(Run& run, nn::Module& model, const data::TensorDataset& rows, const Recipe& recipe,
-         const LossOfBatch& loss, const FitOptions& how) {
+void fit_rows(Run& run, nn::Module& model, const data::TensorDataset& rows, const Recipe& recipe,
+              const LossOfBatch& loss, const FitOptions& how) {
   const Options& options = run.options();
   data::TensorDataset training = rows;
   std::function<double()> validation;
@@ -74,9 +62,9 @@ void fit(Run& run, nn::Module& model, const data::TensorDataset& rows, const Rec
   });
 }
 
-void fit(Run& run, nn::Module& model,
-         const std::function<data::TensorDataset(std::int64_t rows)>& sample, const Recipe& recipe,
-         const LossOfBatch& loss, const FitOptions& how) {
+void fit_fresh(Run& run, nn::Module& model,
+               const std::function<data::TensorDataset(std::int64_t)>& sample, const Recipe& recipe,
+               const LossOfBatch& loss, const FitOptions& how) {
   const Options& options = run.options();
   require<UsageError>(!options.epochs, "--epochs needs --data: what is generated has no end");
   require<UsageError>(options.patience == 0,
@@ -86,6 +74,35 @@ void fit(Run& run, nn::Module& model,
     const data::TensorDataset batch = sample(batch_size);
     return loss(batch.inputs, batch.targets);
   });
+}
+
+}  // namespace
+
+std::vector<std::string_view> recipe_options(const std::vector<std::string_view>& more,
+                                             bool epochs) {
+  std::vector<std::string_view> options = {
+      "data", "test",    "test-fraction", "no-header", "steps",  "batch-size", "lr",   "optimizer",
+      "seed", "threads", "json",          "csv",       "report", "check",      "save", "load"};
+  options.insert(options.end(), more.begin(), more.end());
+  if (epochs) options.insert(options.end(), {"epochs", "patience"});
+  return options;
+}
+
+data::DataFiles data_files(const Options& options) {
+  return {.train = options.data,
+          .test = options.test,
+          .test_fraction = options.test_fraction,
+          .target = options.target,
+          .labels = options.labels,
+          .header = !options.no_header,
+          .seed = options.seed};
+}
+
+void fit(Run& run, nn::Module& model, const Rows& rows, const Recipe& recipe,
+         const LossOfBatch& loss, const FitOptions& how) {
+  if (const auto* fixed = std::get_if<data::TensorDataset>(&rows))
+    return fit_rows(run, model, *fixed, recipe, loss, how);
+  fit_fresh(run, model, std::get<1>(rows), recipe, loss, how);
 }
 
 }  // namespace retrace::train

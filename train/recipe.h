@@ -5,15 +5,31 @@
 
 #include <functional>
 #include <string>
+#include <variant>
 
 #include <retrace/data/dataset.h>
 #include <retrace/data/files.h>
+#include <retrace/train/log.h>
 #include <retrace/train/trainer.h>
 
 namespace retrace::train {
 
+/// The options of CommandLine that fit() and load() go by, and those that every run has; with
+/// `more`, "target" say. Without `epochs`, neither those nor "patience".
+std::vector<std::string_view> recipe_options(const std::vector<std::string_view>& more,
+                                             bool epochs = true);
+
 /// The files that the command line names.
 data::DataFiles data_files(const Options& options);
+
+/// What one of the loaders of data/files.h makes of them; what it notes is said.
+template <class Outputs>
+data::LoadedData<Outputs> load(const Run& run,
+                               data::LoadedData<Outputs> (*loader)(const data::DataFiles&)) {
+  data::LoadedData<Outputs> data = loader(data_files(run.options()));
+  for (const std::string& note : data.notes) log_info(note);
+  return data;
+}
 
 /// What holds where the command line does not say otherwise.
 struct Recipe {
@@ -38,14 +54,14 @@ struct FitOptions {
 /// Of rows to train on; and in evaluation mode, without a gradient, of those held out.
 using LossOfBatch = std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>;
 
-/// Trains on the rows as the recipe and the run's options say. UsageError for --patience when no
-/// row is held out.
-void fit(Run& run, nn::Module& model, const data::TensorDataset& rows, const Recipe& recipe,
-         const LossOfBatch& loss, const FitOptions& options = {});
+/// Rows to train on; or of what has no end a function, which draws so many fresh ones from the
+/// default generator.
+using Rows =
+    std::variant<data::TensorDataset, std::function<data::TensorDataset(std::int64_t rows)>>;
 
-/// The same with fresh rows for every batch: sample(rows) draws so many from the default generator.
-void fit(Run& run, nn::Module& model,
-         const std::function<data::TensorDataset(std::int64_t rows)>& sample, const Recipe& recipe,
+/// Trains on the rows as the recipe and the run's options say. UsageError for --patience when no
+/// row is held out, and for --epochs of what has no end.
+void fit(Run& run, nn::Module& model, const Rows& rows, const Recipe& recipe,
          const LossOfBatch& loss, const FitOptions& options = {});
 
 }  // namespace retrace::train

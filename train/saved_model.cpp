@@ -13,6 +13,13 @@ SavedModel::SavedModel(const std::string& folder_or_file) : path_(folder_or_file
   file_ = load_safetensors_file(path_);
 }
 
+const std::string& SavedModel::description(const std::string& key) const {
+  const auto value = metadata().find(key);
+  require<IoError>(value != metadata().end(), "{}: is another kind of model: it says nothing of {}",
+                   path_, key);
+  return value->second;
+}
+
 std::int64_t SavedModel::size_of(std::string_view name, std::int64_t dim) const {
   const auto tensor = file_.tensors.find(name);
   require<IoError>(tensor != file_.tensors.end() && dim < tensor->second.dim(),

@@ -17,6 +17,9 @@ class SavedModel {
   const std::string& path() const { return path_; }
   /// What Trainer::describe was given.
   const Metadata& metadata() const { return file_.metadata; }
+  /// What it says of `key`.
+  const std::string& description(const std::string& key) const;
+  bool has(std::string_view tensor) const { return file_.tensors.contains(tensor); }
   /// The size of a dim of a tensor, for making a model of the same shape.
   std::int64_t size_of(std::string_view name, std::int64_t dim) const;
   /// How many neurons each hidden layer of an nn::Mlp has, whose layers are called `layers` there.

@@ -97,4 +97,16 @@ std::string three_digits(double value) {
   return std::isnan(value) ? "-" : fmt::format("{:.3f}", value);
 }
 
+Table best_table(const std::vector<std::pair<std::string, double>>& learnt,
+                 const std::vector<std::pair<std::string, double>>& best) {
+  Table table{"Beside the best that can be, on the same rows", {"", "learnt", "best"}, {}, {}};
+  for (const auto& [name, value] : learnt) {
+    std::string other = "-";
+    for (const auto& known : best)
+      if (known.first == name) other = fmt::format("{:.4f}", known.second);
+    table.rows.push_back({name, fmt::format("{:.4f}", value), std::move(other)});
+  }
+  return table;
+}
+
 }  // namespace retrace::train

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace retrace::train {
@@ -18,6 +19,10 @@ struct Table {
   std::string text() const;
   std::string html() const;
 };
+
+/// Metrics by name and, for those that stand in `best` too, what the best possible model reaches.
+Table best_table(const std::vector<std::pair<std::string, double>>& learnt,
+                 const std::vector<std::pair<std::string, double>>& best);
 
 /// With &, <, > and quotes written so that HTML and SVG show them.
 std::string escape_html(std::string_view text);

@@ -9,6 +9,7 @@
 #include <retrace/train/log.h>
 #include <retrace/train/metrics.h>
 #include <retrace/train/options.h>
+#include <retrace/train/oracle.h>
 #include <retrace/train/pictures.h>
 #include <retrace/train/plot.h>
 #include <retrace/train/predict.h>

@@ -125,6 +125,17 @@ Tensor Discs::inside(const Tensor& points) const {
   return result;
 }
 
+Tensor Discs::probabilities(const Tensor& points) const {
+  Tensor result = inside(points);
+  auto* p = elements<float>(result);
+  for (std::int64_t i = 0; i < result.numel(); ++i) {
+    const auto noise =
+        static_cast<float>(options_.discs[static_cast<std::size_t>(i % labels())].noise);
+    p[i] = p[i] == 1 ? 1 - noise : noise;
+  }
+  return result;
+}
+
 double Discs::oracle_loss(const TensorDataset& rows) const {
   check_dataset("Discs", rows);
   const std::vector<float> truth = inside(rows.inputs).to_vector<float>();

@@ -44,6 +44,9 @@ class Discs {
   /// Labels without noise, float32 [rows, labels]: 1 inside the disc.
   Tensor inside(const Tensor& points) const;
 
+  /// The true probability of each label at points of `sample`, float32 [rows, labels].
+  Tensor probabilities(const Tensor& points) const;
+
   /// Mean over rows of the sum over labels of -ln p(label | point) in nats, on these very rows.
   double oracle_loss(const TensorDataset& rows) const;
   /// The mean of oracle_loss over all data, Σ h(η_k) with h(p) = -p ln p - (1-p) ln(1-p): 1.144823

@@ -78,22 +78,40 @@ double Gaussians::oracle_loss(const TensorDataset& rows) const {
   return sum / static_cast<double>(labels.size());
 }
 
-double Gaussians::population_mean(const std::function<double(double, bool)>& loss) const {
+double Gaussians::population_mean(
+    const std::function<Tensor(const Tensor& logits, const Tensor& labels)>& loss) const {
   // What lies further out than 12 deviations weighs less than rounding.
   constexpr std::int64_t kSteps = 12 * 512;
   constexpr double kStep = 12.0 / kSteps;
   const double distance = options_.distance, half = distance * distance / 2;
+  std::vector<double> logits, labels, weights;
+  for (const bool positive : {true, false})
+    for (std::int64_t i = -kSteps; i <= kSteps; ++i) {
+      const double z = static_cast<double>(i) * kStep;
+      logits.push_back(prior_logit() + (positive ? half : -half) + distance * z);
+      labels.push_back(positive ? 1 : 0);
+      weights.push_back(kStep * std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi) *
+                        (positive ? options_.positives : 1 - options_.positives));
+    }
+  const std::vector<double> losses =
+      loss(from_vector(logits), from_vector(labels)).to_vector<double>();
+  require<ShapeError>(losses.size() == weights.size(),
+                      "Gaussians: the loss must be one number for each of [{}] points, not for {}",
+                      weights.size(), losses.size());
   double mean = 0;
-  for (std::int64_t i = -kSteps; i <= kSteps; ++i) {
-    const double z = static_cast<double>(i) * kStep;
-    const double weight = kStep * std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi);
-    mean += weight * (options_.positives * loss(prior_logit() + half + distance * z, true) +
-                      (1 - options_.positives) * loss(prior_logit() - half + distance * z, false));
-  }
+  for (std::size_t i = 0; i < losses.size(); ++i) mean += weights[i] * losses[i];
   return mean;
 }
 
-double Gaussians::population_floor() const { return population_mean(cross_entropy); }
+double Gaussians::population_floor() const {
+  return population_mean([](const Tensor& logits, const Tensor& labels) {
+    Tensor losses = empty_like(logits);
+    for (std::int64_t i = 0; i < losses.numel(); ++i)
+      elements<double>(losses)[i] =
+          cross_entropy(elements<double>(logits)[i], elements<double>(labels)[i] == 1);
+    return losses;
+  });
+}
 
 double Gaussians::error_floor() const {
   const double distance = options_.distance, shift = prior_logit() / distance;

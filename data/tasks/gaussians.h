@@ -36,9 +36,11 @@ class Gaussians {
   double oracle_loss(const TensorDataset& rows) const;
   /// The mean of oracle_loss over all data: 0.356316 by default.
   double population_floor() const;
-  /// The mean over all data of loss(true log odds, is of class 1), by the trapezoidal rule: exact
-  /// to rounding for smooth losses.
-  double population_mean(const std::function<double(double, bool)>& loss) const;
+  /// The mean over all data of loss(true log odds, labels), by the trapezoidal rule: exact to
+  /// rounding for smooth losses. `loss` is called once, with float64 [points] each, the labels 0 or
+  /// 1, and gives the loss of each.
+  double population_mean(
+      const std::function<Tensor(const Tensor& logits, const Tensor& labels)>& loss) const;
 
   /// How often the best classifier errs: Φ(-Δ/2) for equal shares, 0.158655 by default.
   double error_floor() const;

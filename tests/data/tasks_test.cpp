@@ -68,7 +68,7 @@ TEST_CASE("gaussians: the floors of any shares, against the entropy of the poste
     }
     CHECK(task.population_floor() == doctest::Approx(entropy).epsilon(1e-8));
     CHECK(task.error_floor() == doctest::Approx(error).epsilon(1e-6));
-    CHECK(task.population_mean([](double, bool positive) { return positive ? 1.0 : 0.0; }) ==
+    CHECK(task.population_mean([](auto&&, const Tensor& labels) { return labels; }) ==
           doctest::Approx(positives).epsilon(1e-12));
   }
 }

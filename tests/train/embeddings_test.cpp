@@ -10,15 +10,12 @@ using testing::is_one_line;
 using testing::json_lines;
 using testing::Outcome;
 using testing::run_example;
+using testing::says;
 using testing::TemporaryFolder;
 
 namespace {
 
 const std::string kName = "embeddings";
-
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // Images of three classes, wherever they are moved: a line across, one down, a square.
 void put_images(const TemporaryFolder& folder) {

@@ -73,6 +73,10 @@ class Process {
   pid_t process_ = 0;
 };
 
+inline double metric(const nlohmann::json& result, const std::string& name) {
+  return result["metrics"].at(name).get<double>();
+}
+
 struct Outcome {
   int code;
   std::string out, err;

@@ -11,13 +11,10 @@ using testing::json_lines;
 using testing::Outcome;
 using testing::Process;
 using testing::run_example;
+using testing::says;
 using testing::TemporaryFolder;
 
 namespace {
-
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // Two kinds of flowers that a line tells apart, a category, and a cell that is missing.
 std::string flowers() {

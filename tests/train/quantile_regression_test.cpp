@@ -8,17 +8,15 @@ using namespace retrace;
 using testing::contents_of;
 using testing::is_one_line;
 using testing::json_lines;
+using testing::metric;
 using testing::Outcome;
 using testing::run_example;
+using testing::says;
 using testing::TemporaryFolder;
 
 namespace {
 
 const std::string kName = "quantile_regression";
-
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // The price is about 1000 per metre, with a category and a missing cell; the sea doubles it.
 std::string houses(const std::string& head = "size,place,price\n") {
@@ -30,10 +28,6 @@ std::string houses(const std::string& head = "size,place,price\n") {
             std::to_string((sea ? 2000 : 1000) * size + i % 7 * 1000) + "\n";
   }
   return text;
-}
-
-double metric(const nlohmann::json& result, const std::string& name) {
-  return result["metrics"].at(name).get<double>();
 }
 
 }  // namespace
