@@ -13,10 +13,11 @@ function(retrace_warnings target)
   endif()
 endfunction()
 
-# The library is compiled for one processor. Loops over elements, in kernels, may also fuse multiply
-# and add and need not set errno; NaN and infinity keep their meaning: never -ffast-math.
-set(kernel_flags -ffp-contract=fast -fno-math-errno -fno-trapping-math)
-set(library_flags -ffp-contract=off)
+# The library is compiled for one processor. Loops over elements, in kernels, may fuse multiply and
+# add; NaN and infinity keep their meaning: never -ffast-math. (Flags that define a macro must be
+# the same everywhere: a precompiled header is refused otherwise.)
+set(kernel_flags -ffp-contract=fast)
+set(library_flags -ffp-contract=off -fno-math-errno -fno-trapping-math)
 # g++ 12 may otherwise leave the upper halves of vector registers dirty across calls within a file,
 # and code without AVX pays some 200 ns for that: every call into BLAS did, twice.
 list(APPEND library_flags -fno-ipa-ra)
