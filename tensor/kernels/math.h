@@ -29,7 +29,7 @@ inline T select(bool condition, T a, T b) {
 }
 
 /// a b + c, rounded once where the processor can.
-inline float mul_add(float a, float b, float c) {
+[[gnu::always_inline]] inline float mul_add(float a, float b, float c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
   return __builtin_fmaf(a, b, c);
 #else
@@ -45,13 +45,13 @@ inline double mul_add(double a, double b, double c) {
 }
 
 /// c0 + c1 x + c2 x^2 + ... by Horner's rule.
-inline float polynomial(float, float c0) { return c0; }
+[[gnu::always_inline]] inline float polynomial(float, float c0) { return c0; }
 template <class... C>
 [[gnu::always_inline]] inline float polynomial(float x, float c0, C... c) {
   return mul_add(polynomial(x, c...), x, c0);
 }
 
-inline float abs(float x) { return std::fabs(x); }
+[[gnu::always_inline]] inline float abs(float x) { return std::fabs(x); }
 inline double abs(double x) { return std::fabs(x); }
 
 /// -1, 0 or 1; 0 for NaN.
@@ -70,10 +70,10 @@ inline T min(T a, T b) {
   return select(a < b, a, select(a != a, a, b));
 }
 
-inline float sqrt(float x) { return std::sqrt(x); }
+[[gnu::always_inline]] inline float sqrt(float x) { return std::sqrt(x); }
 inline double sqrt(double x) { return std::sqrt(x); }
 /// 1 / sqrt(x).
-inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
+[[gnu::always_inline]] inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 
 // ---- exponentials ------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ inline constexpr float kLn2Low =
 
 /// x 2^n with one rounding even where the result is subnormal, for n in [-252, 254] found in the
 /// low bits of a sum with kRound + 254.
-inline float scale_by_power_of_two(float x, uint32_t sum) {
+[[gnu::always_inline]] inline float scale_by_power_of_two(float x, uint32_t sum) {
   const uint32_t half = sum >> 1;
   return x * std::bit_cast<float>(half << 23) * std::bit_cast<float>((sum - half) << 23);
 }
@@ -114,31 +114,31 @@ inline ExpArgument reduce_exp(float x) {
 }
 
 /// (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2.
-inline float exp_tail(float r) {
+[[gnu::always_inline]] inline float exp_tail(float r) {
   return polynomial(r, 0.5f, 0.16666542f, 0.0416662805f, 0.00836670958f, 0.00139466324f);
 }
 
 /// exp(x) for x in [-87, 88] only: no subnormal result, no overflow.
-inline float exp_normal(float x) {
+[[gnu::always_inline]] inline float exp_normal(float x) {
   const auto [sum, r] = reduce_exp<127>(x);
   return polynomial(r, 1.0f, 1.0f, exp_tail(r)) * std::bit_cast<float>(sum << 23);
 }
 
 /// Own, 1 ulp.
-inline float exp(float x) {
+[[gnu::always_inline]] inline float exp(float x) {
   const auto [sum, r] = reduce_exp<254>(select(x < -104.0f, -104.0f, x));
   return scale_by_power_of_two(polynomial(r, 1.0f, 1.0f, exp_tail(r)), sum);
 }
 inline double exp(double x) { return std::exp(x); }
 
 /// 2^r for |r| <= 1/2.
-inline float exp2_fraction(float r) {
+[[gnu::always_inline]] inline float exp2_fraction(float r) {
   return polynomial(r, 1.0f, 0.693147182f, 0.240226507f, 0.0555032715f, 0.00961800292f,
                     0.00134005339f, 0.000154765454f);
 }
 
 /// 2^x. Own, 1 ulp.
-inline float exp2(float x) {
+[[gnu::always_inline]] inline float exp2(float x) {
   constexpr float kShift = kRound + 254;
   x = select(x < -151.0f, -151.0f, x);
   const int32_t bits = std::bit_cast<int32_t>(x + kShift);
@@ -150,7 +150,7 @@ inline float exp2(float x) {
 inline double exp2(double x) { return std::exp2(x); }
 
 /// exp(x) - 1. Own, 2 ulp.
-inline float expm1(float x) {
+[[gnu::always_inline]] inline float expm1(float x) {
   const auto [sum, r] = reduce_exp<126, 128>(select(x < -20.0f, -20.0f, x));
   const float p = mul_add(r * r, exp_tail(r), r);  // exp(r) - 1
   // Half of 2^n p + (2^n - 1): 2^n itself would overflow before the result does.
@@ -179,7 +179,7 @@ inline LogArgument reduce_log(float x) {
 }
 
 /// k ln 2 + log(1 + f) + correction for 1 + f in [sqrt(1/2), sqrt(2)).
-inline float log_of_reduced(float k, float f, float correction) {
+[[gnu::always_inline]] inline float log_of_reduced(float k, float f, float correction) {
   const float f2 = f * f;
   const float p = polynomial(f, 0.333333313f, -0.250008196f, 0.200012296f, -0.166234046f,
                              0.142017633f, -0.131597891f, 0.127613261f, -0.0763509423f);
@@ -190,7 +190,7 @@ inline float log_of_reduced(float k, float f, float correction) {
 /// `result`, or what a logarithm of `x` is where it is no finite number: log(0) = -inf, negative
 /// and NaN give NaN, log(inf) = inf. One condition is on the bits: from conditions on x alone the
 /// compiler makes a cascade of masks.
-inline float log_special(float x, float result) {
+[[gnu::always_inline]] inline float log_special(float x, float result) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const uint32_t bits = std::bit_cast<uint32_t>(x);
@@ -199,14 +199,14 @@ inline float log_special(float x, float result) {
 }
 
 /// Own, 1 ulp.
-inline float log(float x) {
+[[gnu::always_inline]] inline float log(float x) {
   const auto [k, f] = reduce_log(x);
   return log_special(x, log_of_reduced(static_cast<float>(k), f, 0.0f));
 }
 inline double log(double x) { return std::log(x); }
 
 /// Own, 1 ulp; exact for powers of two.
-inline float log2(float x) {
+[[gnu::always_inline]] inline float log2(float x) {
   const auto [k, f] = reduce_log(x);
   // log2(1 + f) / f - 1
   const float p =
@@ -217,7 +217,7 @@ inline float log2(float x) {
 inline double log2(double x) { return std::log2(x); }
 
 /// Own, 2 ulp.
-inline float log10(float x) {
+[[gnu::always_inline]] inline float log10(float x) {
   constexpr double kLog2 = std::numbers::ln2 / std::numbers::ln10;  // log10(2)
   constexpr float kHigh = 0x1.344p-2f;
   constexpr float kLow = static_cast<float>(kLog2 - static_cast<double>(kHigh));
@@ -233,7 +233,7 @@ inline float log10(float x) {
 inline double log10(double x) { return std::log10(x); }
 
 /// log(1 + x). Own, 2 ulp.
-inline float log1p(float x) {
+[[gnu::always_inline]] inline float log1p(float x) {
   const float sum = 1.0f + x;
   const float lost = x - (sum - 1.0f);  // the exact sum is sum + lost
   const auto [k, f] = reduce_log_bits(std::bit_cast<uint32_t>(sum));
@@ -245,7 +245,7 @@ inline float log1p(float x) {
 inline double log1p(double x) { return std::log1p(x); }
 
 /// log(1 + exp(x)), the softplus. Never overflows. Own, 2 ulp.
-inline float log1p_exp(float x) {
+[[gnu::always_inline]] inline float log1p_exp(float x) {
   const float e = exp(-abs(x));
   // log(1 + e) / e for e in [0, 1]
   const float p =
@@ -258,7 +258,7 @@ inline double log1p_exp(double x) { return max(x, 0.0) + std::log1p(std::exp(-st
 // ---- sigmoids ----------------------------------------------------------------------------------
 
 /// Own, 2 ulp.
-inline float tanh(float x) {
+[[gnu::always_inline]] inline float tanh(float x) {
   const float a = abs(x);
   const float x2 = x * x;
   // tanh(x) / x - 1 over x^2, for |x| < 0.625
@@ -280,13 +280,13 @@ inline T sigmoid(T x) {
 // ---- error function ----------------------------------------------------------------------------
 
 /// erf(x) / x - 1, for |x| < 1.
-inline float erf_tail(float x) {
+[[gnu::always_inline]] inline float erf_tail(float x) {
   return polynomial(x * x, 0.128379166f, -0.37612626f, 0.112835802f, -0.0268536396f, 0.00518804416f,
                     -0.000800795271f, 7.84703589e-05f);
 }
 
 /// Own, 2 ulp.
-inline float erf(float x) {
+[[gnu::always_inline]] inline float erf(float x) {
   const float a = abs(x);
   const float small = mul_add(x, erf_tail(x), x);
   // log2(erfc(a)), for a in [1, 3.95]; beyond, erf is 1.
@@ -304,7 +304,7 @@ inline float erf(float x) {
 inline double erf(double x) { return std::erf(x); }
 
 /// 1 - erf(x) to full relative accuracy, down to the last subnormal at x = 10.06. Own, 3 ulp.
-inline float erfc(float x) {
+[[gnu::always_inline]] inline float erfc(float x) {
   const float small = mul_add(x, -erf_tail(x), 1.0f - x);
   constexpr float kLargest = 10.5f;
   const float a = std::bit_cast<float>(
@@ -339,7 +339,7 @@ inline constexpr T kNormalDensity0 = static_cast<T>(std::numbers::inv_sqrtpi / s
 
 /// Distribution function of the normal distribution, erfc(-x / sqrt(2)) / 2. Own, with a relative
 /// error below 1e-7 (4 + x^2 / 2) in the tail, too.
-inline float normal_cdf(float x) {
+[[gnu::always_inline]] inline float normal_cdf(float x) {
   const float a = abs(x);
   const float t = 1.0f / mul_add(a, 0.35f, 1.0f);
   // cdf(-a) exp(a^2 / 2) / t
@@ -387,39 +387,39 @@ T quotient(T a, T b) {
 
 // ---- seldom used: the C library's ---------------------------------------------------------------
 
-inline float sin(float x) { return std::sin(x); }
+[[gnu::always_inline]] inline float sin(float x) { return std::sin(x); }
 inline double sin(double x) { return std::sin(x); }
-inline float cos(float x) { return std::cos(x); }
+[[gnu::always_inline]] inline float cos(float x) { return std::cos(x); }
 inline double cos(double x) { return std::cos(x); }
-inline float tan(float x) { return std::tan(x); }
+[[gnu::always_inline]] inline float tan(float x) { return std::tan(x); }
 inline double tan(double x) { return std::tan(x); }
-inline float sinh(float x) { return std::sinh(x); }
+[[gnu::always_inline]] inline float sinh(float x) { return std::sinh(x); }
 inline double sinh(double x) { return std::sinh(x); }
-inline float cosh(float x) { return std::cosh(x); }
+[[gnu::always_inline]] inline float cosh(float x) { return std::cosh(x); }
 inline double cosh(double x) { return std::cosh(x); }
-inline float asin(float x) { return std::asin(x); }
+[[gnu::always_inline]] inline float asin(float x) { return std::asin(x); }
 inline double asin(double x) { return std::asin(x); }
-inline float acos(float x) { return std::acos(x); }
+[[gnu::always_inline]] inline float acos(float x) { return std::acos(x); }
 inline double acos(double x) { return std::acos(x); }
-inline float atan(float x) { return std::atan(x); }
+[[gnu::always_inline]] inline float atan(float x) { return std::atan(x); }
 inline double atan(double x) { return std::atan(x); }
-inline float atan2(float y, float x) { return std::atan2(y, x); }
+[[gnu::always_inline]] inline float atan2(float y, float x) { return std::atan2(y, x); }
 inline double atan2(double y, double x) { return std::atan2(y, x); }
-inline float pow(float x, float y) { return std::pow(x, y); }
+[[gnu::always_inline]] inline float pow(float x, float y) { return std::pow(x, y); }
 inline double pow(double x, double y) { return std::pow(x, y); }
-inline float fmod(float x, float y) { return std::fmod(x, y); }
+[[gnu::always_inline]] inline float fmod(float x, float y) { return std::fmod(x, y); }
 inline double fmod(double x, double y) { return std::fmod(x, y); }
 
 // ---- steps: one instruction each ----------------------------------------------------------------
 
-inline float floor(float x) { return std::floor(x); }
+[[gnu::always_inline]] inline float floor(float x) { return std::floor(x); }
 inline double floor(double x) { return std::floor(x); }
-inline float ceil(float x) { return std::ceil(x); }
+[[gnu::always_inline]] inline float ceil(float x) { return std::ceil(x); }
 inline double ceil(double x) { return std::ceil(x); }
-inline float trunc(float x) { return std::trunc(x); }
+[[gnu::always_inline]] inline float trunc(float x) { return std::trunc(x); }
 inline double trunc(double x) { return std::trunc(x); }
 /// Halves go to the even whole number.
-inline float rint(float x) { return std::rint(x); }
+[[gnu::always_inline]] inline float rint(float x) { return std::rint(x); }
 inline double rint(double x) { return std::rint(x); }
 
 }  // namespace retrace::math
