@@ -61,14 +61,15 @@ TEST_CASE("comparisons broadcast, take any layout and refuse what does not fit")
   }
   CHECK((zeros({0, 3}) < row).sizes() == Shape({0, 3}));
   CHECK((tensor(1.0) < tensor(2.0)).dim() == 0);
-  const std::string shapes = message_of<ShapeError>([&] { a < zeros({4}); });
+  const std::string shapes = message_of<ShapeError>([&] { static_cast<void>(a < zeros({4})); });
   CHECK(says(shapes, "lt: "));
   CHECK(says(shapes, "[2, 3]"));
   CHECK(says(shapes, "[4]"));
-  const std::string dtypes = message_of<DTypeError>([&] { a >= ones({3}, kFloat64); });
+  const std::string dtypes =
+      message_of<DTypeError>([&] { static_cast<void>(a >= ones({3}, kFloat64)); });
   CHECK(says(dtypes, "ge: "));
   CHECK(says(dtypes, "float64"));
-  CHECK(says(message_of<ValueError>([&] { a == Tensor(); }), "eq: argument 1"));
+  CHECK(says(message_of<ValueError>([&] { static_cast<void>(a == Tensor()); }), "eq: argument 1"));
   CHECK(!(a.clone().requires_grad_() > row).requires_grad());
 }
 
