@@ -40,11 +40,8 @@ const train::Recipe kCloudRecipe = {.steps = 1500, .batch_size = 256, .lr = 1e-2
 const train::Recipe kFileRecipe = {
     .epochs = 40, .batch_size = 64, .lr = 2e-3, .weight_decay = 1e-2, .validation_fraction = 0.1};
 
-Tensor scores_of(const nn::Mlp& model, const Tensor& x) { return model(x).select(1, 0); }
-
 // Tests scores; the same for every kind of data.
-std::vector<std::pair<std::string, double>> judge(const Goal& goal, const Tensor& scores,
-                                                  const Tensor& targets) {
+train::Metrics judge(const Goal& goal, const Tensor& scores, const Tensor& targets) {
   const train::LabelCounts counts(ge(scores, 0).unsqueeze(1), targets.unsqueeze(1));
   return {{"test_loss", goal(scores, targets).item<double>()},
           {"test_accuracy", counts.exact_match()},
@@ -64,7 +61,7 @@ train::Result learn(train::Run& run, const Goal& goal, nn::Mlp& model, const tra
   const double start = goal(scores(), targets).item<double>();
   train::fit(
       run, model, rows, recipe,
-      [&](const Tensor& x, const Tensor& y) { return goal(scores_of(model, x), y.to(kFloat32)); },
+      [&](const Tensor& x, const Tensor& y) { return goal(model(x).select(1, 0), y.to(kFloat32)); },
       {.description = format.to_metadata()});
   const Tensor learnt = scores(), probabilities = sigmoid(learnt);
   run.show(train::roc_figure(learnt, targets));

@@ -76,9 +76,10 @@ train::Result learn(train::Run& run, const Choice& choice, Classifier& model,
         return choice.goal(model.forward(x), labels);
       },
       how);
-  const train::ConfusionMatrix confusion(logits(), test.targets);
+  const Tensor learnt = logits();
+  const train::ConfusionMatrix confusion(learnt, test.targets);
   run.show(confusion.table(format.outputs.names()));
-  return {.metrics = {{"test_loss", choice.goal(logits(), test.targets).item<double>()},
+  return {.metrics = {{"test_loss", choice.goal(learnt, test.targets).item<double>()},
                       {"test_accuracy", confusion.accuracy()}},
           .start = start,
           .loss_unit = choice.goal.loss == "cross_entropy" ? "nats" : ""};

@@ -27,8 +27,7 @@ const train::Recipe kFileRecipe = {
     .epochs = 40, .batch_size = 64, .lr = 2e-3, .weight_decay = 1e-2, .validation_fraction = 0.1};
 
 // Tests probabilities, whatever head they come from.
-std::vector<std::pair<std::string, double>> judge(const Tensor& probabilities,
-                                                  const Tensor& targets) {
+train::Metrics judge(const Tensor& probabilities, const Tensor& targets) {
   const train::LabelCounts counts(probabilities, targets);
   return {{"test_loss", losses::bce_loss(probabilities, targets).item<double>() *
                             static_cast<double>(targets.size(1))},

@@ -46,11 +46,10 @@ std::int64_t RegressionScores::middle() const {
   return nearest - levels_.begin();
 }
 
-std::vector<std::pair<std::string, double>> RegressionScores::metrics() const {
+Metrics RegressionScores::metrics() const {
   const Tensor number = predicted_.select(1, middle());
-  std::vector<std::pair<std::string, double>> result = {
-      {"mae", mean_absolute_error(number, target_)},
-      {"rmse", root_mean_squared_error(number, target_)}};
+  Metrics result = {{"mae", mean_absolute_error(number, target_)},
+                    {"rmse", root_mean_squared_error(number, target_)}};
   if (levels_.empty()) return result;
   for (const Level& of : levels_) {
     const std::string name = number_text(of.level);

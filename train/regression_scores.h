@@ -35,7 +35,7 @@ class RegressionScores {
 
   /// "mae" and "rmse" of the number, or of the quantile nearest to the median; and of quantiles
   /// "coverage_0.1", "pinball_0.1" and "pinball_0.1_constant" for each level, and "crossings".
-  std::vector<std::pair<std::string, double>> metrics() const;
+  Metrics metrics() const;
   /// A row for each level.
   Table table() const;
   /// Dots for the first `most` rows over the number that was predicted (or the quantile nearest to

@@ -17,6 +17,7 @@
 #include <retrace/train/plot.h>
 #include <retrace/train/progress.h>
 #include <retrace/train/report.h>
+#include <retrace/train/table.h>
 
 namespace retrace::train {
 
@@ -30,7 +31,7 @@ struct Bound {
 /// How a run ended.
 struct Result {
   /// In order; what has no name here is not reported: "test_loss", "test_accuracy", ...
-  std::vector<std::pair<std::string, double>> metrics = {};
+  Metrics metrics = {};
   std::optional<double> start = {};             ///< test_loss before training
   std::optional<double> floor = {};             ///< test_loss of the best possible model, same rows
   std::optional<double> population_floor = {};  ///< the same over all data, in closed form

@@ -97,8 +97,7 @@ std::string three_digits(double value) {
   return std::isnan(value) ? "-" : fmt::format("{:.3f}", value);
 }
 
-Table best_table(const std::vector<std::pair<std::string, double>>& learnt,
-                 const std::vector<std::pair<std::string, double>>& best) {
+Table best_table(const Metrics& learnt, const Metrics& best) {
   Table table{"Beside the best that can be, on the same rows", {"", "learnt", "best"}, {}, {}};
   for (const auto& [name, value] : learnt) {
     std::string other = "-";

@@ -6,6 +6,9 @@
 
 namespace retrace::train {
 
+/// Numbers that tell how good a result is, by name, in the order in which they are shown.
+using Metrics = std::vector<std::pair<std::string, double>>;
+
 /// A table of a result: aligned text for the terminal, HTML for the page.
 struct Table {
   std::string title = {};
@@ -21,8 +24,7 @@ struct Table {
 };
 
 /// Metrics by name and, for those that stand in `best` too, what the best possible model reaches.
-Table best_table(const std::vector<std::pair<std::string, double>>& learnt,
-                 const std::vector<std::pair<std::string, double>>& best);
+Table best_table(const Metrics& learnt, const Metrics& best);
 
 /// With &, <, > and quotes written so that HTML and SVG show them.
 std::string escape_html(std::string_view text);

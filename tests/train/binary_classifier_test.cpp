@@ -5,14 +5,7 @@
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
-using testing::contents_of;
-using testing::is_one_line;
-using testing::json_lines;
-using testing::metric;
-using testing::Outcome;
-using testing::run_example;
-using testing::says;
-using testing::TemporaryFolder;
+using namespace retrace::testing;
 
 namespace {
 
@@ -29,19 +22,11 @@ std::string fruit() {
   return text;
 }
 
-nlohmann::json result_of(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--check", "--json", "-"});
-  const Outcome outcome = run_example(kName, arguments);
-  CAPTURE(outcome.err);
-  CHECK(outcome.code == 0);
-  return json_lines(outcome.out).back();
-}
-
 }  // namespace
 
 TEST_CASE("two clouds are told apart as well as can be, and the page says so") {
   const TemporaryFolder folder;
-  const auto result = result_of({"--seed", "1", "--report", folder / "page.html"});
+  const auto result = result_of(kName, {"--seed", "1", "--report", folder / "page.html"});
   CHECK(result["data"] == "gaussians");
   CHECK(result["passed"] == true);
   CHECK(result["population_floor"].get<double>() == doctest::Approx(0.356316).epsilon(1e-5));
@@ -54,17 +39,17 @@ TEST_CASE("two clouds are told apart as well as can be, and the page says so") {
 }
 
 TEST_CASE("other losses reach their own best, and lose what they do not ask for") {
-  const auto hinge = result_of({"--loss", "hinge"});
+  const auto hinge = result_of(kName, {"--loss", "hinge"});
   // Two times the error of the best classifier: a score of 1 or -1 wherever a class is likelier.
   CHECK(hinge["population_floor"].get<double>() == doctest::Approx(2 * 0.158655).epsilon(1e-4));
-  const auto focal = result_of({"--loss", "focal"}), bce = result_of({});
+  const auto focal = result_of(kName, {"--loss", "focal"}), bce = result_of(kName, {});
   CHECK(std::abs(metric(focal, "test_accuracy") - metric(bce, "test_accuracy")) < 0.01);
   CHECK(metric(focal, "ece") > 10 * metric(bce, "ece"));  // focal loss is not calibrated
 }
 
 TEST_CASE("of few positives bce finds fewer than with a weight for them") {
-  const auto plain = result_of({"--positives", "0.05"});
-  const auto weighted = result_of({"--positives", "0.05", "--pos-weight", "19"});
+  const auto plain = result_of(kName, {"--positives", "0.05"});
+  const auto weighted = result_of(kName, {"--positives", "0.05", "--pos-weight", "19"});
   CHECK(metric(plain, "recall") < 0.4);
   CHECK(metric(weighted, "recall") > 0.75);
   CHECK(metric(weighted, "precision") < 0.5 * metric(plain, "precision"));
@@ -117,12 +102,5 @@ TEST_CASE("binary_classifier: wrong usage gives 2, data that cannot be used 3, e
       {3, {"--data", one, "--target", "b"}},
       {3, {"--load", folder.path(), "--predict", good}},
   };
-  for (const auto& call : calls) {
-    const Outcome outcome = run_example(kName, call.second);
-    CAPTURE(call.second);
-    CAPTURE(outcome.err);
-    CHECK(outcome.code == call.first);
-    CHECK(outcome.out.empty());
-    CHECK(is_one_line(outcome.err));
-  }
+  for (const auto& call : calls) check_refused(kName, call.first, call.second);
 }

@@ -5,13 +5,7 @@
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
-using testing::contents_of;
-using testing::is_one_line;
-using testing::json_lines;
-using testing::Outcome;
-using testing::run_example;
-using testing::says;
-using testing::TemporaryFolder;
+using namespace retrace::testing;
 
 namespace {
 
@@ -156,11 +150,6 @@ TEST_CASE("embeddings: wrong usage gives 2, data that cannot be used 3, each one
                          {{"--data", few}, 3},
                          {{"--data", folder / "none"}, 3},
                          {{"--load", folder.path(), "--predict", few}, 3}}) {
-    const Outcome outcome = run_example(kName, wrong.arguments);
-    CAPTURE(wrong.arguments);
-    CAPTURE(outcome.err);
-    CHECK(outcome.code == wrong.code);
-    CHECK(outcome.out.empty());
-    CHECK(is_one_line(outcome.err));
+    check_refused(kName, wrong.code, wrong.arguments);
   }
 }

@@ -5,27 +5,11 @@
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
-using testing::contents_of;
-using testing::is_one_line;
-using testing::json_lines;
-using testing::metric;
-using testing::Outcome;
-using testing::run_example;
-using testing::says;
-using testing::TemporaryFolder;
+using namespace retrace::testing;
 
 namespace {
 
 const std::string kName = "mlp_classifier";
-
-nlohmann::json result_of(std::vector<std::string> arguments, int code = 0) {
-  arguments.insert(arguments.end(), {"--check", "--json", "-"});
-  const Outcome outcome = run_example(kName, arguments);
-  CAPTURE(arguments);
-  CAPTURE(outcome.err);
-  CHECK(outcome.code == code);
-  return json_lines(outcome.out).back();
-}
 
 // One row in twelve is of the rare class, and half of those look like the others.
 std::string rare() {
@@ -57,22 +41,22 @@ double share_of_rare(const std::vector<std::string>& extra) {
 
 TEST_CASE("every loss of the spiral reaches its own best") {
   // Known in closed form: ln of each probability; a lead of 1 costs 2 in one of ten.
-  CHECK(result_of({})["population_floor"].get<double>() ==
+  CHECK(result_of(kName, {})["population_floor"].get<double>() ==
         doctest::Approx(-0.9 * std::log(0.9) - 0.1 * std::log(0.05)).epsilon(1e-9));
-  CHECK(result_of({"--loss", "hinge"})["population_floor"].get<double>() ==
+  CHECK(result_of(kName, {"--loss", "hinge"})["population_floor"].get<double>() ==
         doctest::Approx(0.2).epsilon(1e-6));
-  result_of({"--loss", "focal"});
+  result_of(kName, {"--loss", "focal"});
   // The entropy of (1-ε) p + ε/3.
   const double p = 0.9 * 0.9 + 0.1 / 3, q = (1 - p) / 2;
-  CHECK(result_of({"--label-smoothing", "0.1"})["population_floor"].get<double>() ==
+  CHECK(result_of(kName, {"--label-smoothing", "0.1"})["population_floor"].get<double>() ==
         doctest::Approx(-p * std::log(p) - (1 - p) * std::log(q)).epsilon(1e-9));
 }
 
 TEST_CASE("activations and optimizers are chosen by name; without one a network is a line") {
   for (const char* activation : {"relu", "tanh", "silu", "mish"})
-    CHECK(metric(result_of({"--activation", activation}), "test_accuracy") > 0.88);
-  CHECK(metric(result_of({"--optimizer", "adam"}), "test_accuracy") > 0.88);
-  const auto line = result_of({"--linear"}, 5);
+    CHECK(metric(result_of(kName, {"--activation", activation}), "test_accuracy") > 0.88);
+  CHECK(metric(result_of(kName, {"--optimizer", "adam"}), "test_accuracy") > 0.88);
+  const auto line = result_of(kName, {"--linear"}, 5);
   CHECK(metric(line, "test_accuracy") < 0.45);
   CHECK(metric(line, "test_loss") > 1.0);
 }
@@ -123,11 +107,6 @@ TEST_CASE("mlp_classifier: choices that make no sense give 2, each one line") {
            {"--data", table, "--target", "kind", "--model", "cnn"},
            {"--model", "transformer"},
        }) {
-    const Outcome outcome = run_example(kName, arguments);
-    CAPTURE(arguments);
-    CAPTURE(outcome.err);
-    CHECK(outcome.code == 2);
-    CHECK(outcome.out.empty());
-    CHECK(is_one_line(outcome.err));
+    check_refused(kName, 2, arguments);
   }
 }

@@ -5,14 +5,7 @@
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
-using testing::contents_of;
-using testing::is_one_line;
-using testing::json_lines;
-using testing::metric;
-using testing::Outcome;
-using testing::run_example;
-using testing::says;
-using testing::TemporaryFolder;
+using namespace retrace::testing;
 
 namespace {
 
@@ -34,11 +27,7 @@ std::string weather(int from, int to) {
 
 TEST_CASE("four discs are learnt to the bounds of the check, and drawn") {
   const TemporaryFolder folder;
-  const Outcome outcome = run_example(
-      kName, {"--check", "--seed", "1", "--json", "-", "--report", folder / "page.html"});
-  CAPTURE(outcome.err);
-  CHECK(outcome.code == 0);
-  const auto result = json_lines(outcome.out).back();
+  const auto result = result_of(kName, {"--seed", "1", "--report", folder / "page.html"});
   CHECK(result["data"] == "discs");
   CHECK(result["passed"] == true);
   CHECK(result["population_floor"].get<double>() == doctest::Approx(1.144823).epsilon(1e-6));
@@ -104,12 +93,5 @@ TEST_CASE("multi_label: wrong usage gives 2, data that cannot be used 3, each on
       {3, {"--data", folder / "none.csv", "--labels", "2"}},
       {3, {"--load", folder.path(), "--predict", good}},
   };
-  for (const auto& call : calls) {
-    const Outcome outcome = run_example(kName, call.second);
-    CAPTURE(call.second);
-    CAPTURE(outcome.err);
-    CHECK(outcome.code == call.first);
-    CHECK(outcome.out.empty());
-    CHECK(is_one_line(outcome.err));
-  }
+  for (const auto& call : calls) check_refused(kName, call.first, call.second);
 }

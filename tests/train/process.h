@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include <retrace/tests/files.h>
@@ -99,6 +100,30 @@ inline std::vector<nlohmann::json> json_lines(const std::string& text) {
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
   return lines;
+}
+
+/// The result that an example reports under --check, after it ended with `code`.
+inline nlohmann::json result_of(const std::string& name, std::vector<std::string> arguments,
+                                int code = 0) {
+  arguments.insert(arguments.end(), {"--check", "--json", "-"});
+  const Outcome outcome = run_example(name, arguments);
+  CAPTURE(name);
+  CAPTURE(arguments);
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == code);
+  return json_lines(outcome.out).back();
+}
+
+/// Checks that a call ends with `code`, one line that says why, and nothing else.
+inline void check_refused(const std::string& name, int code,
+                          const std::vector<std::string>& arguments) {
+  const Outcome outcome = run_example(name, arguments);
+  CAPTURE(name);
+  CAPTURE(arguments);
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == code);
+  CHECK(outcome.out.empty());
+  CHECK(is_one_line(outcome.err));
 }
 
 }  // namespace retrace::testing

@@ -5,14 +5,7 @@
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
-using testing::contents_of;
-using testing::is_one_line;
-using testing::json_lines;
-using testing::Outcome;
-using testing::Process;
-using testing::run_example;
-using testing::says;
-using testing::TemporaryFolder;
+using namespace retrace::testing;
 
 namespace {
 

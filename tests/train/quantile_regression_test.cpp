@@ -5,14 +5,7 @@
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
-using testing::contents_of;
-using testing::is_one_line;
-using testing::json_lines;
-using testing::metric;
-using testing::Outcome;
-using testing::run_example;
-using testing::says;
-using testing::TemporaryFolder;
+using namespace retrace::testing;
 
 namespace {
 
@@ -34,11 +27,7 @@ std::string houses(const std::string& head = "size,place,price\n") {
 
 TEST_CASE("quantiles of the noise are learnt to the bounds of its check") {
   const TemporaryFolder folder;
-  const Outcome outcome = run_example(
-      kName, {"--check", "--seed", "1", "--json", "-", "--report", folder / "page.html"});
-  CAPTURE(outcome.err);
-  CHECK(outcome.code == 0);
-  const auto result = json_lines(outcome.out).back();
+  const auto result = result_of(kName, {"--seed", "1", "--report", folder / "page.html"});
   CHECK(result["data"] == "exponential_noise");
   CHECK(result["passed"] == true);
   CHECK(result["population_floor"].get<double>() == doctest::Approx(0.067166).epsilon(1e-4));
@@ -142,11 +131,6 @@ TEST_CASE("levels that make no sense give 2, files that make none 3, each one li
            {"--data", folder / "none.csv", "--target", "b"},
            {"--load", folder.path(), "--predict", good},
        }) {
-    const Outcome outcome = run_example(kName, arguments);
-    CAPTURE(arguments);
-    CAPTURE(outcome.err);
-    CHECK(outcome.code == 3);
-    CHECK(outcome.out.empty());
-    CHECK(is_one_line(outcome.err));
+    check_refused(kName, 3, arguments);
   }
 }
