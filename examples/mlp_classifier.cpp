@@ -70,10 +70,9 @@ train::Result learn(train::Run& run, const Choice& choice, Classifier& model,
   how.description["activation"] = choice.linear ? "" : choice.activation;
   train::fit(
       run, model, rows, recipe,
-      [&](const Tensor& inputs, const Tensor& labels) {
-        const bool shifts = inputs.dim() == 3 && model.is_training();
-        const Tensor x = shifts ? data::random_shift(inputs, kShift) : inputs;
-        return choice.goal(model.forward(x), labels);
+      [&](const Tensor& x, const Tensor& labels) {
+        const bool shifts = x.dim() == 3 && model.is_training();
+        return choice.goal(model.forward(shifts ? data::random_shift(x, kShift) : x), labels);
       },
       how);
   const Tensor learnt = logits();
