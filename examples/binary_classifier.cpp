@@ -132,10 +132,10 @@ int main(int argc, char** argv) {
       "clouds that it generates itself; or with --data and --target, the rows of a table.",
       train::recipe_options({"target"}));
   command.add("--loss", goal.loss, {"bce", "hinge", "focal"}, "What is to be small");
-  command.add("--pos-weight", goal.pos_weight, 0, 1e9, "How much more class 1 weighs in bce");
-  command.add("--gamma", goal.gamma, -1e-9, 1e3, "How far focal loss turns easy rows down");
+  command.add("--pos-weight", goal.pos_weight, "(0, inf)", "How much more class 1 weighs in bce");
+  command.add("--gamma", goal.gamma, "[0, inf)", "How far focal loss turns easy rows down");
   command.add("--alpha", goal.alpha, -2, 1 + 1e-9, "Weight of class 1 in focal loss; -1: none");
-  command.add("--positives", goal.positives, 0, 1, "Share of class 1 among generated rows");
+  command.add("--positives", goal.positives, "(0, 1)", "Share of class 1 among generated rows");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);
     run.options().data.empty() ? learn_clouds(run, goal) : learn_file(run, goal);

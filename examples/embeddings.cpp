@@ -159,8 +159,8 @@ int main(int argc, char** argv) {
               "What is to be small");
   command.add("--mining", goal.mining, {"none", "batch_hard", "semi_hard", "all"},
               "Which triplets of a batch; none: a pair and one of the next, whatever its class");
-  command.add("--temperature", goal.temperature, 0, 1e9, "What cosines are divided by");
-  command.add("--margin", goal.margin, 0, 1e9, "By how much others are to be farther away");
+  command.add("--temperature", goal.temperature, "(0, inf)", "What cosines are divided by");
+  command.add("--margin", goal.margin, "(0, inf)", "By how much others are to be farther away");
   command.add("--dims", dims, "Dims of the vectors, 2 or more");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);

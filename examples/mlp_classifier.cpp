@@ -159,7 +159,7 @@ int main(int argc, char** argv) {
       train::recipe_options({"target"}));
   command.add("--loss", choice.goal.loss, {"cross_entropy", "hinge", "focal"},
               "What is to be small");
-  command.add("--label-smoothing", choice.goal.label_smoothing, -1e-9, 1,
+  command.add("--label-smoothing", choice.goal.label_smoothing, "[0, 1]",
               "So much of each target goes to all classes alike, in cross_entropy");
   command.add("--activation", choice.activation, nn::activation_names(), "Of hidden layers");
   command.add("--linear", choice.linear, "No activation at all, to see what it is for");

@@ -149,7 +149,7 @@ int main(int argc, char** argv) {
   command.add("--loss", goal.loss, {"quantile", "mse", "l1", "huber"},
               "Learns quantiles, the mean, the median, or a number between the two");
   command.add("--quantiles", goal.levels, 0, 1, "Levels of the quantiles");
-  command.add("--delta", goal.delta, 0, 1e9, "Errors above this count less in Huber's loss");
+  command.add("--delta", goal.delta, "(0, inf)", "Errors above this count less in Huber's loss");
   return train::run_program(command, argc, argv, [&goal](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);
     if (goal.loss != "quantile") goal.levels.clear();

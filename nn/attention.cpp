@@ -1,6 +1,7 @@
 #include <retrace/nn/attention.h>
 
 #include <cmath>
+#include <tuple>
 
 #include <retrace/autograd/ops/attention.h>
 #include <retrace/autograd/ops/comparison.h>
@@ -96,16 +97,51 @@ CausalSelfAttention::CausalSelfAttention(std::int64_t embed_dim, std::int64_t nu
       proj(embed_dim, embed_dim, {.bias = options.bias, .dtype = options.dtype}),
       num_heads_(num_heads),
       dropout_(options.dropout),
-      is_causal_(options.is_causal) {
+      is_causal_(options.is_causal),
+      rotary_(options.rotary) {
+  require<ValueError>(!rotary_ || embed_dim / num_heads % 2 == 0,
+                      "CausalSelfAttention: embed_dim is {}, num_heads {}; rotary positions turn "
+                      "pairs of channels: each head needs an even number of them",
+                      embed_dim, num_heads);
   register_module("qkv", qkv);
   register_module("proj", proj);
-  describe(fmt::format("num_heads={}{}", num_heads, is_causal_ ? "" : ", is_causal=false"));
+  describe(fmt::format("num_heads={}{}{}", num_heads, is_causal_ ? "" : ", is_causal=false",
+                       rotary_ ? ", rotary" : ""));
 }
 
-Tensor CausalSelfAttention::forward(const Tensor& x) const {
+Tensor CausalSelfAttention::forward(const Tensor& x, const SelfAttentionContext& context) const {
   const PlaceScope scope(*this);
-  return proj(packed_attention(
-      qkv(x), num_heads_, {.dropout_p = is_training() ? dropout_ : 0, .is_causal = is_causal_}));
+  AttentionOptions options = {.dropout_p = is_training() ? dropout_ : 0, .is_causal = is_causal_};
+  options.attn_mask = context.attn_mask;
+  const Tensor projected = qkv(x);
+  return proj(rotary_ || context.cache != nullptr
+                  ? attend_apart(projected, context, options)
+                  : packed_attention(projected, num_heads_, options));
+}
+
+// Queries, keys and values by themselves: new ones are turned, and then join those that are kept.
+Tensor CausalSelfAttention::attend_apart(const Tensor& projected,
+                                         const SelfAttentionContext& context,
+                                         const AttentionOptions& options) const {
+  const std::int64_t batch = projected.size(0), steps = projected.size(1),
+                     width = projected.size(2) / 3;
+  const Tensor parts =
+      projected.view({batch, steps, 3, num_heads_, width / num_heads_}).permute({2, 0, 3, 1, 4});
+  Tensor q = parts[0], k = parts[1], v = parts[2];
+  if (rotary_) {
+    const RopeOptions at = {.offset = context.cache != nullptr ? context.cache->length() : 0};
+    q = rope(q, at);
+    k = rope(k, at);
+  }
+  if (context.cache != nullptr) {
+    require<AutogradError>(!k.requires_grad(),
+                           "CausalSelfAttention: a cache keeps numbers, not how they came to be; "
+                           "use it while a NoGradGuard lives");
+    std::tie(k, v) = context.cache->join(context.layer, context.capacity, k, v);
+  }
+  return scaled_dot_product_attention(q, k, v, options)
+      .transpose(1, 2)
+      .reshape({batch, steps, width});
 }
 
 }  // namespace retrace::nn

@@ -3,6 +3,8 @@
 // Attention with its projections. What is computed between them, its gradient and errors: see
 // autograd/ops/attention.h.
 
+#include <retrace/autograd/ops/attention.h>
+#include <retrace/nn/key_value_cache.h>
 #include <retrace/nn/linear.h>
 #include <retrace/nn/module.h>
 
@@ -60,31 +62,44 @@ struct CausalSelfAttentionOptions {
   double dropout = 0;  ///< in training, of the weights of attention
   bool bias = true;
   bool is_causal = true;
+  bool rotary = false;  ///< queries and keys are turned by their position, see rope()
   DType dtype = kFloat32;
+};
+
+/// What self-attention goes by besides x.
+struct SelfAttentionContext {
+  Tensor attn_mask = {};           ///< bool, true: may be looked at; broadcasts to [B, heads, T, T]
+  KeyValueCache* cache = nullptr;  ///< of the tokens before x; then nothing may be recorded
+  std::size_t layer = 0;           ///< which of the cache's is this one
+  std::int64_t capacity = 0;       ///< tokens that a row of the cache can have
 };
 
 /// Self-attention in which no place looks at those behind it, as language models have it.
 /// x: [B, T, embed_dim]; y: the same.
 ///
 /// Parts: qkv, a Linear to 3 · embed_dim channels, and proj, a Linear back; in between
-/// packed_attention(), without copies.
+/// packed_attention(), without copies, unless positions are turned or a cache is used.
 /// Source: Radford et al. 2018, Improving language understanding by generative pre-training.
 class CausalSelfAttention : public Module {
  public:
-  /// ValueError unless num_heads divides embed_dim and dropout is in [0, 1], DTypeError unless
-  /// floating.
+  /// ValueError unless num_heads divides embed_dim (for rotary into even parts) and dropout is in
+  /// [0, 1], DTypeError unless floating.
   CausalSelfAttention(std::int64_t embed_dim, std::int64_t num_heads,
                       const CausalSelfAttentionOptions& options = {});
 
-  Tensor forward(const Tensor& x) const;
-  Tensor operator()(const Tensor& x) const { return forward(x); }
+  Tensor forward(const Tensor& x, const SelfAttentionContext& context = {}) const;
+  Tensor operator()(const Tensor& x, const SelfAttentionContext& context = {}) const {
+    return forward(x, context);
+  }
 
   Linear qkv, proj;
 
  private:
+  Tensor attend_apart(const Tensor& qkv, const SelfAttentionContext& context,
+                      const AttentionOptions& options) const;
   std::int64_t num_heads_;
   double dropout_;
-  bool is_causal_;
+  bool is_causal_, rotary_;
 };
 
 }  // namespace retrace::nn

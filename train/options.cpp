@@ -116,14 +116,19 @@ CLI::Validator is_optimizer() {
       "");
 }
 
-CLI::Validator between(double low, double high) {
+// Numbers in an interval as it is written: "(0, 1]", "[0, inf)".
+CLI::Validator in_interval(const std::string& interval) {
+  double low = 0, high = 0;
+  char open = 0, close = 0;
+  const int fields = std::sscanf(interval.c_str(), "%c%lf,%lf%c", &open, &low, &high, &close);
+  require<ValueError>(fields == 4 && (open == '(' || open == '[') && (close == ')' || close == ']'),
+                      "CommandLine: {} is no interval", interval);
   return CLI::Validator(
-      [low, high](const std::string& text) {
+      [=](const std::string& text) {
         const auto value = parsed<double>(text);
-        return value && *value > low && *value < high
-                   ? std::string()
-                   : fmt::format("{} is not a number above {}{}", text, low,
-                                 std::isinf(high) ? "" : fmt::format(" and below {}", high));
+        const bool inside = value && (*value > low || (open == '[' && *value == low)) &&
+                            (*value < high || (close == ']' && *value == high));
+        return inside ? std::string() : fmt::format("{} is not a number in {}", text, interval);
       },
       "");
 }
@@ -176,7 +181,6 @@ struct CommandLine::Parser {
 
 void CommandLine::Parser::offer(std::string_view name) {
   Options& o = options;
-  const double infinity = std::numeric_limits<double>::infinity();
   if (name == "data") {
     decides(option(kData, "--data", o.data,
                    "Train on this instead of the generated task: a folder of IDX files such as "
@@ -190,7 +194,7 @@ void CommandLine::Parser::offer(std::string_view name) {
                    "Without --test: the share of the rows, drawn from the seed, to test on and not "
                    "train on (0.2)",
                    "FRACTION")
-                ->check(between(0, 1)),
+                ->check(in_interval("(0, 1)")),
             "0.2");
   } else if (name == "target") {
     decides(option(kData, "--target", o.target, "The column of the CSV file to predict", "COLUMN"));
@@ -224,7 +228,7 @@ void CommandLine::Parser::offer(std::string_view name) {
     decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")->check(at_least(1)));
   } else if (name == "lr") {
     decides(option(kRun, "--lr", o.lr, "The largest learning rate", "RATE")
-                ->check(between(0, infinity)));
+                ->check(in_interval("(0, inf)")));
   } else if (name == "optimizer") {
     decides(option(kRun, "--optimizer", o.optimizer,
                    "Who changes the weights, one of " +
@@ -267,6 +271,7 @@ void CommandLine::Parser::offer(std::string_view name) {
            "DIR");
   } else if (name == "load") {
     option(kKeep, "--load", o.load, "Do not train: take the model that --save kept there", "DIR");
+  } else if (name == "predict") {
     option(kKeep, "--predict", o.predict, "With --load: the file whose rows to predict", "FILE");
     option(kKeep, "--out", o.out, "With --predict: write the predictions there as CSV", "FILE");
   } else {
@@ -292,16 +297,14 @@ void CommandLine::Parser::check() const {
   needs("--target", {"--data"});
   needs("--labels", {"--data"});
   needs("--save-every", {"--save", "--resume"});
-  needs("--load", {"--predict"});
+  if (app.get_option_no_throw("--predict") != nullptr) needs("--load", {"--predict"});
   needs("--predict", {"--load"});
   needs("--out", {"--predict"});
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there
-  for (const char* other :
-       {"--data", "--save", "--resume", "--check", "--json", "--csv", "--report"}) {
-    excludes("--load", other);
-  }
+  for (const char* other : {"--save", "--resume", "--check", "--csv"}) excludes("--load", other);
+  for (const char* other : {"--data", "--json", "--report"}) excludes("--predict", other);
   require<UsageError>(!given("--save") || !given("--resume") || options.save == resume_folder,
                       "--save and --resume name different folders; --resume goes on saving in its "
                       "own");
@@ -326,16 +329,11 @@ void CommandLine::add(const std::string& name, std::int64_t& value, const std::s
   parser_->decides(option->check(at_least(1)), std::to_string(value));
 }
 
-void CommandLine::add(const std::string& name, double& value, const std::string& what) {
+void CommandLine::add(const std::string& name, double& value, const std::string& interval,
+                      const std::string& what) {
   auto* option = parser_->option(kRun, name, value,
                                  fmt::format("{} ({})", what, number_text(value)), "NUMBER");
-  parser_->decides(option, number_text(value));
-}
-
-void CommandLine::add(const std::string& name, double& value, double low, double high,
-                      const std::string& what) {
-  add(name, value, what);
-  parser_->app.get_option(name)->check(between(low, high));
+  parser_->decides(option->check(in_interval(interval)), number_text(value));
 }
 
 void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {

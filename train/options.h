@@ -53,9 +53,8 @@ class CommandLine {
 
   /// Options of the program's own; `value` holds the default and must outlive the command line.
   void add(const std::string& name, std::int64_t& value, const std::string& what);
-  void add(const std::string& name, double& value, const std::string& what);
-  /// Above `low` and below `high`.
-  void add(const std::string& name, double& value, double low, double high,
+  /// In an interval as it is written: "(0, 1]", "[0, inf)".
+  void add(const std::string& name, double& value, const std::string& interval,
            const std::string& what);
   void add(const std::string& name, std::string& value, const std::string& what);
   /// Numbers with commas between them, rising from above `low` to below `high`: "0.1,0.5,0.9".

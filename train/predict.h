@@ -7,24 +7,11 @@
 
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/data/dataset.h>
-#include <retrace/nn/module.h>
+#include <retrace/nn/eval_guard.h>
 
 namespace retrace::train {
 
-/// Puts a module into evaluation mode (no dropout) while it lives, and back after.
-class EvalGuard {
- public:
-  explicit EvalGuard(nn::Module& model) : model_(model), was_training_(model.is_training()) {
-    model_.eval();
-  }
-  ~EvalGuard() { model_.train(was_training_); }
-  EvalGuard(const EvalGuard&) = delete;
-  EvalGuard& operator=(const EvalGuard&) = delete;
-
- private:
-  nn::Module& model_;
-  bool was_training_;
-};
+using nn::EvalGuard;
 
 /// forward(rows) for all rows of `inputs`, in batches, unrecorded, joined along the first dim.
 Tensor predict(const std::function<Tensor(const Tensor&)>& forward, const Tensor& inputs,

@@ -15,7 +15,7 @@ namespace {
 const std::vector<std::string_view> kAll = {
     "data",       "test", "test-fraction", "target", "no-header", "epochs", "steps",
     "batch-size", "lr",   "optimizer",     "seed",   "threads",   "json",   "csv",
-    "check",      "save", "load"};
+    "check",      "save", "load",          "predict"};
 
 // A command line and what it was given.
 struct Command {
@@ -228,4 +228,23 @@ TEST_CASE("a list of numbers is read, shown and kept as it was given") {
     CHECK_THROWS_AS(parse({"--levels", wrong}, levels = {0.1, 0.5}), UsageError);
     CHECK(levels == std::vector<double>{0.1, 0.5});
   }
+}
+
+TEST_CASE("a number is held to the interval that the option has") {
+  const auto parse = [](const char* text, const char* interval) {
+    CommandLine line("program", "Does something.", {"seed"});
+    double value = 0.5;
+    line.add("--share", value, interval, "share");
+    const char* const argv[] = {"program", "--share", text};
+    line.parse(3, argv);
+    return value;
+  };
+  CHECK(parse("1", "(0, 1]") == 1);
+  CHECK(parse("0", "[0, inf)") == 0);
+  CHECK(parse("1e300", "[0, inf)") == 1e300);
+  for (const char* wrong : {"0", "-1", "1.0001", "nan", "inf", "half", ""})
+    CHECK_THROWS_AS(parse(wrong, "(0, 1]"), UsageError);
+  CHECK_THROWS_AS(parse("inf", "[0, inf)"), UsageError);
+  CHECK(says(message_of<UsageError>([&] { parse("2", "(0, 1]"); }), "2 is not a number in (0, 1]"));
+  CHECK_THROWS_AS(parse("1", "from 0 to 1"), ValueError);
 }
