@@ -12,9 +12,11 @@
 #include <retrace/data/loader.h>
 #include <retrace/data/outputs.h>
 #include <retrace/data/table_encoder.h>
+#include <retrace/data/tasks/agreement_grammar.h>
 #include <retrace/data/tasks/discs.h>
 #include <retrace/data/tasks/exponential_noise.h>
 #include <retrace/data/tasks/gaussians.h>
+#include <retrace/data/tasks/grammar.h>
 #include <retrace/data/tasks/latent_classes.h>
 #include <retrace/data/tasks/spiral.h>
 #include <retrace/data/tasks/triplets.h>

@@ -9,26 +9,12 @@
 #include <retrace/data/tasks/latent_classes.h>
 #include <retrace/data/tasks/triplets.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tests/data/near.h>
 
 using namespace retrace;
 using namespace retrace::data;
 
 namespace {
-
-// All printed digits of a number with so many of them.
-bool matches(double value, double printed, int digits) {
-  return std::abs(value - printed) <= 0.5000001 * std::pow(10.0, -digits);
-}
-
-// A mean over n samples, within five standard errors.
-bool near(double mean, double expected, double deviation, std::int64_t n) {
-  return std::abs(mean - expected) < 5 * deviation / std::sqrt(static_cast<double>(n));
-}
-bool near_share(double share, double p, std::int64_t n) {
-  return near(share, p, std::sqrt(p * (1 - p)), n);
-}
-
-double mean_of(const Tensor& x) { return x.to(kFloat64).mean().item<double>(); }
 
 constexpr std::int64_t kRows = 40'000;
 
