@@ -13,6 +13,7 @@
 #include <retrace/data/outputs.h>
 #include <retrace/data/table_encoder.h>
 #include <retrace/data/tasks/agreement_grammar.h>
+#include <retrace/data/tasks/digit_instructions.h>
 #include <retrace/data/tasks/discs.h>
 #include <retrace/data/tasks/exponential_noise.h>
 #include <retrace/data/tasks/gaussians.h>
