@@ -19,7 +19,9 @@
 #include <retrace/data/tasks/gaussians.h>
 #include <retrace/data/tasks/grammar.h>
 #include <retrace/data/tasks/latent_classes.h>
+#include <retrace/data/tasks/linear_teacher.h>
 #include <retrace/data/tasks/markov_chain.h>
+#include <retrace/data/tasks/soft_labels.h>
 #include <retrace/data/tasks/spiral.h>
 #include <retrace/data/tasks/triplets.h>
 #include <retrace/data/text.h>
