@@ -14,6 +14,7 @@ retrace_require(librandom123-dev Random123 MODULE)
 retrace_require(libfmt-dev fmt)
 retrace_require(libspdlog-dev spdlog)
 retrace_require(zlib1g-dev ZLIB)
+retrace_require(libpcre2-dev PCRE2 10.40 MODULE)  # knows White_Space from that version on
 retrace_require(nlohmann-json3-dev nlohmann_json)
 retrace_require(libcli11-dev CLI11)
 if(RETRACE_BUILD_TESTS)

@@ -25,4 +25,5 @@ install(FILES
   ${PROJECT_BINARY_DIR}/cmake/retraceConfig.cmake
   ${PROJECT_BINARY_DIR}/cmake/retraceConfigVersion.cmake
   ${PROJECT_SOURCE_DIR}/cmake/FindLibDw.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/FindPCRE2.cmake
   DESTINATION ${package_folder})

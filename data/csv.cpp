@@ -21,16 +21,6 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// As much of a field as a message can show.
-std::string shown(std::string_view field) {
-  std::string text(field.substr(0, 40));
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
-  // Not a character cut in two.
-  while (field.size() > 40 && !text.empty() && (text.back() & 0x80) != 0) text.pop_back();
-  return '"' + text + (field.size() > 40 ? "...\"" : "\"");
-}
-
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

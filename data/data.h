@@ -25,3 +25,4 @@
 #include <retrace/data/tasks/spiral.h>
 #include <retrace/data/tasks/triplets.h>
 #include <retrace/data/text.h>
+#include <retrace/data/tokenizer.h>

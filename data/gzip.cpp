@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <memory>
 #include <span>
 
@@ -15,10 +16,15 @@ namespace {
 constexpr std::size_t kChunk = 256 << 10;
 constexpr int kGzip = 16 + MAX_WBITS;  // asks zlib for gzip's frame, checksum included
 
+bool starts_as_gzip(const InputFile& file) {
+  std::array<unsigned char, 2> start{};
+  if (file.size() >= 2) file.read(0, std::as_writable_bytes(std::span(start)));
+  return start[0] == 0x1f && start[1] == 0x8b;
+}
+
 class Unpacker {
  public:
-  explicit Unpacker(const InputFile& file, const UnpackLimits& limits)
-      : file_(file), limits_(limits) {
+  Unpacker(const InputFile& file, const UnpackLimits& limits) : file_(file), limits_(limits) {
     require<ValueError>(inflateInit2(&stream_, kGzip) == Z_OK, "{}: no memory to unpack it",
                         file.path());
   }
@@ -26,17 +32,16 @@ class Unpacker {
   Unpacker& operator=(const Unpacker&) = delete;
   ~Unpacker() { inflateEnd(&stream_); }
 
-  std::string unpack() {
-    while (read_chunk()) {
-      do {
-        if (ended_) start_next_member();
-        inflate_some();
-        // A full buffer may leave more inside zlib than there is input.
-      } while (stream_.avail_in > 0 || (!ended_ && stream_.avail_out == 0));
+  // Appends a chunk; false at the end of the file.
+  bool unpack_some(std::string& text) {
+    if (stream_.avail_in == 0 && !more_inside_ && !read_chunk()) {
+      require<IoError>(ended_, "{}: the gzip file is cut short after {} bytes", file_.path(),
+                       file_.size());
+      return false;
     }
-    require<IoError>(ended_, "{}: the gzip file is cut short after {} bytes", file_.path(),
-                     file_.size());
-    return std::move(text_);
+    if (ended_) start_next_member();
+    inflate_some(text);
+    return true;
   }
 
  private:
@@ -58,7 +63,7 @@ class Unpacker {
     ended_ = false;
   }
 
-  void inflate_some() {
+  void inflate_some(std::string& text) {
     stream_.next_out = unpacked_.data();
     stream_.avail_out = static_cast<uInt>(unpacked_.size());
     const int status = inflate(&stream_, Z_NO_FLUSH);
@@ -66,43 +71,70 @@ class Unpacker {
                      "{}: damaged gzip file: {}", file_.path(),
                      stream_.msg != nullptr ? stream_.msg : zError(status));
     ended_ = status == Z_STREAM_END;
+    // A full buffer may leave more inside zlib than there is input.
+    more_inside_ = !ended_ && stream_.avail_out == 0;
     const std::size_t count = unpacked_.size() - stream_.avail_out;
-    check_limits(text_.size() + count);
-    text_.append(reinterpret_cast<const char*>(unpacked_.data()), count);
+    bytes_ += count;
+    check_limits();
+    text.append(reinterpret_cast<const char*>(unpacked_.data()), count);
   }
 
-  void check_limits(std::uint64_t bytes) {
-    require<IoError>(bytes <= limits_.bytes, "{}: unpacks to more than the limit of {} bytes",
+  void check_limits() {
+    require<IoError>(bytes_ <= limits_.bytes, "{}: unpacks to more than the limit of {} bytes",
                      file_.path(), limits_.bytes);
-    const double ratio = static_cast<double>(bytes) / static_cast<double>(file_.size());
-    require<IoError>(bytes <= limits_.free_bytes || ratio <= limits_.ratio,
+    const double ratio = static_cast<double>(bytes_) / static_cast<double>(file_.size());
+    require<IoError>(bytes_ <= limits_.free_bytes || ratio <= limits_.ratio,
                      "{}: unpacks to more than {} times its size; unpack it yourself if it is "
                      "meant to",
                      file_.path(), limits_.ratio);
   }
 
   const InputFile& file_;
-  const UnpackLimits& limits_;
+  UnpackLimits limits_;
   z_stream stream_{};
-  std::uint64_t position_ = 0;
-  bool ended_ = false;
+  std::uint64_t position_ = 0, bytes_ = 0;  // read, unpacked
+  bool ended_ = false, more_inside_ = false;
   std::array<Bytef, kChunk / 4> packed_{};
   std::array<Bytef, kChunk> unpacked_{};
-  std::string text_;
 };
 
 }  // namespace
 
-std::string read_plain_or_gzip(const std::string& path, const UnpackLimits& limits) {
-  const InputFile file(path);
-  std::array<unsigned char, 2> start{};
-  if (file.size() >= 2) file.read(0, std::as_writable_bytes(std::span(start)));
-  if (start[0] == 0x1f && start[1] == 0x8b) {
-    // On the heap: threads may have small stacks.
-    return std::make_unique<Unpacker>(file, limits)->unpack();
+struct FileReader::Source {
+  explicit Source(const std::string& path) : file(path) {}
+
+  InputFile file;
+  std::uint64_t position = 0;  // of a plain file
+  // On the heap: threads may have small stacks.
+  std::unique_ptr<Unpacker> unpacker = {};
+};
+
+FileReader::FileReader(const std::string& path, const UnpackLimits& limits)
+    : source_(std::make_unique<Source>(path)) {
+  if (starts_as_gzip(source_->file))
+    source_->unpacker = std::make_unique<Unpacker>(source_->file, limits);
+}
+
+FileReader::~FileReader() = default;
+
+bool FileReader::read(std::string& contents, std::size_t bytes) {
+  const std::size_t before = contents.size();
+  if (source_->unpacker) {
+    while (contents.size() - before < bytes && source_->unpacker->unpack_some(contents)) continue;
+  } else {
+    const auto count = static_cast<std::size_t>(
+        std::min<std::uint64_t>(bytes, source_->file.size() - source_->position));
+    contents.resize(before + count);
+    source_->file.read(source_->position,
+                       std::as_writable_bytes(std::span(contents).subspan(before)));
+    source_->position += count;
   }
-  std::string contents(file.size(), '\0');
-  file.read(0, std::as_writable_bytes(std::span(contents)));
+  return contents.size() > before;
+}
+
+std::string read_plain_or_gzip(const std::string& path, const UnpackLimits& limits) {
+  std::string contents;
+  FileReader(path, limits).read(contents, std::numeric_limits<std::size_t>::max());
   return contents;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,9 +16,23 @@ struct UnpackLimits {
   std::uint64_t free_bytes = std::uint64_t{16} << 20;
 };
 
-/// The contents of a file: unpacked when it starts as a gzip file (whatever its name), else as they
-/// are. IoError, beginning with the path, for a file that is missing, damaged, cut short, followed
-/// by something else, or beyond the limits.
+/// The contents of a file from front to back: unpacked when it starts as a gzip file (whatever its
+/// name), else as they are. IoError, beginning with the path, for a file that is missing, damaged,
+/// cut short, followed by something else, or beyond the limits.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path, const UnpackLimits& limits = {});
+  ~FileReader();
+
+  /// Appends about so many more bytes; false, and none, at the end.
+  bool read(std::string& contents, std::size_t bytes);
+
+ private:
+  struct Source;
+  std::unique_ptr<Source> source_;
+};
+
+/// All of them at once.
 std::string read_plain_or_gzip(const std::string& path, const UnpackLimits& limits = {});
 
 /// Writes `contents` as a gzip file, the same bytes for the same contents.

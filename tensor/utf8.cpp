@@ -38,4 +38,20 @@ std::size_t find_invalid_utf8(std::string_view text) {
   return i;
 }
 
+std::string_view first_character(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text.front());
+  return text.substr(0, first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4);
+}
+
+char32_t first_code_point(std::string_view text) {
+  const std::string_view character = first_character(text);
+  const auto first = static_cast<unsigned char>(text.front());
+  // What of the first byte belongs to the number: all, or what its size leaves of it.
+  char32_t value = character.size() == 1 ? first : first & (0xFFu >> (character.size() + 1));
+  for (const char next : character.substr(1)) {
+    value = value << 6 | (static_cast<unsigned char>(next) & 0x3Fu);
+  }
+  return value;
+}
+
 }  // namespace retrace
