@@ -1,0 +1,53 @@
+#pragma once
+
+// Language models as files keep them: with what they are made of, and what turns texts into their
+// tokens.
+
+#include <optional>
+#include <string>
+
+#include <retrace/data/tokenizer.h>
+#include <retrace/nn/language_model.h>
+#include <retrace/tensor/safetensors.h>
+
+namespace retrace::train {
+
+class SavedModel;
+
+/// For the file of a transformer (see Trainer::describe): how many tokens it knows, its options,
+/// and the tokenizer, if it has one.
+Metadata describe(std::int64_t vocab_size, const nn::TransformerOptions& options,
+                  const data::Tokenizer* tokenizer = nullptr);
+
+/// What describe() wrote. IoErrors name the file.
+struct TransformerDescription {
+  std::int64_t vocab_size = 0;
+  nn::TransformerOptions options = {};
+  std::optional<data::Tokenizer> tokenizer = {};
+
+  static TransformerDescription of(const SavedModel& saved);
+};
+
+/// A GPT and what turns texts into its tokens: a checkpoint need not have that.
+struct LanguageModel {
+  nn::Gpt gpt;
+  std::optional<data::Tokenizer> tokenizer = {};
+};
+
+/// The folder of a run that kept a GPT, its file, or a folder in GPT-2's form (see load_gpt2).
+/// IoError.
+LanguageModel load_language_model(const std::string& folder_or_file);
+
+/// A folder as GPT-2 is published in: config.json, model.safetensors, and, if there is one, the
+/// tokenizer in vocab.json and merges.txt. Tensors may be float16 or bfloat16, have the prefix
+/// "transformer.", and come with the stored causal masks "h.N.attn.bias", which are left out.
+/// IoError that lists every tensor that is missing, of another shape, or not of such a model, or
+/// names what in config.json is not understood.
+LanguageModel load_gpt2(const std::string& folder);
+
+/// Writes such a folder, made if it is not there, for load_gpt2 and for programs that use PyTorch.
+/// ValueError for a model that the form has no place for: it has learned positions, layer_norm with
+/// biases in front (norm_first), and one of the activations gelu, gelu_tanh, relu and silu.
+void save_gpt2(const std::string& folder, const LanguageModel& model);
+
+}  // namespace retrace::train
