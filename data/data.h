@@ -9,8 +9,10 @@
 #include <retrace/data/dataset.h>
 #include <retrace/data/files.h>
 #include <retrace/data/idx.h>
+#include <retrace/data/jsonl.h>
 #include <retrace/data/loader.h>
 #include <retrace/data/outputs.h>
+#include <retrace/data/padding.h>
 #include <retrace/data/table_encoder.h>
 #include <retrace/data/tasks/agreement_grammar.h>
 #include <retrace/data/tasks/digit_instructions.h>

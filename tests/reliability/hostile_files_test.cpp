@@ -117,6 +117,35 @@ TEST_CASE("gzip files, attacked everywhere") {
                     [](const std::string& path) { data::read_plain_or_gzip(path); });
 }
 
+TEST_CASE("tokenizers, attacked everywhere") {
+  const Read load = [](const std::string& path) {
+    data::Tokenizer::load(std::filesystem::path(path).parent_path().string());
+  };
+  data::Tokenizer characters = data::Tokenizer::characters("a\u00e9\"\n");
+  characters.add_special("<|x|>");
+  const TemporaryFolder folder;
+  characters.save(folder.path());
+  attack_everywhere("vocab.json", contents_of(folder / "vocab.json"), load);
+
+  data::Tokenizer::bpe("the the the he", 5).save(folder.path());
+  const std::string vocabulary = contents_of(folder / "vocab.json");
+  attack_everywhere("merges.txt", contents_of(folder / "merges.txt"), [&](const std::string& path) {
+    const auto beside = std::filesystem::path(path).replace_filename("vocab.json");
+    std::ofstream(beside, std::ios::binary) << vocabulary;
+    load(path);
+  });
+}
+
+TEST_CASE("JSONL files, attacked everywhere") {
+  attack_everywhere("x.jsonl", "{\"prompt\":\"a\",\"completion\":\"\\u00e9\"}\n\n",
+                    [](const std::string& path) { data::read_conversations(path); });
+  attack_everywhere("x.jsonl", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"b\"}]}",
+                    [](const std::string& path) { data::read_conversations(path); });
+  attack_everywhere("x.jsonl",
+                    "{\"chosen\":\"\\n\\nAssistant:a\",\"rejected\":\"\\n\\nAssistant:b\"}",
+                    [](const std::string& path) { data::read_preferences(path); });
+}
+
 TEST_CASE("a safetensors file of ours with fewer checksums than tensors") {
   const TemporaryFolder folder;
   safetensors::Header header;
