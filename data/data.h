@@ -27,4 +27,5 @@
 #include <retrace/data/tasks/spiral.h>
 #include <retrace/data/tasks/triplets.h>
 #include <retrace/data/text.h>
+#include <retrace/data/text_blocks.h>
 #include <retrace/data/tokenizer.h>
