@@ -41,6 +41,16 @@ TensorDataset TensorDataset::subset(const std::vector<std::int64_t>& rows) const
   return {take_rows(inputs, rows), take_rows(targets, rows)};
 }
 
+std::vector<TensorDataset> TensorDataset::batches(std::int64_t rows) const {
+  require<ValueError>(rows >= 1, "TensorDataset: batches of {} rows; give at least 1", rows);
+  std::vector<TensorDataset> all;
+  for (std::int64_t first = 0; first < size(); first += rows) {
+    const std::int64_t count = std::min(rows, size() - first);
+    all.push_back({inputs.narrow(0, first, count), targets.narrow(0, first, count)});
+  }
+  return all;
+}
+
 Split TensorDataset::split(double test_fraction, std::uint64_t seed) const {
   check_dataset("split", *this);
   const RowSplit rows = split_rows(size(), test_fraction, seed);

@@ -85,7 +85,6 @@ class Tokenizer {
   std::string vocabulary() const;
   std::string merge_lines() const;
   struct Source;
-  static Tokenizer from_texts(const Source& source);
 
   TokenizerKind kind_;
   std::vector<std::string> tokens_;  // by id: bytes, or a special one's name

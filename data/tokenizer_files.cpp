@@ -152,50 +152,58 @@ class MergeReader {
   Merges merges_;
 };
 
+void require_all_bytes(const std::vector<std::string>& tokens, std::string_view name) {
+  std::array<bool, 256> known{};
+  for (const std::string& token : tokens) {
+    if (token.size() == 1) known[static_cast<unsigned char>(token.front())] = true;
+  }
+  const auto missing = std::find(known.begin(), known.end(), false) - known.begin();
+  if (missing == std::ssize(known)) return;
+  const std::string byte(1, static_cast<char>(missing));
+  fail<IoError>("{}: the byte {:#04x}, spelled \"{}\", is no token; a vocabulary has all 256", name,
+                missing, Spelling::published().spelled(byte));
+}
+
 }  // namespace
 
+// Of one of both forms, with what messages call its parts.
 struct Tokenizer::Source {
   const nlohmann::json& vocabulary;
   const std::string* merges;  // null: characters
   std::string vocabulary_name, merges_name;
+
+  Tokenizer read() const { return merges == nullptr ? characters() : byte_pairs(); }
+  Tokenizer characters() const;
+  Tokenizer byte_pairs() const;
 };
 
-Tokenizer Tokenizer::from_texts(const Source& source) {
-  const std::string& name = source.vocabulary_name;
-  std::vector<std::string> tokens = read_vocabulary(source.vocabulary, name);
-  if (source.merges == nullptr) {
-    for (const std::string& token : tokens) {
-      if (first_character(token) == token || is_special_name(token)) continue;
-      fail<IoError>("{}: {} is neither a character nor special, in <> or []; byte pairs need {}",
-                    name, shown(token), source.merges_name);
-    }
-    return Tokenizer(TokenizerKind::character, std::move(tokens));
+Tokenizer Tokenizer::Source::characters() const {
+  std::vector<std::string> tokens = read_vocabulary(vocabulary, vocabulary_name);
+  for (const std::string& token : tokens) {
+    if (first_character(token) == token || is_special_name(token)) continue;
+    fail<IoError>("{}: {} is neither a character nor special, in <> or []; byte pairs need {}",
+                  vocabulary_name, shown(token), merges_name);
   }
+  return Tokenizer(TokenizerKind::character, std::move(tokens));
+}
 
-  Merges merges = MergeReader(tokens, source.merges_name).read(*source.merges);
+Tokenizer Tokenizer::Source::byte_pairs() const {
+  std::vector<std::string> tokens = read_vocabulary(vocabulary, vocabulary_name);
+  Merges list = MergeReader(tokens, merges_name).read(*merges);
   std::vector<bool> made(tokens.size());
-  for (const Merge& merge : merges) made[static_cast<std::size_t>(merge.result)] = true;
-  const Spelling& spelling = Spelling::published();
-  std::array<bool, 256> has_byte{};
+  for (const Merge& merge : list) made[static_cast<std::size_t>(merge.result)] = true;
   for (std::size_t id = 0; id < tokens.size(); ++id) {
-    const std::optional<std::string> bytes = spelling.bytes(tokens[id]);
-    const bool is_byte = bytes && bytes->size() == 1;
-    if (!bytes || !(is_byte || made[id] || is_special_name(tokens[id]))) {
-      fail<IoError>(
-          "{}: the token {} is neither a byte, nor special, in <> or [], nor does {} "
-          "make it",
-          name, shown(tokens[id]), source.merges_name);
+    std::string& token = tokens[id];
+    const std::optional<std::string> bytes = Spelling::published().bytes(token);
+    if (!bytes || !(bytes->size() == 1 || made[id] || is_special_name(token))) {
+      fail<IoError>("{}: the token {} is neither a byte nor special, in <> or [], nor made by {}",
+                    vocabulary_name, shown(token), merges_name);
     }
-    if (is_byte) has_byte[static_cast<unsigned char>(bytes->front())] = true;
-    tokens[id] = *bytes;
+    token = *bytes;
   }
-  for (std::size_t byte = 0; byte < has_byte.size(); ++byte) {
-    if (has_byte[byte]) continue;
-    fail<IoError>("{}: the byte {:#04x}, spelled \"{}\", is no token; a vocabulary has all 256",
-                  name, byte, spelling.spelled(std::string(1, static_cast<char>(byte))));
-  }
-  const TokenizerKind kind = merges.empty() ? TokenizerKind::byte : TokenizerKind::bpe;
-  return Tokenizer(kind, std::move(tokens), std::move(merges));
+  require_all_bytes(tokens, vocabulary_name);
+  const TokenizerKind kind = list.empty() ? TokenizerKind::byte : TokenizerKind::bpe;
+  return Tokenizer(kind, std::move(tokens), std::move(list));
 }
 
 Tokenizer Tokenizer::load(const std::string& folder) {
@@ -206,7 +214,7 @@ Tokenizer Tokenizer::load(const std::string& folder) {
   const nlohmann::json json = parse(read_file(vocabulary_path, kLargestFile), vocabulary_path);
   std::string merges;
   if (has_merges) merges = as_text(merges_path, read_file(merges_path, kLargestFile));
-  return from_texts({json, has_merges ? &merges : nullptr, vocabulary_path, merges_path});
+  return Source{json, has_merges ? &merges : nullptr, vocabulary_path, merges_path}.read();
 }
 
 Tokenizer Tokenizer::from_json(const std::string& text) {
@@ -215,9 +223,9 @@ Tokenizer Tokenizer::from_json(const std::string& text) {
   require<IoError>(
       json.is_object() && json.contains("vocab") && (!has_merges || json["merges"].is_string()),
       "tokenizer: has no \"vocab\" with \"merges\" as a text, or without");
-  return from_texts({json["vocab"],
-                     has_merges ? &json["merges"].get_ref<const std::string&>() : nullptr,
-                     "tokenizer: vocab", "tokenizer: merges"});
+  return Source{json["vocab"], has_merges ? &json["merges"].get_ref<const std::string&>() : nullptr,
+                "tokenizer: vocab", "tokenizer: merges"}
+      .read();
 }
 
 // A token to a line, to be looked through; nlohmann's own objects would sort them.

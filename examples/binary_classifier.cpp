@@ -134,7 +134,7 @@ int main(int argc, char** argv) {
   command.add("--loss", goal.loss, {"bce", "hinge", "focal"}, "What is to be small");
   command.add("--pos-weight", goal.pos_weight, "(0, inf)", "How much more class 1 weighs in bce");
   command.add("--gamma", goal.gamma, "[0, inf)", "How far focal loss turns easy rows down");
-  command.add("--alpha", goal.alpha, -2, 1 + 1e-9, "Weight of class 1 in focal loss; -1: none");
+  command.add("--alpha", goal.alpha, "[-1, 1]", "Weight of class 1 in focal loss; -1: none");
   command.add("--positives", goal.positives, "(0, 1)", "Share of class 1 among generated rows");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);

@@ -12,7 +12,10 @@
 namespace retrace::nn {
 namespace {
 
-constexpr double kDeviation = 0.02;
+// 0.02 at the width of GPT-2; smaller products sum fewer terms.
+double deviation_at(std::int64_t width) {
+  return 0.02 * std::sqrt(768.0 / static_cast<double>(width));
+}
 
 std::int64_t checked(std::int64_t vocab_size, const TransformerOptions& o) {
   require<ValueError>(vocab_size > 0 && o.context > 0 && o.layers > 0,
@@ -82,9 +85,10 @@ Transformer::Transformer(std::int64_t vocab_size, bool is_causal, const Transfor
   register_module("blocks", blocks);
   register_module("norm", norm);
 
-  start(*this, kDeviation);
-  if (options.positions == Positions::learned) init::normal_(positions, 0, kDeviation);
-  const double residual = kDeviation / std::sqrt(2 * static_cast<double>(options.layers));
+  const double deviation = deviation_at(options.embed_dim);
+  start(*this, deviation);
+  if (options.positions == Positions::learned) init::normal_(positions, 0, deviation);
+  const double residual = deviation / std::sqrt(2 * static_cast<double>(options.layers));
   for (const TransformerBlock& block : blocks) {
     init::normal_(block.attention.proj.weight, 0, residual);
     init::normal_(block.out.weight, 0, residual);
@@ -129,7 +133,7 @@ Gpt::Gpt(std::int64_t vocab_size, const TransformerOptions& options)
                : Linear(options.embed_dim, vocab_size, {.bias = false, .dtype = options.dtype})) {
   register_module("transformer", transformer);
   register_module("head", head);
-  if (!options.tied_head) start(head, kDeviation);
+  if (!options.tied_head) start(head, deviation_at(options.embed_dim));
 }
 
 Tensor Gpt::forward(const Tensor& ids) const {
@@ -158,8 +162,8 @@ Bert::Bert(std::int64_t vocab_size, const TransformerOptions& options)
   register_module("dense", dense);
   register_module("norm", norm);
   register_module("decoder", decoder);
-  start(dense, kDeviation);
-  if (!options.tied_head) start(decoder, kDeviation);
+  start(dense, deviation_at(options.embed_dim));
+  if (!options.tied_head) start(decoder, deviation_at(options.embed_dim));
 }
 
 Tensor Bert::forward(const Tensor& ids, const Tensor& padding) const {

@@ -39,9 +39,10 @@ Tensor sinusoidal_positions(std::int64_t steps, std::int64_t dim, DType dtype = 
 /// norm_first behind the blocks, else behind the embeddings.
 ///
 /// Parts: tokens, an Embedding; positions [context, embed_dim]; blocks; norm. Weights are normal
-/// with deviation 0.02 at first, those that add to the residual stream 0.02 / √(2 · layers); biases
-/// 0. Source: Radford et al. 2019, Language models are unsupervised multitask learners,
-/// section 2.3.
+/// at first, with deviation d = 0.02 √(768 / embed_dim), those that add to the residual stream with
+/// d / √(2 · layers); biases are 0.
+/// Source: Radford et al. 2019, Language models are unsupervised multitask learners, section 2.3,
+/// whose smallest model is 768 wide.
 class Transformer : public Module {
  public:
   /// ValueError for sizes that are not positive, and those of TransformerBlock.

@@ -156,8 +156,31 @@ void CheckpointFolder::save_model(const StateDict& state, const Metadata& metada
   writing([&] { save_safetensors(model_path(), state, metadata); });
 }
 
-void CheckpointFolder::clear() const {
-  for (const std::int64_t step : steps()) remove(step);
+CheckpointFolder CheckpointFolder::stage(const std::string& name) const {
+  return CheckpointFolder((fs::path(path_) / name).string(), keep_);
+}
+
+std::vector<std::string> CheckpointFolder::stages() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (entry->is_directory() && !stage(name).steps().empty()) names.push_back(name);
+  }
+  require<IoError>(!error, "{}: cannot list the folder: {}", path_, error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool CheckpointFolder::clear() const {
+  bool any = false;
+  for (const std::string& name : stages()) any = stage(name).clear() || any;
+  for (const std::int64_t step : steps()) {
+    remove(step);
+    any = true;
+  }
+  return any;
 }
 
 void CheckpointFolder::remove(std::int64_t step) const {

@@ -63,6 +63,10 @@ class CheckpointFolder {
   explicit CheckpointFolder(std::string path, std::size_t keep = 3);
 
   const std::string& path() const { return path_; }
+  /// A folder in it, made if it is not there: for a training before the one that the run is about.
+  CheckpointFolder stage(const std::string& name) const;
+  /// Names of those that have checkpoints.
+  std::vector<std::string> stages() const;
   std::string model_path() const;
   std::string checkpoint_path(std::int64_t step) const;
 
@@ -76,8 +80,8 @@ class CheckpointFolder {
   /// step was passed over by newest(). WriteError.
   void save(std::int64_t step, const StateDict& state, Metadata metadata) const;
   void save_model(const StateDict& state, const Metadata& metadata) const;
-  /// Removes all checkpoints: another run begins.
-  void clear() const;
+  /// Removes all checkpoints, those of stages too: another run begins. False if there were none.
+  bool clear() const;
 
  private:
   void remove(std::int64_t step) const;

@@ -133,6 +133,21 @@ TransformerDescription TransformerDescription::of(const SavedModel& saved) {
   return result;
 }
 
+const data::Tokenizer& LanguageModel::words(const std::string& path) const {
+  require<IoError>(tokenizer.has_value(),
+                   "{}: has no tokenizer; put vocab.json and merges.txt beside the model", path);
+  return *tokenizer;
+}
+
+std::string LanguageModel::go_on(const std::string& prompt,
+                                 const nn::GenerateOptions& options) const {
+  nn::GenerateOptions to_end = options;
+  to_end.stop = tokenizer->find(kEnd);
+  std::vector<std::int64_t> tokens = nn::generate(gpt, {tokenizer->encode(prompt)}, to_end)[0];
+  if (to_end.stop && !tokens.empty() && tokens.back() == *to_end.stop) tokens.pop_back();
+  return tokenizer->decode(tokens);
+}
+
 LanguageModel load_language_model(const std::string& folder_or_file) {
   std::error_code ignored;
   if (fs::exists(in_folder(folder_or_file, "config.json"), ignored))
@@ -140,7 +155,8 @@ LanguageModel load_language_model(const std::string& folder_or_file) {
   const SavedModel saved(folder_or_file);
   const auto described = TransformerDescription::of(saved);
   LanguageModel model = {.gpt = nn::Gpt(described.vocab_size, described.options),
-                         .tokenizer = described.tokenizer};
+                         .tokenizer = described.tokenizer,
+                         .metadata = saved.metadata()};
   saved.load_into(model.gpt);
   return model;
 }

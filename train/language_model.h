@@ -7,7 +7,7 @@
 #include <string>
 
 #include <retrace/data/tokenizer.h>
-#include <retrace/nn/language_model.h>
+#include <retrace/nn/sampling.h>
 #include <retrace/tensor/safetensors.h>
 
 namespace retrace::train {
@@ -32,6 +32,15 @@ struct TransformerDescription {
 struct LanguageModel {
   nn::Gpt gpt;
   std::optional<data::Tokenizer> tokenizer = {};
+  Metadata metadata = {};  ///< all that its file says; of one in GPT-2's form nothing
+
+  /// IoError, in the name of `path`, when there is none.
+  const data::Tokenizer& words(const std::string& path) const;
+  /// Goes on with a text; ValueError for an empty one. Ends at the token "<|endoftext|>", if the
+  /// tokenizer has it, which is left out.
+  std::string go_on(const std::string& prompt, const nn::GenerateOptions& options) const;
+
+  static constexpr std::string_view kEnd = "<|endoftext|>";
 };
 
 /// The folder of a run that kept a GPT, its file, or a folder in GPT-2's form (see load_gpt2).

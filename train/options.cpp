@@ -324,9 +324,10 @@ CommandLine::CommandLine(std::string name, std::string about,
 
 CommandLine::~CommandLine() = default;
 
-void CommandLine::add(const std::string& name, std::int64_t& value, const std::string& what) {
+void CommandLine::add(const std::string& name, std::int64_t& value, const std::string& what,
+                      std::int64_t low) {
   auto* option = parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "N");
-  parser_->decides(option->check(at_least(1)), std::to_string(value));
+  parser_->decides(option->check(at_least(low)), std::to_string(value));
 }
 
 void CommandLine::add(const std::string& name, double& value, const std::string& interval,

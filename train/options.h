@@ -52,7 +52,9 @@ class CommandLine {
   CommandLine& operator=(const CommandLine&) = delete;
 
   /// Options of the program's own; `value` holds the default and must outlive the command line.
-  void add(const std::string& name, std::int64_t& value, const std::string& what);
+  /// A whole number of at least `low`.
+  void add(const std::string& name, std::int64_t& value, const std::string& what,
+           std::int64_t low = 1);
   /// In an interval as it is written: "(0, 1]", "[0, inf)".
   void add(const std::string& name, double& value, const std::string& interval,
            const std::string& what);

@@ -53,6 +53,18 @@ double mean_over_batches(const data::TensorDataset& rows, std::int64_t batch_siz
   return sum / static_cast<double>(rows.size());
 }
 
+losses::TokenAverage mean_over_tokens(
+    const std::vector<data::TensorDataset>& batches,
+    const std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>& f) {
+  const NoGradGuard no_grad;
+  losses::TokenAverage average;
+  for (const auto& [inputs, targets] : batches) {
+    const BatchLoss loss = f(inputs, targets);
+    average.add(loss.loss.item<double>() * static_cast<double>(loss.samples), loss.samples);
+  }
+  return average;
+}
+
 std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names) {
   require<ShapeError>(values.dim() == 2 && values.size(1) == std::ssize(names) && !names.empty(),
                       "numbers_csv: values must be [rows, {}], not {}", names.size(),

@@ -7,7 +7,9 @@
 
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/data/dataset.h>
+#include <retrace/losses/perplexity.h>
 #include <retrace/nn/eval_guard.h>
+#include <retrace/train/batch_loss.h>
 
 namespace retrace::train {
 
@@ -29,6 +31,11 @@ Tensor predict(Model& model, const Tensor& inputs, std::int64_t batch_size = 102
 double mean_over_batches(
     const data::TensorDataset& rows, std::int64_t batch_size,
     const std::function<double(const Tensor& inputs, const Tensor& targets)>& f);
+
+/// The mean over tokens of what f says of each batch, unrecorded.
+losses::TokenAverage mean_over_tokens(
+    const std::vector<data::TensorDataset>& batches,
+    const std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>& f);
 
 /// Numbers for each row as CSV, under a header: `values` [rows, names].
 std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names);

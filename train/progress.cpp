@@ -30,8 +30,11 @@ void write(const std::string& text) {
 
 }  // namespace
 
-Progress::Progress(std::int64_t total, std::int64_t done)
-    : total_(total), first_(done), interactive_(error_terminal().interactive) {
+Progress::Progress(std::int64_t total, std::int64_t done, const std::string& stage)
+    : total_(total),
+      first_(done),
+      stage_(stage.empty() ? "" : stage + ": "),
+      interactive_(error_terminal().interactive) {
   started_ = Clock::now();
   next_ = started_ + (interactive_ ? Clock::duration(kBarInterval) : kLineInterval);
 }
@@ -43,15 +46,15 @@ void Progress::update(std::int64_t step, double loss) {
   const double seconds = std::chrono::duration<double>(now - started_).count();
   const double rate = static_cast<double>(step - first_) / seconds;
   if (interactive_) return draw_bar(step, loss, rate);
-  write(fmt::format("step {} of {}, loss {:.4g}, {:.4g} steps/s, {} left\n", step, total_, loss,
-                    rate, duration(static_cast<double>(total_ - step) / rate)));
+  write(fmt::format("{}step {} of {}, loss {:.4g}, {:.4g} steps/s, {} left\n", stage_, step, total_,
+                    loss, rate, duration(static_cast<double>(total_ - step) / rate)));
 }
 
 void Progress::draw_bar(std::int64_t step, double loss, double rate) {
   const Terminal terminal = error_terminal();  // anew: a window may be resized
   const std::string text =
-      fmt::format(" {}/{}  loss {:.4g}  {:.4g} steps/s  {} left", step, total_, loss, rate,
-                  duration(static_cast<double>(total_ - step) / rate));
+      fmt::format(" {}{}/{}  loss {:.4g}  {:.4g} steps/s  {} left", stage_, step, total_, loss,
+                  rate, duration(static_cast<double>(total_ - step) / rate));
   const int room = std::min(40, terminal.columns - static_cast<int>(text.size()) - 1);
   std::string bar;
   if (room >= 8) {

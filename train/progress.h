@@ -10,7 +10,8 @@ namespace retrace::train {
 class Progress {
  public:
   /// `done` of `total` steps were made before, by the run that this one resumes.
-  explicit Progress(std::int64_t total, std::int64_t done = 0);
+  /// `stage` is what stands before the numbers, if anything.
+  explicit Progress(std::int64_t total, std::int64_t done = 0, const std::string& stage = {});
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -24,6 +25,7 @@ class Progress {
   void draw_bar(std::int64_t step, double loss, double rate);
 
   std::int64_t total_, first_;
+  std::string stage_;  // with a colon and a blank
   bool interactive_;
   bool drawn_ = false;
   Clock::time_point started_, next_;

@@ -24,7 +24,8 @@ void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& re
       {.lr = options.lr.value_or(recipe.lr), .weight_decay = recipe.weight_decay});
   optim::WarmupCosineLR schedule(
       optimizer, {.warmup_steps = std::min(kWarmup, steps / 10), .total_steps = steps});
-  Trainer trainer(run, model, optimizer, {.steps = steps, .clip_norm = kClipNorm});
+  Trainer trainer(run, model, optimizer,
+                  {.steps = steps, .clip_norm = kClipNorm, .stage = how.stage});
   trainer.follow(schedule);
   if (loader != nullptr) trainer.keep("loader", *loader);
   trainer.describe(how.description);
@@ -54,8 +55,9 @@ void fit_rows(Run& run, nn::Module& model, const data::TensorDataset& rows, cons
       training, {.batch_size = options.batch_size.value_or(recipe.batch_size),
                  .shuffle = true,
                  .weights = how.row_weights ? how.row_weights(training.targets) : Tensor()});
-  const std::int64_t steps =
-      options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
+  std::int64_t steps = recipe.epochs * loader.batches();
+  if (how.stage.empty())
+    steps = options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
   fit_steps(run, model, steps, recipe, how, &loader, validation, [&] {
     const data::TensorDataset batch = loader.next();
     return loss(batch.inputs, batch.targets);
@@ -70,7 +72,9 @@ void fit_fresh(Run& run, nn::Module& model,
   require<UsageError>(options.patience == 0,
                       "--patience needs --data: of what is generated no rows are held out");
   const std::int64_t batch_size = options.batch_size.value_or(recipe.batch_size);
-  fit_steps(run, model, options.steps.value_or(recipe.steps), recipe, how, nullptr, {}, [&] {
+  const std::int64_t steps =
+      how.stage.empty() ? options.steps.value_or(recipe.steps) : recipe.steps;
+  fit_steps(run, model, steps, recipe, how, nullptr, {}, [&] {
     const data::TensorDataset batch = sample(batch_size);
     return loss(batch.inputs, batch.targets);
   });

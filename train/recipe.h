@@ -49,6 +49,7 @@ struct FitOptions {
   std::int64_t validations = 20;
   /// Of the targets of the rows: how often each is drawn, see data::DataLoaderOptions::weights.
   std::function<Tensor(const Tensor& targets)> row_weights = {};
+  std::string stage = {};  ///< see TrainerOptions; its steps are those of the recipe
 };
 
 /// Of rows to train on; and in evaluation mode, without a gradient, of those held out.

@@ -47,7 +47,7 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
-constexpr std::string_view kCsvHeader = "step,loss,lr,gradient_norm,seconds";
+constexpr std::string_view kCsvHeader = "step,loss,lr,gradient_norm,seconds,stage";
 
 }  // namespace
 
@@ -120,9 +120,10 @@ Report::Report(const std::string& json_path, const std::string& csv_path, bool a
 
 void Report::step(const StepRecord& record) {
   if (json_) {
-    json_->write(JsonObject()
-                     .add("event", "step")
-                     .add("step", record.step)
+    JsonObject object;
+    object.add("event", "step");
+    if (!record.stage.empty()) object.add("stage", record.stage);
+    json_->write(object.add("step", record.step)
                      .add("loss", record.loss)
                      .add("lr", record.lr)
                      .add("gradient_norm", record.gradient_norm)
@@ -133,9 +134,9 @@ void Report::step(const StepRecord& record) {
     const auto text = [](const std::optional<double>& value) {
       return value ? number_text(*value) : std::string();
     };
-    csv_->write(fmt::format("{},{},{},{},{}", record.step, number_text(record.loss),
+    csv_->write(fmt::format("{},{},{},{},{},{}", record.step, number_text(record.loss),
                             text(record.lr), text(record.gradient_norm),
-                            number_text(record.seconds)));
+                            number_text(record.seconds), record.stage));
   }
 }
 

@@ -61,8 +61,9 @@ class LineFile {
 
 /// One step of training.
 struct StepRecord {
-  std::int64_t step = 0;  ///< from 1 on
-  double loss = 0;        ///< mean over the step's samples, before the update
+  std::string stage = {};  ///< of a training before the one that the run is about, its name
+  std::int64_t step = 0;   ///< from 1 on
+  double loss = 0;         ///< mean over the step's samples, before the update
   std::optional<double> lr = {};
   std::optional<double> gradient_norm = {};  ///< before clipping
   double seconds = 0;                        ///< since training began

@@ -62,12 +62,15 @@ Run::Run(CommandLine& command, const Options& options)
       page_(command.name(), command.about()),
       started_(Clock::now()) {
   if (options.resume) {
-    checkpoint_ = CheckpointFolder(options.save).newest();
-    if (checkpoint_) {
-      const std::string program = checkpoint_->metadata["program"];
+    const CheckpointFolder folder(options.save);
+    std::optional<Checkpoint> newest = folder.newest();
+    for (const std::string& stage : folder.stages())
+      if (!newest) newest = folder.stage(stage).newest();
+    if (newest) {
+      const std::string program = newest->metadata["program"];
       require<UsageError>(program == name(), "--resume {}: this is a run of {}", options.save,
                           program);
-      command.adopt(checkpoint_->metadata);
+      command.adopt(newest->metadata);
     }
   }
   if (options.threads > 0)
@@ -101,8 +104,18 @@ void Run::write_predictions(std::string_view csv) {
   log_info(fmt::format("wrote {}", options_.out));
 }
 
-void Run::begin_training(std::int64_t total, std::int64_t done) {
-  progress_.emplace(total, done);
+std::optional<CheckpointFolder> Run::open_folder(const std::string& stage) {
+  if (options_.save.empty()) return {};
+  const CheckpointFolder folder(options_.save);
+  if (!std::exchange(folder_opened_, true) && !options_.resume && folder.clear())
+    log_info(fmt::format("removed the checkpoints of another run in {}", folder.path()));
+  return stage.empty() ? folder : folder.stage(stage);
+}
+
+void Run::begin_training(std::int64_t total, std::int64_t done, const std::string& stage) {
+  seconds_before_ = training_seconds();
+  stage_ = stage;
+  progress_.emplace(total, done, stage);
   losses_ = Curve(done + 1);
   training_started_ = training_ended_ = next_flush_ = Clock::now();
 }
@@ -120,6 +133,7 @@ void Run::record(const StepRecord& step) {
   training_ended_ = Clock::now();
   losses_.add(step.loss);
   StepRecord timed = step;
+  timed.stage = stage_;
   timed.seconds = training_seconds();
   report_->step(timed);
   progress_->update(step.step, step.loss);
@@ -135,7 +149,9 @@ void Run::record_validation(std::int64_t step, double loss) {
       JsonObject().add("event", "validation").add("step", step).add("validation_loss", loss));
 }
 
-double Run::training_seconds() const { return seconds_between(training_started_, training_ended_); }
+double Run::training_seconds() const {
+  return seconds_before_ + seconds_between(training_started_, training_ended_);
+}
 
 void Run::finish(std::string_view data, const Result& result) {
   if (progress_) progress_->clear();

@@ -53,8 +53,9 @@ class Run {
   const Options& options() const { return options_; }
   const std::string& name() const { return command_.name(); }
   Metadata settings() const { return command_.settings(); }
-  /// With --resume: where to go on, if there is a checkpoint. To be taken once.
-  std::optional<Checkpoint> take_checkpoint() { return std::exchange(checkpoint_, std::nullopt); }
+  /// The folder of --save, or the folder in it of a stage: a training before the one that the run
+  /// is about. The first time, unless with --resume, what another run left there is removed.
+  std::optional<CheckpointFolder> open_folder(const std::string& stage = {});
 
   /// With a line end, if it has none.
   void print(std::string_view text);
@@ -65,13 +66,13 @@ class Run {
   void write_predictions(std::string_view csv);
 
   /// Starts the clock of training, `done` of whose `total` steps an interrupted run has made. The
-  /// first step() does it, too.
-  void begin_training(std::int64_t total, std::int64_t done = 0);
+  /// first step() does it, too. Curve and progress are of the training that began last.
+  void begin_training(std::int64_t total, std::int64_t done = 0, const std::string& stage = {});
   /// What one step did. Throws NotFiniteError when the loss is not finite, and Interrupted when a
   /// signal came, unless somebody wants to save something first (see Trainer).
   void step(std::int64_t step, double loss);
   void record(const StepRecord& step);
-  double training_seconds() const;
+  double training_seconds() const;  ///< of all trainings
   const Curve& losses() const { return losses_; }
   /// The loss on rows held out for validation, for the picture of the losses.
   void record_validation(std::int64_t step, double loss);
@@ -90,13 +91,15 @@ class Run {
   CommandLine& command_;
   const Options& options_;
   InterruptGuard interrupts_;
-  std::optional<Checkpoint> checkpoint_;
+  bool folder_opened_ = false;
   std::optional<Report> report_;
   std::optional<Progress> progress_;
+  std::string stage_;
   Curve losses_;
   Figure::Numbers validation_steps_, validation_losses_;
   Page page_;
   Clock::time_point started_, training_started_, training_ended_, next_flush_;
+  double seconds_before_ = 0;  // of trainings that have ended
 };
 
 /// main() of a program: parses the command line, calls `body`, and turns what happens into an exit

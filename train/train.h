@@ -6,6 +6,7 @@
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/figure.h>
 #include <retrace/train/label_metrics.h>
+#include <retrace/train/language_model.h>
 #include <retrace/train/log.h>
 #include <retrace/train/metrics.h>
 #include <retrace/train/options.h>

@@ -23,7 +23,6 @@ Trainer::Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer,
                       options.clip_norm);
   parts_.add("model", model_);
   parts_.add("optimizer", optimizer_);
-  if (!run.options().save.empty()) folder_.emplace(run.options().save);
 }
 
 void Trainer::follow(optim::Schedule& schedule) {
@@ -61,9 +60,10 @@ void Trainer::look_at_validation(std::int64_t step) {
 }
 
 void Trainer::fit(const std::function<BatchLoss()>& loss) {
+  folder_ = run_.open_folder(options_.stage);
   const std::int64_t done = first_step();
   model_.train();
-  run_.begin_training(options_.steps, done);
+  run_.begin_training(options_.steps, done, options_.stage);
   for (std::int64_t step = done + 1; step <= options_.steps && !out_of_patience(); ++step) {
     const StateDict before = sources_.state_dict();
     StepRecord record{.step = step, .lr = optimizer_.lr()};
@@ -88,7 +88,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     if (signal != 0) {
       throw Interrupted(signal,
                         fmt::format("interrupted after step {} of {}; {}", step, options_.steps,
-                                    folder_ ? "go on with --resume " + folder_->path()
+                                    folder_ ? "go on with --resume " + run_.options().save
                                             : "nothing was kept, as there was no --save"));
     }
   }
@@ -103,15 +103,8 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
 
 // Steps already made, by the run that this one resumes.
 std::int64_t Trainer::first_step() {
-  if (!folder_) return 0;
-  const std::optional<Checkpoint> checkpoint = run_.take_checkpoint();
-  if (!checkpoint) {
-    if (!folder_->steps().empty()) {
-      log_info(fmt::format("removing the checkpoints of another run in {}", folder_->path()));
-      folder_->clear();
-    }
-    return 0;
-  }
+  const std::optional<Checkpoint> checkpoint = folder_ ? folder_->newest() : std::nullopt;
+  if (!checkpoint) return 0;
   require<UsageError>(checkpoint->step <= options_.steps,
                       "the checkpoint in {} is at step {}, beyond the {} that are wanted",
                       folder_->path(), checkpoint->step, options_.steps);

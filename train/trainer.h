@@ -6,6 +6,7 @@
 #include <retrace/nn/module.h>
 #include <retrace/optim/optimizer.h>
 #include <retrace/optim/schedule.h>
+#include <retrace/train/batch_loss.h>
 #include <retrace/train/best_model.h>
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/run.h>
@@ -18,14 +19,9 @@ struct TrainerOptions {
   /// differ, the step follows the mean over all their samples.
   std::int64_t accumulate = 1;
   double clip_norm = 0;  ///< gradients of a larger norm are scaled down to it; 0: never
-};
-
-/// The mean loss of a batch. `samples` says of how many (rows, or tokens that count); it matters
-/// only between the batches that one step accumulates.
-struct BatchLoss {
-  BatchLoss(Tensor mean, std::int64_t count = 1) : loss(std::move(mean)), samples(count) {}
-  Tensor loss;
-  std::int64_t samples;
+  /// Of a training before the one that the program is about, its name: with --save it is kept in a
+  /// folder of that name, and --resume goes through all of them again.
+  std::string stage = {};
 };
 
 /// The loop around a model:

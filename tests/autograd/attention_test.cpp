@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <retrace/autograd/autograd.h>
+#include <retrace/autograd/gradcheck.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tests/autograd/numbers.h>
@@ -105,6 +106,30 @@ TEST_CASE("a query that sees nothing gives 0 and no gradient") {
   CHECK(scaled_dot_product_attention(q, k, v, none).equal(zeros({3, 2}, kFloat64)));
   CHECK(scaled_dot_product_attention(q, zeros({0, 2}, kFloat64), zeros({0, 5}, kFloat64))
             .equal(zeros({3, 5}, kFloat64)));
+}
+
+TEST_CASE("attention agrees with differences, whatever its shape and mask") {
+  const Tensor row_of_none =
+      tensor({{true, false, true}, {false, false, false}, {true, true, true}});
+  for (const Shape& sizes : {Shape{1, 1, 3, 4}, Shape{2, 4, 3, 2}, Shape{2, 2, 1, 3}}) {
+    const std::int64_t heads = sizes[1], steps = sizes[2];
+    Tensor q = random(sizes).requires_grad_(), k = random(sizes).requires_grad_(),
+           v = random(sizes).requires_grad_();
+    Tensor qkv = random({sizes[0], steps, 3 * heads * sizes[3]}).requires_grad_();
+    std::vector<AttentionOptions> kinds = {{}, {.is_causal = true}, {}};
+    kinds[2].attn_mask = row_of_none.slice(0, 0, steps).slice(1, 0, steps);
+    if (steps == 1) kinds.back().attn_mask = zeros({1, 1}, kBool);
+    for (const AttentionOptions& options : kinds) {
+      CHECK(gradcheck(
+          [&](const std::vector<Tensor>& x) {
+            return scaled_dot_product_attention(x[0], x[1], x[2], options);
+          },
+          {q, k, v}));
+      CHECK(gradcheck(
+          [&](const std::vector<Tensor>& x) { return packed_attention(x[0], heads, options); },
+          {qkv}));
+    }
+  }
 }
 
 TEST_CASE("one query after another, with the keys so far, gives what all at once give") {

@@ -355,7 +355,7 @@ TEST_CASE("vocabularies that make no sense are refused") {
   CHECK(says(refusal(R"({"a": 0})", ""),
              "vocab.json: the byte 0x00, spelled \"Ā\", is no token; a vocabulary has all 256"));
   CHECK(says(refusal(byte_vocabulary(R"(, "xyz": 256)"), ""),
-             "the token \"xyz\" is neither a byte, nor special, in <> or [], nor does "));
+             "the token \"xyz\" is neither a byte nor special, in <> or [], nor made by "));
   CHECK(says(refusal(byte_vocabulary(R"(, "<é語>": 256)"), ""), "is neither a byte"));
 }
 

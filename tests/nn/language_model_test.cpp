@@ -141,9 +141,12 @@ TEST_CASE("a language model's parameters have their names, first values and ties
   const auto deviation = [&names](const char* name) {
     return retrace::std(names[name]).item<double>();
   };
-  CHECK(deviation("transformer.tokens.weight") == doctest::Approx(0.02).epsilon(0.05));
-  CHECK(deviation("transformer.blocks.1.fc.weight") == doctest::Approx(0.02).epsilon(0.05));
-  CHECK(deviation("transformer.blocks.0.out.weight") == doctest::Approx(0.01).epsilon(0.05));
+  CHECK(deviation("transformer.tokens.weight") ==
+        doctest::Approx(0.02 * std::sqrt(12)).epsilon(0.05));
+  CHECK(deviation("transformer.blocks.1.fc.weight") ==
+        doctest::Approx(0.02 * std::sqrt(12)).epsilon(0.05));
+  CHECK(deviation("transformer.blocks.0.out.weight") ==
+        doctest::Approx(0.01 * std::sqrt(12)).epsilon(0.05));
   CHECK(names["transformer.blocks.0.fc.bias"].abs().max().item<double>() == 0);
   const nn::Gpt tied(50, {.embed_dim = 64, .tied_head = true});
   CHECK(tied.parameters().size() == nn::Gpt(50, {.embed_dim = 64}).parameters().size() - 1);

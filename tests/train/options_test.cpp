@@ -8,6 +8,7 @@
 
 using namespace retrace::train;
 using retrace::Metadata;
+using retrace::ValueError;
 using retrace::testing::message_of;
 
 namespace {

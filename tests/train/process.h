@@ -114,9 +114,11 @@ inline nlohmann::json result_of(const std::string& name, std::vector<std::string
   return json_lines(outcome.out).back();
 }
 
-/// Checks that a call ends with `code`, one line that says why, and nothing else.
+/// Checks that a call ends with `code`, one line that says why (`words` among it), and nothing
+/// else.
 inline void check_refused(const std::string& name, int code,
-                          const std::vector<std::string>& arguments) {
+                          const std::vector<std::string>& arguments,
+                          const std::string& words = "") {
   const Outcome outcome = run_example(name, arguments);
   CAPTURE(name);
   CAPTURE(arguments);
@@ -124,6 +126,7 @@ inline void check_refused(const std::string& name, int code,
   CHECK(outcome.code == code);
   CHECK(outcome.out.empty());
   CHECK(is_one_line(outcome.err));
+  CHECK(says(outcome.err, words));
 }
 
 }  // namespace retrace::testing

@@ -76,12 +76,12 @@ TEST_CASE("a report writes a line for each step and event") {
           "\"seconds\":0.5}\n"
           "{\"event\":\"result\"}\n");
     CHECK(contents_of(folder / "r.csv") ==
-          "step,loss,lr,gradient_norm,seconds\n1,0.5,0.01,,0.25\n2,,,2,0.5\n");
+          "step,loss,lr,gradient_norm,seconds,stage\n1,0.5,0.01,,0.25,\n2,,,2,0.5,\n");
   }
   Report more(folder / "r.jsonl", folder / "r.csv", true);
   more.step({.step = 3, .loss = 1});
   more.flush();
-  CHECK(contents_of(folder / "r.csv").ends_with("\n2,,,2,0.5\n3,1,,,0\n"));
+  CHECK(contents_of(folder / "r.csv").ends_with("\n2,,,2,0.5,\n3,1,,,0,\n"));
   Report nothing("", "", false);
   nothing.step({.step = 1, .loss = 1});
 }
@@ -90,7 +90,7 @@ TEST_CASE("a resumed run's CSV has its header also when the file is new") {
   const TemporaryFolder folder;
   Report report("", folder / "r.csv", true);
   report.flush();
-  CHECK(contents_of(folder / "r.csv") == "step,loss,lr,gradient_norm,seconds\n");
+  CHECK(contents_of(folder / "r.csv") == "step,loss,lr,gradient_norm,seconds,stage\n");
 }
 
 TEST_CASE("a report that cannot be written says where and why") {
