@@ -54,12 +54,19 @@ double learn(train::Run& run, nn::Gpt& gpt, const train::Rows& rows, const train
 
 using Tokens = std::vector<std::int64_t>;
 
-Tokens finished(const nn::Gpt& gpt, const data::AgreementGrammar& grammar, const Choice& choice) {
+// The beginning of a sentence, with what stands before it.
+Tokens beginning(const data::AgreementGrammar& grammar, const Choice& choice) {
   Tokens tokens = grammar.tokens(choice.prompt);
   tokens.insert(tokens.begin(), grammar.eos_id());
+  require<train::UsageError>(std::ssize(tokens) < kForGrammar.context,
+                             "--prompt: a sentence has at most {} words here",
+                             kForGrammar.context - 2);
+  return tokens;
+}
+
+Tokens finished(const nn::Gpt& gpt, const data::AgreementGrammar& grammar, const Choice& choice) {
+  Tokens tokens = beginning(grammar, choice);
   const std::int64_t left = gpt.options().context - std::ssize(tokens);
-  require<train::UsageError>(left > 0, "--prompt: a sentence has at most {} words here",
-                             gpt.options().context - 2);
   const Tokens rest = nn::generate(
       gpt, {tokens},
       {.max_new_tokens = left, .stop = grammar.eos_id(), .sampling = choice.sampling})[0];
@@ -82,6 +89,7 @@ void print_sentences(train::Run& run, const nn::Gpt& gpt, const Choice& choice) 
 
 void learn_grammar(train::Run& run, const Choice& choice) {
   const data::AgreementGrammar grammar;
+  beginning(grammar, choice);
   Generator held_out(20'000);  // the same sentences for every seed
   const data::Sentences test = grammar.sample(8000, held_out);
   const std::vector<data::TensorDataset> batches = test.rows.batches(500);
@@ -127,8 +135,19 @@ std::string unit_of(const data::Tokenizer& tokenizer) {
   return tokenizer.kind() == data::TokenizerKind::byte ? "byte" : "character";
 }
 
+// What to go on with: the prompt, else a line's end, else any token. Errors come before training.
+std::string prompt_for(const data::Tokenizer& tokenizer, const Choice& choice,
+                       std::int64_t context) {
+  std::string prompt = choice.prompt;
+  if (prompt.empty()) prompt = tokenizer.find("\n") ? "\n" : tokenizer.token(0);
+  const std::int64_t tokens = std::ssize(tokenizer.encode(prompt));
+  require<train::UsageError>(tokens <= context, "--prompt: has {} tokens; the model reads {}",
+                             tokens, context);
+  return prompt;
+}
+
 void print_continuation(train::Run& run, const train::LanguageModel& model, const Choice& choice) {
-  const std::string prompt = choice.prompt.empty() ? "\n" : choice.prompt;
+  const std::string prompt = prompt_for(*model.tokenizer, choice, model.gpt.options().context);
   const nn::GenerateOptions how = {.max_new_tokens = choice.generate, .sampling = choice.sampling};
   run.print(prompt + model.go_on(prompt, how));
 }
@@ -146,6 +165,7 @@ void learn_text(train::Run& run, const Choice& choice) {
   const auto tokenizer =
       data::Tokenizer::train(data::tokenizer_kind(choice.tokenizer), options.data, choice.merges);
   const std::int64_t context = choice.size.context;
+  prompt_for(tokenizer, choice, context);
   const data::TokenFile file = data::read_tokens(options.data, tokenizer);
   const data::TextSplit text = data::split_text(file, options.test_fraction, context);
   run.print(fmt::format("{} {}s of {} kinds; the last {} are held out", file.tokens.numel(),
@@ -161,9 +181,9 @@ void learn_text(train::Run& run, const Choice& choice) {
   train::Result result = result_of(score(gpt, test), text.test, tokenizer);
   result.start = start;
   result.metrics.emplace_back("tokens_per_second", speed);
-  if (!choice.export_to.empty()) train::save_gpt2(choice.export_to, model);
   print_continuation(run, model, choice);
   run.finish(options.data, result);
+  if (!choice.export_to.empty()) train::save_gpt2(choice.export_to, model);
 }
 
 // A model that was kept, or GPT-2's: goes on with the prompt, or is tested on a text.

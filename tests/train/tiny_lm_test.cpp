@@ -126,6 +126,14 @@ TEST_CASE("tiny_lm says what is wrong with a text, a model or a command line") {
   check_refused(kName, 3, {"--data", folder.put("latin.txt", "caf\xe9\nau lait")}, "latin.txt:1");
   check_refused(kName, 3, {"--data", folder.put("short.txt", "too short")}, "short.txt");
   check_refused(kName, 3, {"--data", folder / "none.txt"}, "none.txt");
+  check_refused(kName, 1, {"--prompt", "the cow"}, "cow");  // before it trains
+  check_refused(
+      kName, 2,
+      {"--prompt", std::string(80, ' ') +
+                       "the dog that the dog that the dog "
+                       "that the dog that the dog that the dog that the dog that the dog that"},
+      "at most 22 words");
+  check_refused(kName, 1, {"--data", folder.put("rhyme.txt", rhyme(20)), "--prompt", "X"}, "X");
   check_refused(kName, 2, {"--temperature", "0"}, "0 is not a number in (0, inf)");
   check_refused(kName, 2, {"--top-p", "1.5"}, "1.5 is not a number in (0, 1]");
   check_refused(kName, 3, {"--prompt", "the the", "--load", folder.path()}, "model.safetensors");
