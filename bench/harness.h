@@ -84,11 +84,12 @@ inline std::string number(double value) {
   return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general, 6).ptr};
 }
 
+// Further fields of a result, numbers all.
+using Fields = std::vector<std::pair<std::string, double>>;
+
 // Prints one result as a JSON line. `best` is the best batch: the highest value of a rate.
-// `more` holds further fields that are numbers.
 inline void report(const Run& run, const std::string& workload, const std::string& unit,
-                   double median, double best,
-                   const std::vector<std::pair<std::string, double>>& more = {}) {
+                   double median, double best, const Fields& more = {}) {
   std::string line = "{\"workload\":\"" + workload + "\",\"impl\":\"" + run.impl +
                      "\",\"threads\":" + std::to_string(run.threads) + ",\"unit\":\"" + unit +
                      "\",\"median\":" + number(median) + ",\"min\":" + number(best) +
@@ -103,17 +104,17 @@ inline void report(const Run& run, const std::string& workload, const std::strin
 // per each of n elements.
 template <class Call>
 void report_time(const Run& run, const std::string& workload, const std::string& unit, double scale,
-                 Call&& call) {
+                 Call&& call, const Fields& more = {}) {
   const Timing timing = measure(call, run.seconds);
-  report(run, workload, unit, timing.median * scale, timing.min * scale);
+  report(run, workload, unit, timing.median * scale, timing.min * scale, more);
 }
 
 // Measures `call`, which does `amount` of work, and reports amount per second.
 template <class Call>
 void report_rate(const Run& run, const std::string& workload, const std::string& unit,
-                 double amount, Call&& call) {
+                 double amount, Call&& call, const Fields& more = {}) {
   const Timing timing = measure(call, run.seconds);
-  report(run, workload, unit, amount / timing.median, amount / timing.min);
+  report(run, workload, unit, amount / timing.median, amount / timing.min, more);
 }
 
 }  // namespace retrace::bench

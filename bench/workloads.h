@@ -9,6 +9,13 @@ void op_overhead(const Run& run);
 void mlp_small(const Run& run);
 void mlp_mnist(const Run& run);
 void infonce(const Run& run);
+void gpt_tiny(const Run& run);
+void gpt_char(const Run& run);
+void gpt_generate_nocache(const Run& run);
+void gpt_generate_kvcache(const Run& run);
+/// Both of them.
+void gpt_generate(const Run& run);
+void dpo(const Run& run);
 /// "elementwise", and "ew:OP" for each of its ops.
 std::vector<Workload> elementwise();
 

@@ -35,8 +35,14 @@ int main(int argc, char** argv) {
   std::vector<Workload> workloads = {{"op_overhead", op_overhead},
                                      {"mlp_small", mlp_small},
                                      {"mlp_mnist", mlp_mnist},
+                                     {"gpt_tiny", gpt_tiny},
+                                     {"gpt_char", gpt_char},
                                      {"infonce", infonce},
-                                     {"startup", startup}};
+                                     {"gpt_generate", gpt_generate},
+                                     {"gpt_generate_nocache", gpt_generate_nocache},
+                                     {"gpt_generate_kvcache", gpt_generate_kvcache},
+                                     {"startup", startup},
+                                     {"dpo", dpo}};
   for (Workload& workload : elementwise()) workloads.push_back(std::move(workload));
   return run_program(argc, argv, {"libtorch", set_threads, blas_kernels, std::move(workloads)});
 }
