@@ -8,6 +8,7 @@
 #include <retrace/tensor/error.h>
 #include <retrace/tensor/kernels/blas.h>
 #include <retrace/tensor/kernels/math.h>
+#include <retrace/tensor/kernels/reduce.h>
 #include <retrace/tensor/parallel.h>
 
 namespace retrace::kernels {
@@ -103,6 +104,48 @@ void gemm_loops(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, M
       }
     }
   }
+}
+
+// A x, with A's rows dense: 64 sums side by side, and A on its way from memory well before it is
+// needed, which BLAS leaves to the processor.
+constexpr int64_t kVectorLanes = 64;
+template <class T>
+[[gnu::noinline]] void multiply_rows(T alpha, MatrixView<const T> a, const T* x, T beta,
+                                     MatrixView<T> c) {
+  constexpr int64_t kAhead = 8192 / sizeof(T), kLine = 64 / sizeof(T);
+  for (int64_t r = 0; r < a.rows; ++r) {
+    const T* row = &a(r, 0);
+    T lanes[kVectorLanes] = {};
+    int64_t p = 0;
+    for (; p + kVectorLanes <= a.cols; p += kVectorLanes) {
+      for (int64_t l = 0; l < kVectorLanes; l += kLine) __builtin_prefetch(row + p + l + kAhead);
+#pragma omp simd
+      for (int64_t l = 0; l < kVectorLanes; ++l)
+        lanes[l] = math::mul_add(row[p + l], x[p + l], lanes[l]);
+    }
+    T sum = sum_lanes<kVectorLanes>(lanes);
+    for (; p < a.cols; ++p) sum = math::mul_add(row[p], x[p], sum);
+    c(r, 0) = beta == T(0) ? alpha * sum : alpha * sum + beta * c(r, 0);
+  }
+}
+
+// A product with one row or column, if it is such that the matrix is read row by row; else false.
+template <class T>
+bool multiply_vector(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
+                     MatrixView<T> c) {
+  // Memory is the limit: so many elements of the matrix are worth a thread.
+  constexpr int64_t kChunk = 1 << 16;
+  if (c.cols != 1)
+    return c.rows == 1 &&
+           multiply_vector(alpha, b.transposed(), a.transposed(), beta, c.transposed());
+  if (a.col_stride != 1 || b.row_stride != 1 || a.cols < kVectorLanes) return false;
+  const int64_t rows = std::max<int64_t>(kChunk / a.cols, 1);
+  parallel_chunks((a.rows + rows - 1) / rows, [&](int64_t chunk) {
+    const int64_t first = chunk * rows, count = std::min(rows, a.rows - first);
+    multiply_rows(alpha, block(a, first, count, 0, a.cols), b.data, beta,
+                  block(c, first, count, 0, 1));
+  });
+  return true;
 }
 
 // One call into BLAS. Every size fits an int, C's rows lie together.
@@ -269,6 +312,7 @@ void gemm(T alpha, ConstMatrix<T> a, ConstMatrix<T> b, std::type_identity_t<T> b
     if (work > kTinyWork) {
       with_blas_views(
           a, b, beta, c, [=](MatrixView<const T> x, MatrixView<const T> y, MatrixView<T> z) {
+            if (multiply_vector(alpha, x, y, beta, z)) return;
             if (work < 2 * kBlockWork) return gemm_block(alpha, x, y, beta, z);
             const Partition p = partition(z.rows, z.cols, x.cols);
             parallel_chunks(p.count(),
