@@ -46,20 +46,10 @@ const train::Recipe kTextRecipe = {
     .steps = 2000, .batch_size = 64, .lr = 2e-3, .weight_decay = 1e-2};
 
 train::Metrics judge(const nn::Bert& model, const Batches& test) {
-  const NoGradGuard no_grad;
-  const train::EvalGuard eval(model);
-  losses::TokenAverage average;
-  double right = 0;
-  for (const auto& [ids, labels] : test) {
-    const Tensor logits = model(ids);
-    average.add(
-        losses::masked_lm_loss(logits, labels, {.reduction = Reduction::sum}).item<double>(),
-        ge(labels, 0).sum().item<std::int64_t>());
-    right += eq(logits.argmax(-1), labels).sum().item<double>();
-  }
-  return {{"test_loss", average.mean_nll()},
-          {"perplexity", average.perplexity()},
-          {"test_accuracy", right / static_cast<double>(average.tokens())}};
+  const train::LabelScore score = train::score_labels(train::predictor(model), test);
+  return {{"test_loss", score.loss},
+          {"perplexity", std::exp(score.loss)},
+          {"test_accuracy", score.accuracy}};
 }
 
 // Trains on fresh rows and tests.

@@ -18,37 +18,18 @@ struct Goal {
   }
 };
 
-// A multilayer perceptron; of images [height, width], behind convolutions if asked for.
-struct Classifier : nn::Module {
-  nn::Sequential features;
-  nn::Mlp mlp;
-
-  Classifier(const data::InputFormat& inputs, bool cnn, std::int64_t classes,
-             const nn::MlpOptions& options)
-      : features(cnn ? nn::Sequential{[](const Tensor& x) { return x.unsqueeze(1); },
-                                      nn::Conv2d(1, 16, 3, {.padding = 1}), nn::ReLU(),
-                                      nn::MaxPool2d(2), nn::Conv2d(16, 32, 3, {.padding = 1}),
-                                      nn::ReLU(), nn::MaxPool2d(2)}
-                     : nn::Sequential()),
-        mlp(cnn ? 32 * (inputs.image[0] / 4) * (inputs.image[1] / 4) : inputs.features(), classes,
-            options) {
-    register_module("features", features);
-    register_module("mlp", mlp);
-  }
-
-  Tensor forward(const Tensor& x) const { return mlp(features(x)); }
-};
-
 struct Choice {
   Goal goal;
   std::string model = "mlp", activation = "gelu";
   bool linear = false, class_weights = false, balance = false;
 
-  // An activation that changes nothing leaves a stack of linear layers, which is one linear layer.
-  nn::MlpOptions layers(std::vector<std::int64_t> hidden, double dropout = 0) const {
-    nn::MlpOptions options = {.hidden = std::move(hidden), .dropout = dropout};
-    options.activation = linear ? [](const Tensor& x) { return x; } : nn::activation(activation);
-    return options;
+  train::Classifier network(const data::ClassificationFormat& format,
+                            std::vector<std::int64_t> hidden, double dropout = 0) const {
+    return {format,
+            {.hidden = std::move(hidden),
+             .activation = linear ? "" : activation,
+             .cnn = model == "cnn",
+             .dropout = dropout}};
   }
 };
 
@@ -60,14 +41,12 @@ const train::Recipe kFileRecipe = {
     .epochs = 30, .batch_size = 64, .lr = 2e-3, .weight_decay = 1e-2, .validation_fraction = 0.1};
 
 // Trains on `rows`, or on fresh ones from a function, and tests.
-train::Result learn(train::Run& run, const Choice& choice, Classifier& model,
+train::Result learn(train::Run& run, const Choice& choice, train::Classifier& model,
                     const train::Rows& rows, const train::Recipe& recipe,
-                    const data::TensorDataset& test, const data::ClassificationFormat& format,
-                    train::FitOptions how = {}) {
+                    const data::TensorDataset& test, train::FitOptions how = {}) {
   const auto logits = [&] { return train::predict(model, test.inputs); };
   const double start = choice.goal(logits(), test.targets).item<double>();
-  how.description = format.to_metadata();
-  how.description["activation"] = choice.linear ? "" : choice.activation;
+  how.description = model.description();
   train::fit(
       run, model, rows, recipe,
       [&](const Tensor& x, const Tensor& labels) {
@@ -77,7 +56,7 @@ train::Result learn(train::Run& run, const Choice& choice, Classifier& model,
       how);
   const Tensor learnt = logits();
   const train::ConfusionMatrix confusion(learnt, test.targets);
-  run.show(confusion.table(format.outputs.names()));
+  run.show(confusion.table(model.format().outputs.names()));
   return {.metrics = {{"test_loss", choice.goal(learnt, test.targets).item<double>()},
                       {"test_accuracy", confusion.accuracy()}},
           .start = start,
@@ -92,9 +71,9 @@ void learn_spiral(train::Run& run, const Choice& choice) {
   const data::ClassificationFormat format = {
       .inputs = {.columns = data::TableEncoder::unchanged({"x", "y"})},
       .outputs = data::ClassNames(arms)};
-  Classifier model(format.inputs, false, 3, choice.layers({64, 64}));
+  train::Classifier model = choice.network(format, {64, 64});
   const auto sample = [&](std::int64_t rows) { return spiral.sample(rows); };
-  train::Result result = learn(run, choice, model, sample, kSpiralRecipe, test, format);
+  train::Result result = learn(run, choice, model, sample, kSpiralRecipe, test);
 
   train::Figure figure("Which arm is it, and how sure is the model?", "x", "y");
   const auto probabilities = [&](const Tensor& x) { return softmax(train::predict(model, x), 1); };
@@ -122,31 +101,25 @@ void learn_spiral(train::Run& run, const Choice& choice) {
 
 void learn_files(train::Run& run, Choice choice) {
   const data::ClassificationData data = train::load(run, data::load_classification);
-  const data::InputFormat& inputs = data.format.inputs;
   const std::int64_t classes = data.format.outputs.size();
-  require<train::UsageError>(choice.model == "mlp" || !inputs.image.empty(),
+  require<train::UsageError>(choice.model == "mlp" || !data.format.inputs.image.empty(),
                              "--model cnn is for images, and {} is a table", run.options().data);
-  Classifier model(inputs, choice.model == "cnn", classes, choice.layers({256, 256}, 0.2));
+  train::Classifier model = choice.network(data.format, {256, 256}, 0.2);
   if (choice.class_weights)
     choice.goal.weight = data::class_weights(data::class_counts(data.train.targets, classes));
   train::FitOptions how;
   if (choice.balance)
     how.row_weights = [=](const Tensor& labels) { return data::row_weights(labels, classes); };
   run.finish(run.options().data,
-             learn(run, choice, model, data.train, kFileRecipe, data.test, data.format, how));
+             learn(run, choice, model, data.train, kFileRecipe, data.test, how));
 }
 
 // A model that was kept, used on a file without classes.
-void predict(train::Run& run, Choice choice) {
-  const train::SavedModel saved(run.options().load);
-  const auto format = data::ClassificationFormat::from_metadata(saved.metadata(), saved.path());
-  choice.activation = saved.description("activation");
-  choice.linear = choice.activation.empty();
-  Classifier model(format.inputs, saved.has("features.1.weight"), format.outputs.size(),
-                   choice.layers(saved.hidden_layers("mlp.layers")));
-  saved.load_into(model);
-  const Tensor logits = train::predict(model, format.inputs.read(run.options().predict));
-  run.write_predictions(train::predictions_csv(softmax(logits, 1), format.outputs.names()));
+void predict(train::Run& run) {
+  const auto model = train::Classifier::load(run.options().load);
+  const Tensor inputs = model.format().inputs.read(run.options().predict);
+  run.write_predictions(train::predictions_csv(softmax(train::predict(model, inputs), 1),
+                                               model.format().outputs.names()));
 }
 
 int main(int argc, char** argv) {
@@ -169,7 +142,7 @@ int main(int argc, char** argv) {
   command.add("--balance", choice.balance,
               "With --data: rows of rare classes are drawn more often");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
-    if (!run.options().load.empty()) return predict(run, choice);
+    if (!run.options().load.empty()) return predict(run);
     run.options().data.empty() ? learn_spiral(run, choice) : learn_files(run, choice);
   });
 }

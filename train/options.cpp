@@ -338,8 +338,8 @@ void CommandLine::add(const std::string& name, double& value, const std::string&
 }
 
 void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
-  parser_->decides(parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "TEXT"),
-                   value);
+  const std::string shown = value.empty() ? what : fmt::format("{} ({})", what, value);
+  parser_->decides(parser_->option(kRun, name, value, shown, "TEXT"), value);
 }
 
 void CommandLine::add(const std::string& name, std::vector<double>& value, double low, double high,

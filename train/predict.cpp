@@ -3,7 +3,11 @@
 
 #include <algorithm>
 
+#include <retrace/autograd/ops/comparison.h>
+#include <retrace/autograd/ops/reduction.h>
 #include <retrace/data/loader.h>
+#include <retrace/losses/classification.h>
+#include <retrace/losses/language.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -63,6 +67,24 @@ losses::TokenAverage mean_over_tokens(
     average.add(loss.loss.item<double>() * static_cast<double>(loss.samples), loss.samples);
   }
   return average;
+}
+
+LabelScore score_labels(const std::function<Tensor(const Tensor&)>& logits,
+                        const std::vector<data::TensorDataset>& batches) {
+  const NoGradGuard no_grad;
+  double loss = 0, right = 0, labels = 0;
+  for (const auto& [inputs, targets] : batches) {
+    const Tensor of_inputs = logits(inputs), scores = of_inputs.flatten(0, -2);
+    const bool is_soft = targets.is_floating_point();
+    const Tensor wanted = is_soft ? targets.flatten(0, -2) : targets.flatten(),
+                 label = is_soft ? wanted.argmax(1) : wanted;
+    loss += (is_soft ? losses::cross_entropy(scores, wanted, {.reduction = Reduction::sum})
+                     : losses::masked_lm_loss(scores, wanted, {.reduction = Reduction::sum}))
+                .item<double>();
+    right += eq(scores.argmax(1), label).sum().item<double>();
+    labels += ge(label, 0).sum().item<double>();
+  }
+  return {loss / labels, right / labels};
 }
 
 std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names) {

@@ -26,6 +26,12 @@ Tensor predict(Model& model, const Tensor& inputs, std::int64_t batch_size = 102
   return predict([&model](const Tensor& x) { return model.forward(x); }, inputs, batch_size);
 }
 
+/// That, as a function of the inputs; it holds the model.
+template <std::derived_from<nn::Module> Model>
+std::function<Tensor(const Tensor&)> predictor(const Model& model) {
+  return [model](const Tensor& inputs) { return predict(model, inputs); };
+}
+
 /// The mean over rows, in batches, of f(inputs, targets), itself a mean over its rows; unrecorded.
 /// ValueError without rows.
 double mean_over_batches(
@@ -36,6 +42,18 @@ double mean_over_batches(
 losses::TokenAverage mean_over_tokens(
     const std::vector<data::TensorDataset>& batches,
     const std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>& f);
+
+/// How well the labels of rows, or of tokens, are found.
+struct LabelScore {
+  double loss = 0;      ///< mean cross-entropy, in nats
+  double accuracy = 0;  ///< share of labels that are the most probable ones
+};
+
+/// `logits` maps inputs to [.., classes]. Targets are labels, int64 [..], -100 where there is none;
+/// or the probability of each class, [.., classes], whose label is the most probable one. NaN
+/// without labels.
+LabelScore score_labels(const std::function<Tensor(const Tensor&)>& logits,
+                        const std::vector<data::TensorDataset>& batches);
 
 /// Numbers for each row as CSV, under a header: `values` [rows, names].
 std::string numbers_csv(const Tensor& values, const std::vector<std::string>& names);

@@ -55,9 +55,9 @@ void fit_rows(Run& run, nn::Module& model, const data::TensorDataset& rows, cons
       training, {.batch_size = options.batch_size.value_or(recipe.batch_size),
                  .shuffle = true,
                  .weights = how.row_weights ? how.row_weights(training.targets) : Tensor()});
-  std::int64_t steps = recipe.epochs * loader.batches();
+  std::int64_t steps = recipe.steps > 0 ? recipe.steps : recipe.epochs * loader.batches();
   if (how.stage.empty())
-    steps = options.steps.value_or(options.epochs.value_or(recipe.epochs) * loader.batches());
+    steps = options.steps.value_or(options.epochs ? *options.epochs * loader.batches() : steps);
   fit_steps(run, model, steps, recipe, how, &loader, validation, [&] {
     const data::TensorDataset batch = loader.next();
     return loss(batch.inputs, batch.targets);

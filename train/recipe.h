@@ -33,8 +33,8 @@ data::LoadedData<Outputs> load(const Run& run,
 
 /// What holds where the command line does not say otherwise.
 struct Recipe {
-  std::int64_t epochs = 1;  ///< of rows; `steps` if there is no end of them
-  std::int64_t steps = 0;
+  std::int64_t epochs = 1;  ///< of rows, unless `steps` are given
+  std::int64_t steps = 0;   ///< of what has no end always
   std::int64_t batch_size = 256;
   double lr = 1e-3;
   double weight_decay = 1e-4;

@@ -117,6 +117,8 @@ void Run::begin_training(std::int64_t total, std::int64_t done, const std::strin
   stage_ = stage;
   progress_.emplace(total, done, stage);
   losses_ = Curve(done + 1);
+  validation_steps_.clear();
+  validation_losses_.clear();
   training_started_ = training_ended_ = next_flush_ = Clock::now();
 }
 
@@ -224,7 +226,7 @@ void Run::write_page(std::string_view data, const Table& numbers, const Result& 
   }
   losses.line("training", steps, values);
   losses.line("validation", validation_steps_, validation_losses_);
-  if (result.floor && !steps.empty())
+  if (result.floor && result.floor_of_training && !steps.empty())
     losses.line("best possible on the test rows", {steps.front(), steps.back()},
                 {*result.floor, *result.floor}, Figure::dashed);
 

@@ -38,6 +38,7 @@ struct Result {
   std::optional<double> largest_gap = {};       ///< what --check allows for test_loss - floor
   std::vector<Bound> bounds = {};  ///< and of metrics; one that is not reported is missed
   std::string loss_unit = "nats";  ///< of all losses; "" if they have none
+  bool floor_of_training = true;   ///< training cannot end below the floor, which its curve shows
 };
 
 /// One run of a program: what it was told to do, and where its results go. Steps and result are

@@ -4,6 +4,7 @@
 
 #include <retrace/train/binary_metrics.h>
 #include <retrace/train/checkpoint.h>
+#include <retrace/train/classifier.h>
 #include <retrace/train/figure.h>
 #include <retrace/train/label_metrics.h>
 #include <retrace/train/language_model.h>
