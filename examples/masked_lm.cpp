@@ -86,7 +86,7 @@ void learn_chain(train::Run& run, const Choice& choice) {
   if (choice.corruption == "random")
     result.population_floor = chain.random_floor(length, choice.mask_prob);
   // Where neighbours may be hidden or wrong, too, there is more to learn.
-  const double share = isolated ? 0.02 : choice.corruption == "random" ? 0.04 : 0.06;
+  const double share = isolated ? 0.02 : choice.corruption == "random" ? 0.03 : 0.04;
   result.largest_gap = share * *result.floor;
   train::Table table{"What is known of a hidden token", {"by", "nats", "perplexity"}, {}, {}};
   for (const auto& [by, nats] :
