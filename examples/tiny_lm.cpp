@@ -7,7 +7,7 @@
 using namespace retrace;
 
 struct Choice {
-  std::string tokenizer = "char";
+  std::string tokenizer = "char", positions = "learned";
   std::int64_t merges = 1000;
   nn::TransformerOptions size = {.activation = "gelu_tanh", .tied_head = true};
   std::int64_t generate = 300;
@@ -206,7 +206,8 @@ int main(int argc, char** argv) {
       "A small GPT learns to say what comes next: in sentences of a grammar that it generates "
       "itself, where the best possible perplexity is known; or with --data, in any text.",
       {"data", "test-fraction", "steps", "batch-size", "lr", "optimizer", "seed", "threads", "json",
-       "csv", "report", "check", "save", "load"});
+       "csv", "report", "check", "save", "load"},
+      {.test_fraction = 0.1});
   command.add("--tokenizer", choice.tokenizer, {"byte", "char", "bpe"},
               "With --data: what a token is");
   command.add("--merges", choice.merges, "Merges that bpe learns: more make longer tokens");
@@ -214,6 +215,10 @@ int main(int argc, char** argv) {
   command.add("--layers", choice.size.layers, "With --data: blocks of the model");
   command.add("--heads", choice.size.heads, "With --data: heads of attention in each");
   command.add("--width", choice.size.embed_dim, "With --data: numbers that stand for a token");
+  command.add("--positions", choice.positions, {"learned", "sinusoidal", "rotary"},
+              "With --data: how it knows where a token stands");
+  command.add("--activation", choice.size.activation,
+              {"gelu", "gelu_tanh", "relu", "silu", "swiglu"}, "With --data: of its blocks");
   command.add("--dropout", choice.size.dropout, "[0, 1)", "With --data: share that is left out");
   command.add("--generate", choice.generate, "Tokens to write, after training or with --load");
   command.add("--prompt", choice.prompt, "What to go on with");
@@ -229,6 +234,8 @@ int main(int argc, char** argv) {
     require<train::UsageError>(choice.size.embed_dim % choice.size.heads == 0,
                                "--heads: {} heads cannot share a width of {}", choice.size.heads,
                                choice.size.embed_dim);
+    if (choice.positions == "sinusoidal") choice.size.positions = nn::Positions::sinusoidal;
+    if (choice.positions == "rotary") choice.size.positions = nn::Positions::rotary;
     if (!run.options().load.empty()) return use(run, choice);
     run.options().data.empty() ? learn_grammar(run, choice) : learn_text(run, choice);
   });

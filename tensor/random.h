@@ -29,6 +29,9 @@ class Generator {
   /// needs beyond its share of numbers (rejection): `retry` counts them.
   static std::array<std::uint32_t, 4> block(std::uint64_t seed, std::uint64_t index,
                                             std::uint64_t retry = 0);
+  /// Blocks `first`, `first` + 1, ..., so many, one behind the other: several at a time.
+  static void fill_blocks(std::uint64_t seed, std::uint64_t first, std::int64_t count,
+                          std::uint32_t* numbers);
 
   std::uint64_t next_u64();
   double next_uniform();  ///< [0, 1), 53 bits

@@ -175,6 +175,7 @@ struct CommandLine::Parser {
 
   CLI::App app;
   Options options;
+  bool reads_tables = false;
   std::string resume_folder;
   std::map<std::string, Setting> settings;
 };
@@ -183,19 +184,23 @@ void CommandLine::Parser::offer(std::string_view name) {
   Options& o = options;
   if (name == "data") {
     decides(option(kData, "--data", o.data,
-                   "Train on this instead of the generated task: a folder of IDX files such as "
-                   "MNIST, or a CSV file with --target; plain or .gz",
+                   reads_tables ? "Train on this instead of the generated task: a folder of IDX "
+                                  "files such as MNIST, or a CSV file; plain or .gz"
+                                : "Train on this file instead of the generated task; plain or .gz",
                    "PATH"),
             "", true);
   } else if (name == "test") {
     decides(option(kData, "--test", o.test, "Test on this file, like --data", "PATH"), "", true);
   } else if (name == "test-fraction") {
     decides(option(kData, "--test-fraction", o.test_fraction,
-                   "Without --test: the share of the rows, drawn from the seed, to test on and not "
-                   "train on (0.2)",
+                   fmt::format("{} to test on and not train on ({})",
+                               reads_tables ? "Without --test: the share of the rows, drawn from "
+                                              "the seed,"
+                                            : "The share",
+                               number_text(o.test_fraction)),
                    "FRACTION")
                 ->check(in_interval("(0, 1)")),
-            "0.2");
+            number_text(o.test_fraction));
   } else if (name == "target") {
     decides(option(kData, "--target", o.target, "The column of the CSV file to predict", "COLUMN"));
   } else if (name == "labels") {
@@ -316,8 +321,10 @@ void CommandLine::Parser::check() const {
 }
 
 CommandLine::CommandLine(std::string name, std::string about,
-                         const std::vector<std::string_view>& offered)
+                         const std::vector<std::string_view>& offered, const Options& defaults)
     : parser_(std::make_unique<Parser>(std::move(about), std::move(name))) {
+  parser_->options = defaults;
+  parser_->reads_tables = std::find(offered.begin(), offered.end(), "test") != offered.end();
   parser_->app.set_help_flag("-h,--help", "Print this and stop")->group(kOther);
   for (const std::string_view option : offered) parser_->offer(option);
 }

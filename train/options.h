@@ -45,8 +45,10 @@ struct Options {
 class CommandLine {
  public:
   /// `offered`: which members of Options, by name ("test-fraction"); there is no other way to set
-  /// them. ValueError for an unknown one.
-  CommandLine(std::string name, std::string about, const std::vector<std::string_view>& offered);
+  /// them. What is not given on the command line is as in `defaults`. ValueError for an unknown
+  /// name.
+  CommandLine(std::string name, std::string about, const std::vector<std::string_view>& offered,
+              const Options& defaults = {});
   ~CommandLine();
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;

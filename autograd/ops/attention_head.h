@@ -191,17 +191,19 @@ void drop(const Attention& a, const Block& block, std::int64_t head, T* p) {
   const Dropout& dropout = a.dropout;
   if (dropout.threshold == 0) return;
   const std::int64_t blocks_of_row = (a.keys + kPerBlock - 1) / kPerBlock;
+  constexpr std::int64_t kAtOnce = 64;
+  std::uint32_t numbers[kAtOnce * kPerBlock];
   for (std::int64_t i = 0; i < block.count; ++i) {
-    std::uint64_t number =
-        dropout.first +
-        static_cast<std::uint64_t>((head * a.queries + block.first + i) * blocks_of_row);
-    for (std::int64_t first = 0; first < block.keys; first += kPerBlock, ++number) {
-      const auto numbers = Generator::block(dropout.seed, number);
-      const std::int64_t count = std::min(kPerBlock, block.keys - first);
+    const std::int64_t row = head * a.queries + block.first + i;
+    for (std::int64_t first = 0; first < block.keys; first += kAtOnce * kPerBlock) {
+      const std::int64_t count = std::min(kAtOnce * kPerBlock, block.keys - first);
+      Generator::fill_blocks(
+          dropout.seed,
+          dropout.first + static_cast<std::uint64_t>(row * blocks_of_row + first / kPerBlock),
+          (count + kPerBlock - 1) / kPerBlock, numbers);
       for (std::int64_t k = 0; k < count; ++k) {
         T& weight = p[(first + k) * block.width + i];
-        const bool kept = numbers[static_cast<std::size_t>(k)] >= dropout.threshold;
-        weight = kept ? weight * static_cast<T>(dropout.factor) : T(0);
+        weight = numbers[k] >= dropout.threshold ? weight * static_cast<T>(dropout.factor) : T(0);
       }
     }
   }

@@ -50,11 +50,14 @@ Tensor draw_mask(const Shape& sizes, double p, Generator* given) {
   const std::uint64_t seed = generator.seed();
   const std::uint64_t first = generator.reserve(static_cast<std::uint64_t>(blocks));
   parallel_for(blocks, kGrain, [=](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t b = begin; b < end; ++b) {
-      const auto numbers = Generator::block(seed, first + static_cast<std::uint64_t>(b));
-      const std::int64_t count = std::min(kPerBlock, n - b * kPerBlock);
-      for (std::int64_t i = 0; i < count; ++i)
-        kept[b * kPerBlock + i] = numbers[static_cast<std::size_t>(i)] >= threshold;
+    constexpr std::int64_t kAtOnce = 256;
+    std::uint32_t numbers[kAtOnce * kPerBlock];
+    for (std::int64_t b = begin; b < end; b += kAtOnce) {
+      Generator::fill_blocks(seed, first + static_cast<std::uint64_t>(b),
+                             std::min(kAtOnce, end - b), numbers);
+      const std::int64_t count =
+          std::min(std::min(kAtOnce, end - b) * kPerBlock, n - b * kPerBlock);
+      for (std::int64_t i = 0; i < count; ++i) kept[b * kPerBlock + i] = numbers[i] >= threshold;
     }
   });
   return mask;

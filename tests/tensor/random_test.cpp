@@ -50,6 +50,22 @@ TEST_CASE("blocks are Philox4x32-10, as its authors' test vectors say") {
 }
 
 // Worked out by hand from the blocks.
+TEST_CASE("blocks that are filled together are those that are drawn one by one") {
+  for (const std::uint64_t first :
+       {std::uint64_t{0}, std::uint64_t{0xfffffff5}, ~std::uint64_t{3}}) {
+    for (const std::int64_t count : {0, 1, 15, 16, 17, 40}) {
+      std::vector<std::uint32_t> numbers(static_cast<std::size_t>(4 * count) + 1, 7);
+      Generator::fill_blocks(0x123456789abcdef0, first, count, numbers.data());
+      for (std::int64_t b = 0; b < count; ++b) {
+        const auto block =
+            Generator::block(0x123456789abcdef0, first + static_cast<std::uint64_t>(b));
+        CHECK(std::equal(block.begin(), block.end(), numbers.begin() + 4 * b));
+      }
+      CHECK(numbers.back() == 7);
+    }
+  }
+}
+
 TEST_CASE("numbers of a seed are fixed for all time") {
   Generator g(42);
   CHECK(rand({3}, kFloat32, &g)
