@@ -21,7 +21,7 @@ const nn::TransformerOptions kForGrammar = {
 const train::Recipe kGrammarRecipe = {
     .steps = 1000, .batch_size = 64, .lr = 3e-3, .weight_decay = 1e-2};
 const train::Recipe kTextRecipe = {
-    .steps = 3000, .batch_size = 32, .lr = 2e-3, .weight_decay = 1e-2};
+    .steps = 2500, .batch_size = 32, .lr = 2e-3, .weight_decay = 1e-2};
 
 // The mean over tokens, and over how many.
 train::BatchLoss loss_of(const nn::Gpt& gpt, const Tensor& inputs, const Tensor& targets) {
