@@ -63,14 +63,17 @@ Run::Run(CommandLine& command, const Options& options)
       started_(Clock::now()) {
   if (options.resume) {
     const CheckpointFolder folder(options.save);
-    std::optional<Checkpoint> newest = folder.newest();
-    for (const std::string& stage : folder.stages())
-      if (!newest) newest = folder.stage(stage).newest();
-    if (newest) {
-      const std::string program = newest->metadata["program"];
+    checkpoint_ = folder.newest();
+    const std::vector<std::string> stages = folder.stages();
+    for (auto stage = stages.begin(); !checkpoint_ && stage != stages.end(); ++stage) {
+      checkpoint_ = folder.stage(*stage).newest();
+      checkpoint_stage_ = *stage;
+    }
+    if (checkpoint_) {
+      const std::string program = checkpoint_->metadata["program"];
       require<UsageError>(program == name(), "--resume {}: this is a run of {}", options.save,
                           program);
-      command.adopt(newest->metadata);
+      command.adopt(checkpoint_->metadata);
     }
   }
   if (options.threads > 0)
@@ -110,6 +113,12 @@ std::optional<CheckpointFolder> Run::open_folder(const std::string& stage) {
   if (!std::exchange(folder_opened_, true) && !options_.resume && folder.clear())
     log_info(fmt::format("removed the checkpoints of another run in {}", folder.path()));
   return stage.empty() ? folder : folder.stage(stage);
+}
+
+std::optional<Checkpoint> Run::take_checkpoint(const CheckpointFolder& folder,
+                                               const std::string& stage) {
+  if (checkpoint_ && checkpoint_stage_ == stage) return std::exchange(checkpoint_, std::nullopt);
+  return folder.newest();
 }
 
 void Run::begin_training(std::int64_t total, std::int64_t done, const std::string& stage) {

@@ -57,6 +57,9 @@ class Run {
   /// The folder of --save, or the folder in it of a stage: a training before the one that the run
   /// is about. The first time, unless with --resume, what another run left there is removed.
   std::optional<CheckpointFolder> open_folder(const std::string& stage = {});
+  /// The newest checkpoint in `folder`, which is that of `stage`; to be taken once.
+  std::optional<Checkpoint> take_checkpoint(const CheckpointFolder& folder,
+                                            const std::string& stage);
 
   /// With a line end, if it has none.
   void print(std::string_view text);
@@ -92,6 +95,8 @@ class Run {
   CommandLine& command_;
   const Options& options_;
   InterruptGuard interrupts_;
+  std::optional<Checkpoint> checkpoint_;  // the one that the options came from, until it is taken
+  std::string checkpoint_stage_;
   bool folder_opened_ = false;
   std::optional<Report> report_;
   std::optional<Progress> progress_;

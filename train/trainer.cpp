@@ -103,7 +103,8 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
 
 // Steps already made, by the run that this one resumes.
 std::int64_t Trainer::first_step() {
-  const std::optional<Checkpoint> checkpoint = folder_ ? folder_->newest() : std::nullopt;
+  if (!folder_) return 0;
+  const std::optional<Checkpoint> checkpoint = run_.take_checkpoint(*folder_, options_.stage);
   if (!checkpoint) return 0;
   require<UsageError>(checkpoint->step <= options_.steps,
                       "the checkpoint in {} is at step {}, beyond the {} that are wanted",
