@@ -1,4 +1,4 @@
-// The workloads that retrace_bench knows; bench/README.md says what each one does.
+// The workloads that every program here knows; bench/README.md says what each one does.
 #pragma once
 
 #include <retrace/bench/program.h>

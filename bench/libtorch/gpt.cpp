@@ -6,7 +6,7 @@
 
 #include <torch/torch.h>
 
-#include <retrace/bench/libtorch/workloads.h>
+#include <retrace/bench/workloads.h>
 
 namespace retrace::bench {
 namespace {

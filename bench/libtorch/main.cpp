@@ -6,7 +6,7 @@
 
 #include <retrace/bench/program.h>
 
-#include <retrace/bench/libtorch/workloads.h>
+#include <retrace/bench/workloads.h>
 
 namespace retrace::bench {
 

@@ -1,6 +1,6 @@
 #include <torch/torch.h>
 
-#include <retrace/bench/libtorch/workloads.h>
+#include <retrace/bench/workloads.h>
 
 namespace retrace::bench {
 
