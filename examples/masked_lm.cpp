@@ -88,14 +88,11 @@ void learn_chain(train::Run& run, const Choice& choice) {
   // Where neighbours may be hidden or wrong, too, there is more to learn.
   const double share = isolated ? 0.02 : choice.corruption == "random" ? 0.03 : 0.04;
   result.largest_gap = share * *result.floor;
-  train::Table table{"What is known of a hidden token", {"by", "nats", "perplexity"}, {}, {}};
-  for (const auto& [by, nats] :
-       {std::pair("how frequent each token is", chain.stationary_entropy()),
-        {"the token before it", chain.entropy(1)},
-        {"all that is shown: the best possible", *result.floor},
-        {"this network", result.metrics[0].second}})
-    table.rows.push_back({by, fmt::format("{:.4f}", nats), fmt::format("{:.3f}", std::exp(nats))});
-  run.show(table);
+  run.show(train::perplexity_table("What is known of a hidden token",
+                                   {{"how frequent each token is", chain.stationary_entropy()},
+                                    {"the token before it", chain.entropy(1)},
+                                    {"all that is shown: the best possible", *result.floor},
+                                    {"this network", result.metrics[0].second}}));
   run.finish("markov_chain", result);
 }
 

@@ -102,18 +102,14 @@ void learn_grammar(train::Run& run, const Choice& choice) {
       description);
   const losses::TokenAverage reached = score(gpt, batches);
 
-  train::Table table{"What is known of the next word", {"by", "nats", "perplexity"}, {}, {}};
-  const auto row = [&table](const std::string& name, double nats) {
-    table.rows.push_back(
-        {name, fmt::format("{:.4f}", nats), fmt::format("{:.3f}", std::exp(nats))});
-  };
-  row("how frequent each word is", grammar.ngram_loss(1));
-  row("the word before", grammar.ngram_loss(2));
-  row("the two words before", grammar.ngram_loss(3));
-  row("all before, but for agreement over a clause", grammar.agreement_blind_loss());
-  row("all before: the best possible", grammar.population_floor());
-  row("this network, on the test sentences", reached.mean_nll());
-  run.show(table);
+  run.show(train::perplexity_table(
+      "What is known of the next word",
+      {{"how frequent each word is", grammar.ngram_loss(1)},
+       {"the word before", grammar.ngram_loss(2)},
+       {"the two words before", grammar.ngram_loss(3)},
+       {"all before, but for agreement over a clause", grammar.agreement_blind_loss()},
+       {"all before: the best possible", grammar.population_floor()},
+       {"this network, on the test sentences", reached.mean_nll()}}));
   print_sentences(run, gpt, choice);
   const double floor = grammar.oracle_loss(test);
   run.finish("grammar", {.metrics = {{"test_loss", reached.mean_nll()},

@@ -1,6 +1,7 @@
 #include <retrace/train/language_model.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/ranges.h>
@@ -146,6 +147,14 @@ std::string LanguageModel::go_on(const std::string& prompt,
   std::vector<std::int64_t> tokens = nn::generate(gpt, {tokenizer->encode(prompt)}, to_end)[0];
   if (to_end.stop && !tokens.empty() && tokens.back() == *to_end.stop) tokens.pop_back();
   return tokenizer->decode(tokens);
+}
+
+Table perplexity_table(const std::string& title,
+                       const std::vector<std::pair<std::string, double>>& nats) {
+  Table table{title, {"by", "nats", "perplexity"}, {}, {}};
+  for (const auto& [by, loss] : nats)
+    table.rows.push_back({by, fmt::format("{:.4f}", loss), fmt::format("{:.3f}", std::exp(loss))});
+  return table;
 }
 
 LanguageModel load_language_model(const std::string& folder_or_file) {

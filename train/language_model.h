@@ -5,10 +5,13 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <retrace/data/tokenizer.h>
 #include <retrace/nn/sampling.h>
 #include <retrace/tensor/safetensors.h>
+#include <retrace/train/table.h>
 
 namespace retrace::train {
 
@@ -42,6 +45,10 @@ struct LanguageModel {
 
   static constexpr std::string_view kEnd = "<|endoftext|>";
 };
+
+/// Losses in nats, and the perplexity of each, by what they are of.
+Table perplexity_table(const std::string& title,
+                       const std::vector<std::pair<std::string, double>>& nats);
 
 /// The folder of a run that kept a GPT, its file, or a folder in GPT-2's form (see load_gpt2).
 /// IoError.
