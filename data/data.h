@@ -13,6 +13,7 @@
 #include <retrace/data/loader.h>
 #include <retrace/data/outputs.h>
 #include <retrace/data/padding.h>
+#include <retrace/data/responses.h>
 #include <retrace/data/table_encoder.h>
 #include <retrace/data/tasks/agreement_grammar.h>
 #include <retrace/data/tasks/digit_instructions.h>
@@ -23,6 +24,7 @@
 #include <retrace/data/tasks/latent_classes.h>
 #include <retrace/data/tasks/linear_teacher.h>
 #include <retrace/data/tasks/markov_chain.h>
+#include <retrace/data/tasks/rewarded_responses.h>
 #include <retrace/data/tasks/soft_labels.h>
 #include <retrace/data/tasks/spiral.h>
 #include <retrace/data/tasks/triplets.h>

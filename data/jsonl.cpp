@@ -118,7 +118,9 @@ std::string parse_dialogue(const json& value, const char* name) {
 }
 
 // The prompt out of what both dialogues have in common.
-Preference divide(const std::string& chosen, const std::string& rejected) {
+void divide(Preference& preference) {
+  const std::string chosen = preference.prompt + preference.chosen,
+                    rejected = preference.prompt + preference.rejected;
   const auto apart = std::mismatch(chosen.begin(), chosen.end(), rejected.begin(), rejected.end());
   const std::string_view common(chosen.data(),
                                 static_cast<std::size_t>(apart.first - chosen.begin()));
@@ -130,7 +132,17 @@ Preference divide(const std::string& chosen, const std::string& rejected) {
   require<IoError>(chosen.size() > end && rejected.size() > end,
                    "\"chosen\" or \"rejected\" is empty after what they have in common; leave the "
                    "line out");
-  return {chosen.substr(0, end), chosen.substr(end), rejected.substr(end)};
+  preference.prompt = chosen.substr(0, end);
+  preference.chosen = chosen.substr(end);
+  preference.rejected = rejected.substr(end);
+}
+
+double parse_margin(const json& object) {
+  const auto margin = object.find("margin");
+  if (margin == object.end()) return 0;
+  require<IoError>(margin->is_number() && margin->get<double>() >= 0,
+                   "\"margin\" is {}; it must be a number of at least 0", margin->dump());
+  return margin->get<double>();
 }
 
 Preference parse_preference(const json& object) {
@@ -139,12 +151,14 @@ Preference parse_preference(const json& object) {
   const auto prompt = object.find("prompt");
   const bool has_prompt = prompt != object.end();
   Preference result = {has_prompt ? parse_dialogue(*prompt, "prompt") : "",
-                       parse_dialogue(chosen, "chosen"), parse_dialogue(rejected, "rejected")};
+                       parse_dialogue(chosen, "chosen"), parse_dialogue(rejected, "rejected"),
+                       parse_margin(object)};
   require<IoError>(result.chosen != result.rejected,
                    "\"chosen\" and \"rejected\" are equal; leave the line out");
   if (has_prompt && prompt->is_string() && chosen.is_string() && rejected.is_string())
     return result;
-  return divide(result.prompt + result.chosen, result.prompt + result.rejected);
+  divide(result);
+  return result;
 }
 
 }  // namespace

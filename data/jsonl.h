@@ -37,15 +37,16 @@ std::vector<Conversation> read_conversations(const std::string& path,
 /// Two ways to go on after a prompt, of which one is preferred.
 struct Preference {
   std::string prompt, chosen, rejected;
+  double margin = 0;  ///< by how much, if that is known; see losses::RewardLossOptions
 };
 
 /// Each line has "chosen", "rejected", and "prompt" or not; each a text, or a list of messages,
-/// which becomes a text as above. Three texts are taken as they are. Otherwise the two dialogues
-/// (with the prompt before both) begin alike; the prompt is what they have in common, up to and
-/// with the last "\n\nAssistant:" in it.
+/// which becomes a text as above. A "margin", a number of at least 0, may stand with them. Three
+/// texts are taken as they are. Otherwise the two dialogues (with the prompt before both) begin
+/// alike; the prompt is what they have in common, up to and with the last "\n\nAssistant:" in it.
 ///
-/// Errors: as above; chosen and rejected that are equal, have no "\n\nAssistant:" in common, or of
-/// which one does not go on after it.
+/// Errors: as above; a margin below 0; chosen and rejected that are equal, have no "\n\nAssistant:"
+/// in common, or of which one does not go on after it.
 std::vector<Preference> read_preferences(const std::string& path, const UnpackLimits& limits = {});
 
 }  // namespace retrace::data

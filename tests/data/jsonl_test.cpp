@@ -163,4 +163,9 @@ TEST_CASE("jsonl: preferences that make no sense are refused, by line") {
       "\"prompt\"");
   CHECK(says(preference_refusal(R"({"chosen": "\n\nAssistant: a", "rejected": "\n\nAssistant:"})"),
              "\"chosen\" or \"rejected\" is empty after what they have in common"));
+  CHECK(
+      preferences(R"({"prompt": "p", "chosen": "a", "rejected": "b", "margin": 1.5})")[0].margin ==
+      1.5);
+  CHECK(preference_refusal(R"({"prompt": "p", "chosen": "a", "rejected": "b", "margin": -1})") ==
+        "x.jsonl:1: \"margin\" is -1; it must be a number of at least 0");
 }

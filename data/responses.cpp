@@ -1,0 +1,67 @@
+#include <retrace/data/responses.h>
+
+#include <algorithm>
+#include <limits>
+
+#include <retrace/autograd/grad_mode.h>
+#include <retrace/autograd/ops/indexing.h>
+#include <retrace/data/padding.h>
+#include <retrace/data/text.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
+#include <retrace/tensor/view.h>
+
+namespace retrace::data {
+
+Responses Responses::take(const Tensor& numbers) const {
+  const NoGradGuard no_grad;
+  const Tensor flat = numbers.reshape({numbers.numel()});
+  return {index_select(tokens, 0, flat), index_select(mask, 0, flat)};
+}
+
+Tensor Responses::last() const {
+  const Tensor places = zeros({size()}, kInt64);
+  const bool* counts = elements<bool>(mask);
+  const std::int64_t length = mask.size(1);
+  for (std::int64_t r = 0; r < size(); ++r)
+    for (std::int64_t t = 0; t < length; ++t)
+      if (counts[r * length + t]) elements<std::int64_t>(places)[r] = t;
+  return places;
+}
+
+PreferencePairs encode_preferences(const Tokenizer& tokenizer,
+                                   const std::vector<Preference>& preferences,
+                                   std::optional<std::int64_t> end, std::int64_t context) {
+  std::vector<TokenRow> rows;
+  std::vector<std::int64_t> pairs;
+  std::vector<float> margins;
+  auto shortest = std::numeric_limits<std::int64_t>::max();
+  for (const Preference& preference : preferences) {
+    const auto row_of = [&](const std::string& response) {
+      return encode_conversation(tokenizer, {{preference.prompt, false}, {response, true}}, end);
+    };
+    TokenRow chosen = row_of(preference.chosen), rejected = row_of(preference.rejected);
+    require<ValueError>(chosen.tokens != rejected.tokens,
+                        "encode_preferences: {} and {} have the same tokens; leave the pair out",
+                        shown(preference.chosen), shown(preference.rejected));
+    const std::int64_t longer = std::max(std::ssize(chosen.tokens), std::ssize(rejected.tokens));
+    shortest = std::min(shortest, longer);
+    if (longer > context) continue;
+    pairs.insert(pairs.end(), {std::ssize(rows), std::ssize(rows) + 1});
+    margins.push_back(static_cast<float>(preference.margin));
+    rows.push_back(std::move(chosen));
+    rows.push_back(std::move(rejected));
+  }
+  require<ValueError>(!rows.empty(),
+                      "encode_preferences: of {} preferences none fits into the {} tokens that the "
+                      "model reads, the shortest has {} with its prompt; use a model with a larger "
+                      "context",
+                      preferences.size(), context, preferences.empty() ? 0 : shortest);
+  const TokenBatch batch = pad(rows, 0);
+  const std::int64_t count = std::ssize(margins);
+  return {.responses = {batch.tokens, batch.mask},
+          .pairs = {tensor(pairs).view({count, 2}), tensor(margins)},
+          .left_out = std::ssize(preferences) - count};
+}
+
+}  // namespace retrace::data
