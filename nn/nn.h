@@ -26,6 +26,7 @@
 #include <retrace/nn/norm.h>
 #include <retrace/nn/pooling.h>
 #include <retrace/nn/recurrent.h>
+#include <retrace/nn/reward_model.h>
 #include <retrace/nn/rms_norm.h>
 #include <retrace/nn/sampling.h>
 #include <retrace/nn/sequential.h>
