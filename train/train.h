@@ -19,6 +19,7 @@
 #include <retrace/train/regression_metrics.h>
 #include <retrace/train/regression_scores.h>
 #include <retrace/train/retrieval_metrics.h>
+#include <retrace/train/reward_model.h>
 #include <retrace/train/run.h>
 #include <retrace/train/saved_model.h>
 #include <retrace/train/table.h>
