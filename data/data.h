@@ -21,6 +21,7 @@
 #include <retrace/data/tasks/exponential_noise.h>
 #include <retrace/data/tasks/gaussians.h>
 #include <retrace/data/tasks/grammar.h>
+#include <retrace/data/tasks/gumbel_rewards.h>
 #include <retrace/data/tasks/latent_classes.h>
 #include <retrace/data/tasks/linear_teacher.h>
 #include <retrace/data/tasks/markov_chain.h>
