@@ -15,11 +15,13 @@
 #include <retrace/train/pictures.h>
 #include <retrace/train/plot.h>
 #include <retrace/train/predict.h>
+#include <retrace/train/preferences.h>
 #include <retrace/train/recipe.h>
 #include <retrace/train/regression_metrics.h>
 #include <retrace/train/regression_scores.h>
 #include <retrace/train/retrieval_metrics.h>
 #include <retrace/train/reward_model.h>
+#include <retrace/train/reward_scores.h>
 #include <retrace/train/run.h>
 #include <retrace/train/saved_model.h>
 #include <retrace/train/table.h>
