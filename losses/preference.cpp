@@ -19,6 +19,17 @@ void require_number(std::string_view op, const Tensor& like, const Tensor& x,
                       name, x.sizes());
 }
 
+// The negative log-likelihood of the chosen responses: of all, or of each where nothing is reduced.
+void require_nll(std::string_view op, const Tensor& chosen, const Tensor& nll,
+                 Reduction reduction) {
+  if (reduction != Reduction::none) return require_number(op, chosen, nll, "nll");
+  require_defined(op, {&chosen, &nll});
+  require_same_dtype(op, chosen, nll);
+  require<ShapeError>(nll.sizes() == chosen.sizes(),
+                      "{}: nll is {}, chosen {}; without a reduction give one number a pair", op,
+                      nll.sizes(), chosen.sizes());
+}
+
 struct OfPairs {
   static constexpr std::string_view inputs[] = {"chosen", "rejected", "margin"};
 };
@@ -110,8 +121,8 @@ struct LogOdds : OfPairs {
 
 struct OddsRatio : LogOdds {
   static constexpr std::string_view formula =
-                                        "y = nll - β · mean log σ(logit(exp w) - "
-                                        "logit(exp l))",
+                                        "y = nll - β log σ(logit(exp w) - logit(exp l)), "
+                                        "reduced",
                                     gradient =
                                         "dw = -g β σ(-r) / (1 - exp w) / n, dl = g β σ(-r) "
                                         "/ (1 - exp l) / n, r the log of the odds ratio, "
@@ -149,8 +160,8 @@ struct SimpoRule : OfPairs {
 struct CpoRule : SimpoRule {
   static constexpr std::string_view op = "cpo_loss",
                                     formula =
-                                        "y = mean(-(1 - ε) log σ(x) - ε log σ(-x)) + α nll, "
-                                        "x = β (w - l)",
+                                        "y = -(1 - ε) log σ(x) - ε log σ(-x) + α nll, x = β "
+                                        "(w - l), reduced",
                                     gradient =
                                         "dw = -g β ((1 - ε) σ(-x) - ε σ(x)) / n, dl = -dw, "
                                         "dnll = g α";
@@ -208,14 +219,15 @@ OrpoResult orpo_loss(const Tensor& chosen, const Tensor& rejected, const Tensor&
                      const OrpoOptions& options) {
   require_above_zero("orpo_loss", "beta", options.beta);
   require_alike<LogOdds>(chosen, rejected);
-  require_number("orpo_loss", chosen, nll, "nll");
+  require_nll("orpo_loss", chosen, nll, options.reduction);
   OddsRatio rule;
   rule.beta = options.beta;
   OrpoResult result;
   result.log_odds = reduced(LogOdds(), Reduction::none, chosen, rejected);
   result.loss = composite<OddsRatio>(
-      [rule](const Tensor& w, const Tensor& l, const Tensor& of_chosen) {
-        return of_chosen + reduced(rule, Reduction::mean, w, l);
+      [rule, reduction = options.reduction](const Tensor& w, const Tensor& l,
+                                            const Tensor& of_chosen) {
+        return of_chosen + reduced(rule, reduction, w, l);
       },
       chosen, rejected, nll);
   return result;
@@ -231,10 +243,10 @@ Tensor cpo_loss(const Tensor& chosen, const Tensor& rejected, const Tensor& nll,
   const auto rule = margin_rule<CpoRule>(options.beta, 0, options.label_smoothing);
   require_at_least_zero("cpo_loss", "nll_coef", options.nll_coef);
   require_alike<CpoRule>(chosen, rejected);
-  require_number("cpo_loss", chosen, nll, "nll");
+  require_nll("cpo_loss", chosen, nll, options.reduction);
   return composite<CpoRule>(
-      [rule, weight = options.nll_coef](const Tensor& w, const Tensor& l, const Tensor& of_chosen) {
-        return reduced(rule, Reduction::mean, w, l) + weight * of_chosen;
+      [rule, options](const Tensor& w, const Tensor& l, const Tensor& of_chosen) {
+        return reduced(rule, options.reduction, w, l) + options.nll_coef * of_chosen;
       },
       chosen, rejected, nll);
 }

@@ -111,17 +111,19 @@ Tensor kto_kl(const Tensor& policy, const Tensor& reference);
 
 struct OrpoOptions {
   double beta = 0.1;  ///< weight of the odds ratio, the paper's λ
+  Reduction reduction = Reduction::mean;
 };
 
 struct OrpoResult {
-  Tensor loss;      ///< 0-d
+  Tensor loss;      ///< 0-d, or [N] without a reduction
   Tensor log_odds;  ///< [N], log of the odds ratio of chosen and rejected
 };
 
 /// Odds-ratio preference optimisation, without a reference: nll - β · mean log σ(log_odds), with
 ///     log_odds = logit(w) - logit(l),  logit(a) = a - log(1 - exp(a)).
 /// chosen and rejected are *mean* log-probabilities per token; one closer to 0 than 1e-12 counts as
-/// -1e-12. nll, 0-d, is the negative log-likelihood of the chosen text.
+/// -1e-12. nll, 0-d, is the negative log-likelihood of the chosen text; [N], that of each pair,
+/// without a reduction.
 ///
 /// Several nodes: each member is one, of the inputs. Gradient: of the loss, before the mean, dw =
 /// -g β σ(-log_odds) / (1 - exp(w)), dl = g β σ(-log_odds) / (1 - exp(l)), dnll = g. Source: Hong,
@@ -146,10 +148,12 @@ struct CpoOptions {
   double beta = 0.1;
   double nll_coef = 1.0;  ///< α
   double label_smoothing = 0.0;
+  Reduction reduction = Reduction::mean;
 };
 
 /// Contrastive preference optimisation, without a reference: the mean of -(1 - ε) log σ(x) -
-/// ε log σ(-x), x = β (w - l), plus α · nll. nll, 0-d, is that of the chosen responses.
+/// ε log σ(-x), x = β (w - l), plus α · nll, that of the chosen responses: 0-d, or [N] without a
+/// reduction.
 /// Gradient: before the mean dw = -g β ((1 - ε) σ(-x) - ε σ(x)), dl = -dw; dnll = g α.
 /// Source: Xu et al. 2024, arXiv:2401.08417, equation 3.
 Tensor cpo_loss(const Tensor& chosen, const Tensor& rejected, const Tensor& nll,

@@ -269,6 +269,21 @@ TEST_CASE("SimPO and CPO: values, gradients, smoothing") {
       near(at(dpo_loss(w, l, {}, {}, {.beta = beta, .reference_free = true}).loss), at(cpo) - 1.5));
 }
 
+TEST_CASE("orpo and cpo: of each pair by itself") {
+  const Tensor w = tensor({-0.4, -1.5, -0.1}), l = tensor({-0.9, -0.2, -3.0}), nll = -w;
+  const OrpoResult orpo = orpo_loss(w, l, nll, {.beta = 0.7, .reduction = Reduction::none});
+  CHECK(orpo.loss.sizes() == Shape{3});
+  CHECK(allclose(orpo.loss.mean(), orpo_loss(w, l, nll.mean(), {.beta = 0.7}).loss, 1e-6, 1e-6));
+  const CpoOptions options = {.beta = 0.7, .nll_coef = 0.3, .reduction = Reduction::none};
+  const Tensor cpo = cpo_loss(w, l, nll, options);
+  CHECK(cpo.sizes() == Shape{3});
+  CHECK(
+      allclose(cpo.mean(), cpo_loss(w, l, nll.mean(), {.beta = 0.7, .nll_coef = 0.3}), 1e-6, 1e-6));
+  CHECK(message_of<ShapeError>([&] { cpo_loss(w, l, nll.mean(), options); }) ==
+        "cpo_loss: nll is [], chosen [3]; without a reduction give one number a pair");
+  CHECK_THROWS_AS(orpo_loss(w, l, nll, {}), ShapeError);
+}
+
 TEST_CASE("DPO: references, lengths and metrics get and give no gradient; one node and its mean") {
   const Tensor w = leaf({-1, -2}), l = leaf({-2, -1}), rw = leaf({-1.5, -1.5}), rl = leaf({-3, -3});
   DpoOptions options = of_type(DpoLossType::ipo_mean, 0.5, 2);
