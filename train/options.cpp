@@ -344,6 +344,12 @@ void CommandLine::add(const std::string& name, double& value, const std::string&
   parser_->decides(option->check(in_interval(interval)), number_text(value));
 }
 
+void CommandLine::add(const std::string& name, std::optional<double>& value,
+                      const std::string& interval, const std::string& what) {
+  parser_->decides(
+      parser_->option(kRun, name, value, what, "NUMBER")->check(in_interval(interval)));
+}
+
 void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
   const std::string shown = value.empty() ? what : fmt::format("{} ({})", what, value);
   parser_->decides(parser_->option(kRun, name, value, shown, "TEXT"), value);

@@ -60,6 +60,9 @@ class CommandLine {
   /// In an interval as it is written: "(0, 1]", "[0, inf)".
   void add(const std::string& name, double& value, const std::string& interval,
            const std::string& what);
+  /// The same without a default; `what` says what holds then.
+  void add(const std::string& name, std::optional<double>& value, const std::string& interval,
+           const std::string& what);
   void add(const std::string& name, std::string& value, const std::string& what);
   /// Numbers with commas between them, rising from above `low` to below `high`: "0.1,0.5,0.9".
   void add(const std::string& name, std::vector<double>& value, double low, double high,

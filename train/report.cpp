@@ -123,12 +123,13 @@ void Report::step(const StepRecord& record) {
     JsonObject object;
     object.add("event", "step");
     if (!record.stage.empty()) object.add("stage", record.stage);
-    json_->write(object.add("step", record.step)
-                     .add("loss", record.loss)
-                     .add("lr", record.lr)
-                     .add("gradient_norm", record.gradient_norm)
-                     .add("seconds", record.seconds)
-                     .str());
+    object.add("step", record.step)
+        .add("loss", record.loss)
+        .add("lr", record.lr)
+        .add("gradient_norm", record.gradient_norm)
+        .add("seconds", record.seconds);
+    for (const auto& [name, value] : record.metrics) object.add(name, value);
+    json_->write(object.str());
   }
   if (csv_) {
     const auto text = [](const std::optional<double>& value) {

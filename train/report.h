@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <retrace/train/table.h>
+
 namespace retrace::train {
 
 /// A JSON object, put together in order. Numbers are written in their shortest exact form; what is
@@ -67,6 +69,7 @@ struct StepRecord {
   std::optional<double> lr = {};
   std::optional<double> gradient_norm = {};  ///< before clipping
   double seconds = 0;                        ///< since training began
+  Metrics metrics = {};                      ///< what else the batch told; not in the CSV
 };
 
 /// Sends the steps and the result of a run to where the user wants them.

@@ -49,6 +49,18 @@ std::vector<std::string> misses(const Result& result, const std::optional<double
   return missed;
 }
 
+struct Coordinates {
+  Figure::Numbers steps, values;
+};
+Coordinates coordinates(const Curve& curve) {
+  Coordinates result;
+  for (const Curve::Point& point : curve.points()) {
+    result.steps.push_back(point.step);
+    result.values.push_back(point.value);
+  }
+  return result;
+}
+
 ExitCode report_failure(const std::string& name, ExitCode code, const std::string& message) {
   log_error(name + ": " + one_line(message));
   return code;
@@ -126,6 +138,7 @@ void Run::begin_training(std::int64_t total, std::int64_t done, const std::strin
   stage_ = stage;
   progress_.emplace(total, done, stage);
   losses_ = Curve(done + 1);
+  metrics_.clear();
   validation_steps_.clear();
   validation_losses_.clear();
   training_started_ = training_ended_ = next_flush_ = Clock::now();
@@ -143,6 +156,8 @@ void Run::step(std::int64_t step, double loss) {
 void Run::record(const StepRecord& step) {
   training_ended_ = Clock::now();
   losses_.add(step.loss);
+  for (const auto& [name, value] : step.metrics)
+    metrics_.try_emplace(name, step.step).first->second.add(value);
   StepRecord timed = step;
   timed.stage = stage_;
   timed.seconds = training_seconds();
@@ -151,6 +166,18 @@ void Run::record(const StepRecord& step) {
   if (training_ended_ < next_flush_) return;
   report_->flush();
   next_flush_ = training_ended_ + 500ms;
+}
+
+Figure Run::metrics_by_step(const std::string& title, const std::string& unit,
+                            const std::vector<std::string>& names) const {
+  Figure figure(title, "step", unit);
+  for (const std::string& name : names) {
+    const auto found = metrics_.find(name);
+    if (found == metrics_.end()) continue;
+    const auto [steps, values] = coordinates(found->second);
+    figure.line(name, steps, values);
+  }
+  return figure;
 }
 
 void Run::record_validation(std::int64_t step, double loss) {
@@ -228,11 +255,7 @@ void Run::finish(std::string_view data, const Result& result) {
 
 void Run::write_page(std::string_view data, const Table& numbers, const Result& result) {
   Figure losses("Loss by step", "step", loss_name(result));
-  Figure::Numbers steps, values;
-  for (const Curve::Point& point : losses_.points()) {
-    steps.push_back(point.step);
-    values.push_back(point.value);
-  }
+  const auto [steps, values] = coordinates(losses_);
   losses.line("training", steps, values);
   losses.line("validation", validation_steps_, validation_losses_);
   if (result.floor && result.floor_of_training && !steps.empty())

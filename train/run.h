@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,6 +79,10 @@ class Run {
   void record(const StepRecord& step);
   double training_seconds() const;  ///< of all trainings
   const Curve& losses() const { return losses_; }
+  /// How metrics of the steps (StepRecord::metrics) went in the training that began last. Those
+  /// that there were none of are left out.
+  Figure metrics_by_step(const std::string& title, const std::string& unit,
+                         const std::vector<std::string>& names) const;
   /// The loss on rows held out for validation, for the picture of the losses.
   void record_validation(std::int64_t step, double loss);
   /// How many such losses there were in this run.
@@ -102,6 +107,7 @@ class Run {
   std::optional<Progress> progress_;
   std::string stage_;
   Curve losses_;
+  std::map<std::string, Curve> metrics_;
   Figure::Numbers validation_steps_, validation_losses_;
   Page page_;
   Clock::time_point started_, training_started_, training_ended_, next_flush_;

@@ -67,7 +67,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
   for (std::int64_t step = done + 1; step <= options_.steps && !out_of_patience(); ++step) {
     const StateDict before = sources_.state_dict();
     StepRecord record{.step = step, .lr = optimizer_.lr()};
-    record.loss = compute_gradients(loss);
+    record.loss = compute_gradients(loss, &record.metrics);
     if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
       record.gradient_norm =
           nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
@@ -119,12 +119,14 @@ std::int64_t Trainer::first_step() {
   return checkpoint->step;
 }
 
-double Trainer::compute_gradients(const std::function<BatchLoss()>& loss) {
+// The metrics are those of the last batch.
+double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics) {
   optimizer_.zero_grad();
   double sum = 0;
   std::int64_t samples = 0;
   for (std::int64_t i = 0; i < options_.accumulate; ++i) {
-    const BatchLoss batch = loss();
+    BatchLoss batch = loss();
+    if (metrics != nullptr) *metrics = std::move(batch.metrics);
     require<ValueError>(batch.samples >= 1, "Trainer: a loss of {} samples has no weight",
                         batch.samples);
     if (options_.accumulate == 1) {

@@ -63,7 +63,7 @@ class Trainer {
   std::int64_t first_step();
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
-  double compute_gradients(const std::function<BatchLoss()>& loss);
+  double compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics = nullptr);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
                             const StateDict& before, const std::function<BatchLoss()>& loss);
   void save(std::int64_t step);
