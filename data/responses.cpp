@@ -29,6 +29,26 @@ Tensor Responses::last() const {
   return places;
 }
 
+Responses mispaired(const Responses& responses) {
+  const std::int64_t rows = responses.size(), length = responses.mask.size(1);
+  const Responses result = {zeros({rows, length}, kInt64), zeros({rows, length}, kBool)};
+  const Tensor tokens = responses.tokens.contiguous(), mask = responses.mask.contiguous();
+  const bool* counts = elements<bool>(mask);
+  const auto* from = elements<std::int64_t>(tokens);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::int64_t place = r * length;
+    const std::int64_t end = place + length, other = (r + rows / 2) % rows * length;
+    for (std::int64_t t = other; t < other + length && !counts[t]; ++t)
+      elements<std::int64_t>(result.tokens)[place++] = from[t];
+    for (std::int64_t t = r * length; t < (r + 1) * length && place < end; ++t) {
+      if (!counts[t]) continue;
+      elements<std::int64_t>(result.tokens)[place] = from[t];
+      elements<bool>(result.mask)[place++] = true;
+    }
+  }
+  return result;
+}
+
 PreferencePairs encode_preferences(const Tokenizer& tokenizer,
                                    const std::vector<Preference>& preferences,
                                    std::optional<std::int64_t> end, std::int64_t context) {

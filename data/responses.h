@@ -26,6 +26,10 @@ struct Responses {
   Tensor last() const;
 };
 
+/// Every response behind the prompt of another: that of the row half of all rows away. One that
+/// then is too long is cut off.
+Responses mispaired(const Responses& responses);
+
 /// Pairs of responses to one prompt, the preferred one first.
 struct PreferencePairs {
   Responses responses;

@@ -151,11 +151,7 @@ nn::GenerateOptions answering(const Choice& choice) {
 }
 
 train::LanguageModel base_model(const Choice& choice) {
-  if (choice.base.empty()) {
-    data::Tokenizer bytes = data::Tokenizer::bytes();
-    bytes.add_special(std::string(train::LanguageModel::kEnd));
-    return {.gpt = nn::Gpt(bytes.size(), kForFiles), .tokenizer = bytes};
-  }
+  if (choice.base.empty()) return train::fresh_language_model(kForFiles);
   train::LanguageModel model = train::load_language_model(choice.base);
   model.words(choice.base);
   return model;

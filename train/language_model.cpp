@@ -149,6 +149,12 @@ std::string LanguageModel::go_on(const std::string& prompt,
   return tokenizer->decode(tokens);
 }
 
+LanguageModel fresh_language_model(const nn::TransformerOptions& options) {
+  data::Tokenizer bytes = data::Tokenizer::bytes();
+  bytes.add_special(std::string(LanguageModel::kEnd));
+  return {.gpt = nn::Gpt(bytes.size(), options), .tokenizer = bytes};
+}
+
 Table perplexity_table(const std::string& title,
                        const std::vector<std::pair<std::string, double>>& nats) {
   Table table{title, {"by", "nats", "perplexity"}, {}, {}};

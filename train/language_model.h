@@ -46,6 +46,9 @@ struct LanguageModel {
   static constexpr std::string_view kEnd = "<|endoftext|>";
 };
 
+/// One with first weights that reads bytes and knows the token kEnd.
+LanguageModel fresh_language_model(const nn::TransformerOptions& options);
+
 /// Losses in nats, and the perplexity of each, by what they are of.
 Table perplexity_table(const std::string& title,
                        const std::vector<std::pair<std::string, double>>& nats);

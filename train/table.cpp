@@ -97,6 +97,24 @@ std::string three_digits(double value) {
   return std::isnan(value) ? "-" : fmt::format("{:.3f}", value);
 }
 
+double value_of(const Metrics& metrics, std::string_view name) {
+  for (const auto& [known, value] : metrics)
+    if (known == name) return value;
+  return std::nan("");
+}
+
+Table metrics_table(const std::string& title, const std::vector<std::string>& models,
+                    const std::vector<Metrics>& of_each) {
+  Table table{title, {""}, {}, {}};
+  table.header.insert(table.header.end(), models.begin(), models.end());
+  for (const auto& [name, first] : of_each.at(0)) {
+    table.rows.push_back({name});
+    for (const Metrics& metrics : of_each)
+      table.rows.back().push_back(fmt::format("{:.4f}", value_of(metrics, name)));
+  }
+  return table;
+}
+
 Table best_table(const Metrics& learnt, const Metrics& best) {
   Table table{"Beside the best that can be, on the same rows", {"", "learnt", "best"}, {}, {}};
   for (const auto& [name, value] : learnt) {

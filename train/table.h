@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,13 @@ struct Table {
   std::string text() const;
   std::string html() const;
 };
+
+/// The one of that name; NaN when there is none.
+double value_of(const Metrics& metrics, std::string_view name);
+
+/// The same metrics of several models, a column each.
+Table metrics_table(const std::string& title, const std::vector<std::string>& models,
+                    const std::vector<Metrics>& of_each);
 
 /// Metrics by name and, for those that stand in `best` too, what the best possible model reaches.
 Table best_table(const Metrics& learnt, const Metrics& best);

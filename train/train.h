@@ -2,9 +2,11 @@
 
 // What stands around a model: a program's options and results, the training loop, checkpoints.
 
+#include <retrace/train/alignment_stages.h>
 #include <retrace/train/binary_metrics.h>
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/classifier.h>
+#include <retrace/train/exact_preference_loss.h>
 #include <retrace/train/figure.h>
 #include <retrace/train/label_metrics.h>
 #include <retrace/train/language_model.h>
@@ -14,7 +16,11 @@
 #include <retrace/train/oracle.h>
 #include <retrace/train/pictures.h>
 #include <retrace/train/plot.h>
+#include <retrace/train/policy_pictures.h>
+#include <retrace/train/policy_table.h>
 #include <retrace/train/predict.h>
+#include <retrace/train/preference_loss.h>
+#include <retrace/train/preference_objective.h>
 #include <retrace/train/preferences.h>
 #include <retrace/train/recipe.h>
 #include <retrace/train/regression_metrics.h>

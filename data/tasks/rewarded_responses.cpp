@@ -34,9 +34,9 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 RewardedResponses::RewardedResponses(const RewardedResponsesOptions& options) : options_(options) {
   const auto [prompts, symbols, length] = options;
-  require<ValueError>(prompts >= 1 && symbols >= 2 && length >= 1,
+  require<ValueError>(prompts >= 1 && symbols >= 2 && symbols >= prompts && length >= 1,
                       "RewardedResponses: {} prompts, {} symbols, length {}; there must be a "
-                      "prompt, two symbols and a length of 1",
+                      "prompt, two symbols, one for each prompt, and a length of 1",
                       prompts, symbols, length);
   const double count = std::pow(static_cast<double>(symbols), static_cast<double>(length));
   require<ValueError>(static_cast<double>(prompts) * count <= 1 << 20,
@@ -51,7 +51,7 @@ RewardedResponses::RewardedResponses(const RewardedResponsesOptions& options) : 
   auto* token = elements<std::int64_t>(responses_.tokens);
   for (std::int64_t number = 0; number < prompts * each; ++number, token += 1 + length) {
     const std::int64_t prompt = number / each;
-    token[0] = symbols + prompt;
+    token[0] = prompt;
     for (std::int64_t t = length, rest = number % each; t > 0; --t, rest /= symbols)
       token[t] = rest % symbols;
     double weight = 0, reward = 0;
@@ -90,7 +90,7 @@ Tensor RewardedResponses::sample(std::int64_t count, const Tensor& logps,
 }
 
 TablePreferences::TablePreferences(const Tensor& logps, const Tensor& rewards, double flips)
-    : flips_(flips) {
+    : logps_(logps), flips_(flips) {
   constexpr std::string_view kOp = "TablePreferences";
   check_table(kOp, "logps", logps);
   check_table(kOp, "rewards", rewards);

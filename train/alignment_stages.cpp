@@ -1,0 +1,110 @@
+#include <retrace/train/alignment_stages.h>
+
+#include <retrace/autograd/autograd.h>
+#include <retrace/losses/language.h>
+#include <retrace/losses/preference.h>
+#include <retrace/tensor/check.h>
+#include <retrace/train/language_model.h>
+#include <retrace/train/preference_loss.h>
+#include <retrace/train/recipe.h>
+#include <retrace/train/reward_model.h>
+
+namespace retrace::train {
+namespace {
+
+const nn::TransformerOptions kSize = {.context = 4, .layers = 2, .heads = 2, .embed_dim = 32};
+const Recipe kBaseRecipe = {.steps = 100, .batch_size = 256, .lr = 3e-3};
+const Recipe kSftRecipe = {.steps = 400, .batch_size = 512, .lr = 3e-3};
+const Recipe kRewardRecipe = {.steps = 600, .batch_size = 512, .lr = 3e-3};
+
+// A model that was kept, if the task's tokens are its own.
+template <class Model>
+Model fitting(Model model, const std::string& path, const data::RewardedResponses& task) {
+  const std::int64_t context = model.options().context, length = task.options().length + 1;
+  require<IoError>(
+      model.vocab_size() == task.vocab_size() && context >= length,
+      "{}: this model knows {} tokens and reads {} at once; the task has {} in rows of "
+      "{}",
+      path, model.vocab_size(), context, task.vocab_size(), length);
+  return model;
+}
+
+void learn(Run& run, nn::Gpt& model, const Recipe& recipe, const std::string& stage,
+           const std::function<data::Responses(std::int64_t)>& sample) {
+  const auto rows = [&sample](std::int64_t count) {
+    const data::Responses responses = sample(count);
+    return data::TensorDataset{responses.tokens, responses.mask};
+  };
+  const auto loss = [&model](const Tensor& tokens, const Tensor& mask) {
+    return losses::sft_loss(model(tokens), tokens, mask);
+  };
+  fit(run, model, rows, recipe, loss, {.description = describe_policy(model), .stage = stage});
+}
+
+}  // namespace
+
+nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const SavedStages& saved) {
+  const auto load = [&task](const std::string& path) {
+    return fitting(load_language_model(path).gpt, path, task);
+  };
+  if (!saved.sft.empty()) return load(saved.sft);
+  const auto demonstrations = [&task](std::int64_t count) {
+    return task.responses().take(task.sample(count, task.demonstration_logps()));
+  };
+  nn::Gpt model(task.vocab_size(), kSize);
+  if (saved.base.empty()) {
+    learn(run, model, kBaseRecipe, "base", [&](std::int64_t count) {
+      data::Responses responses = demonstrations(count);
+      // Whose response it is, is not to be known.
+      responses.tokens.select(1, 0).copy_(randint(0, task.options().prompts, {count}));
+      return responses;
+    });
+  } else {
+    model = load(saved.base);
+  }
+  learn(run, model, kSftRecipe, "sft", demonstrations);
+  return model;
+}
+
+nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, const nn::Gpt& policy,
+                               const data::TablePreferences& preferences,
+                               const SavedStages& saved) {
+  if (!saved.reward.empty())
+    return fitting(load_reward_model(saved.reward).model, saved.reward, task);
+  nn::RewardModel model(policy);
+  const auto sample = [&preferences](std::int64_t count) {
+    const Tensor pairs = preferences.sample(count);
+    return data::TensorDataset{pairs, pairs};
+  };
+  const auto loss = [&](const Tensor& pairs, const Tensor&) {
+    const data::Responses rows = task.responses().take(pairs);
+    const Tensor scores = model(rows.tokens, rows.last()).view(pairs.sizes());
+    return losses::reward_loss(scores.select(1, 0), scores.select(1, 1));
+  };
+  Metadata description = describe(model.vocab_size(), model.options());
+  description["task"] = "responses";
+  fit(run, model, sample, kRewardRecipe, loss,
+      {.description = description, .stage = "reward_model"});
+  return model;
+}
+
+Tensor reward_table(const nn::RewardModel& model, const data::RewardedResponses& task) {
+  return score_responses(model, task.responses()).to(kFloat64).view(task.rewards().sizes());
+}
+
+Tensor policy_table(const nn::Gpt& policy, const data::RewardedResponses& task) {
+  const NoGradGuard no_grad;
+  // Rows sum to 1 but for float32's rounding.
+  return response_logps(policy, task.responses())
+      .to(kFloat64)
+      .view(task.rewards().sizes())
+      .log_softmax(1);
+}
+
+Metadata describe_policy(const nn::Gpt& policy) {
+  Metadata description = describe(policy.vocab_size(), policy.options());
+  description["task"] = "responses";
+  return description;
+}
+
+}  // namespace retrace::train
