@@ -1,0 +1,265 @@
+// Aligns a language model with preferences, without reinforcement learning: direct preference
+// optimisation and its relatives, each beside the exact optimum of its own loss.
+
+#include <retrace/retrace.h>
+#include <retrace/tensor/check.h>
+
+using namespace retrace;
+
+struct Choice {
+  std::string loss = "sigmoid", prefer = "true";
+  std::optional<double> beta = {}, label_smoothing = {}, flips = {};
+  double gamma = 0.5, nll_coef = 1;
+  train::SavedStages saved;
+  std::string reference = "";
+  std::int64_t generate = 100;
+};
+
+const train::Recipe kTaskRecipe = {.steps = 1500, .batch_size = 512, .lr = 3e-3, .weight_decay = 0};
+const train::Recipe kSftRecipe = {.epochs = 3, .batch_size = 16, .lr = 5e-4};
+const train::Recipe kFileRecipe = {.epochs = 1, .batch_size = 16, .lr = 1e-4};
+const nn::TransformerOptions kForFiles = {
+    .context = 256, .layers = 4, .heads = 4, .embed_dim = 128};
+
+train::PreferenceObjective objective_of(const Choice& choice, double beta) {
+  const bool takes_noise = choice.loss == "robust" || choice.loss == "exo_pair";
+  return train::PreferenceObjective(
+      {.loss = choice.loss,
+       .beta = choice.beta.value_or(beta),
+       .label_smoothing = choice.label_smoothing.value_or(takes_noise ? 0.1 : 0),
+       .gamma = choice.gamma,
+       .nll_coef = choice.nll_coef});
+}
+
+void tune(train::Run& run, nn::Gpt& policy, const train::Rows& pairs, const train::Recipe& recipe,
+          const train::PreferenceLoss& loss, const Metadata& description) {
+  train::fit(run, policy, pairs, recipe,
+             [&](const Tensor& rows, const Tensor&) { return loss(policy, rows); },
+             {.description = description});
+  run.show(run.metrics_by_step("Log-probability of whole responses", "nats",
+                               {"logps_chosen", "logps_rejected"}));
+}
+
+const char* const kTrl = "What TRL calls them";
+const char* const kWhyChosenFalls =
+    "The loss looks at the margin alone: it may lower the chosen responses, too, as long as the "
+    "rejected ones fall further. What both lose goes to responses that nobody compared.";
+
+// Responses that can be listed --------------------------------------------------------------------
+
+void learn_task(train::Run& run, const Choice& choice) {
+  const data::RewardedResponses task;
+  const nn::Gpt reference = train::reference_policy(run, task, choice.saved);
+  const Tensor start = train::policy_table(reference, task);
+  // With simpo's mean over three tokens a nat is worth a third.
+  const train::PreferenceObjective objective = objective_of(choice, choice.loss == "simpo" ? 3 : 1);
+  const train::PreferenceOptions& options = objective.options();
+  Tensor rewards = task.rewards();
+  if (choice.prefer == "reward_model") {
+    const data::TablePreferences truth(start, rewards);
+    rewards =
+        train::reward_table(train::learned_reward(run, task, reference, truth, choice.saved), task);
+  }
+  const double flips = choice.flips.value_or(choice.loss == "robust" ? options.label_smoothing : 0);
+  const data::TablePreferences preferences(start, rewards, flips);
+  const train::PreferenceLoss loss(objective, task.responses(), reference);
+  const double first_loss = loss.score(reference, preferences.sample(512))[0].second;
+  nn::Gpt policy = nn::clone(reference);
+  const auto sample = [&](std::int64_t count) {
+    const Tensor pairs = preferences.sample(count);
+    return data::TensorDataset{pairs, pairs};
+  };
+  tune(run, policy, sample, kTaskRecipe, loss, train::describe_policy(policy));
+
+  // From here on nothing is sampled: sums over all responses.
+  const train::ExactPreferenceLoss exact(objective, preferences, task.options().length);
+  const auto expected = [&](const Tensor& table) { return exact(table).item<double>(); };
+  const Tensor reached = train::policy_table(policy, task);
+  const Tensor ideal = train::optimal_policy(start, task.rewards(), options.beta);
+  const Tensor optimum = exact.has_optimum() ? exact.optimum() : ideal;
+  const auto score = [&](const Tensor& table) {
+    return train::score_policy(table, optimum, start, task.rewards(), options.beta);
+  };
+  const train::PolicyScore is = score(reached), best = score(optimum), at_best = score(ideal);
+  const train::Metrics metrics = exact.metrics(reached);
+  if (exact.has_optimum()) {
+    run.show(train::metrics_table(kTrl, {"reference", "tuned", "best for this loss"},
+                                  {exact.metrics(start), metrics, exact.metrics(optimum)}));
+  } else {
+    run.show(train::metrics_table(kTrl, {"reference", "tuned"}, {exact.metrics(start), metrics}));
+    run.print(fmt::format(
+        "{} has no finite optimum: whatever loses more often than it wins is to have probability "
+        "0. \"Best\" is below what E[reward] - beta KL is best for.",
+        options.loss));
+  }
+  run.print(kWhyChosenFalls);
+  run.show(train::policies_table({"reference", "tuned", "best for this loss", "best for J"},
+                                 {score(start), is, best, at_best}));
+  run.show(train::implicit_rewards_figure(reached, start, rewards, options.beta));
+
+  train::Result result = {.metrics = {{"test_loss", expected(reached)},
+                                      {"first_loss", first_loss},
+                                      {"pair_accuracy", train::value_of(metrics, "accuracy")},
+                                      {"reward_margin", train::value_of(metrics, "margin")},
+                                      {"kl", is.kl},
+                                      {"total_variation", is.total_variation},
+                                      {"expected_reward", is.expected_reward},
+                                      {"optimum_reward", best.expected_reward},
+                                      {"objective", is.objective},
+                                      {"objective_max", at_best.objective}},
+                          .start = expected(start)};
+  if (objective.has_reference())
+    result.bounds = {{"first_loss", *result.start - 1e-5, *result.start + 1e-5}};
+  if (exact.has_optimum()) {
+    // Hinge is flat between its corners: policies that differ are equally good, and steps at a
+    // corner do not get smaller.
+    const bool is_hinge = options.loss == "hinge";
+    result.floor = expected(optimum);
+    result.largest_gap = (is_hinge ? 0.02 : 0.01) * std::abs(*result.floor);
+    if (!is_hinge) result.bounds.push_back({"kl", 0, 0.02});
+    if (best.objective > 0.9999 * at_best.objective)
+      result.bounds.push_back({"objective", 0.98 * at_best.objective});
+  } else {
+    result.bounds.push_back({"pair_accuracy", preferences.accuracy_ceiling() - 0.01, 1});
+  }
+  run.finish("responses", result);
+}
+
+// Preferences in a file ---------------------------------------------------------------------------
+
+train::LanguageModel first_model(const Choice& choice) {
+  const std::string& path = choice.saved.sft.empty() ? choice.saved.base : choice.saved.sft;
+  if (path.empty()) return train::fresh_language_model(kForFiles);
+  train::LanguageModel model = train::load_language_model(path);
+  model.words(path);
+  return model;
+}
+
+// The pairs, labelled anew by a reward model if one is to do that.
+data::TensorDataset labelled(const Choice& choice, const data::PreferencePairs& preferences,
+                             const train::LanguageModel& model) {
+  const data::TensorDataset& pairs = preferences.pairs;
+  if (choice.prefer == "true") return pairs;
+  const train::ScoringModel judge = train::load_reward_model(choice.saved.reward);
+  require<IoError>(judge.model.vocab_size() == model.gpt.vocab_size() &&
+                       judge.model.options().context >= model.gpt.options().context,
+                   "{}: the reward model knows {} tokens and reads {}, the policy {} and {}; train "
+                   "it with --base and the policy's model",
+                   choice.saved.reward, judge.model.vocab_size(), judge.model.options().context,
+                   model.gpt.vocab_size(), model.gpt.options().context);
+  const Tensor scores = index_select(train::score_responses(judge.model, preferences.responses), 0,
+                                     pairs.inputs.flatten())
+                            .view(pairs.inputs.sizes());
+  const Tensor stays = bernoulli((scores.select(1, 0) - scores.select(1, 1)).sigmoid());
+  const Tensor turned = cat({pairs.inputs.narrow(1, 1, 1), pairs.inputs.narrow(1, 0, 1)}, 1);
+  return {where(ne(stays, 0).unsqueeze(1), pairs.inputs, turned), pairs.targets};
+}
+
+nn::Gpt reference_of(const Choice& choice, const nn::Gpt& tuned) {
+  if (choice.reference.empty()) return nn::clone(tuned);
+  const nn::Gpt reference = train::load_language_model(choice.reference).gpt;
+  require<IoError>(reference.vocab_size() == tuned.vocab_size() &&
+                       reference.options().context >= tuned.options().context,
+                   "{}: the reference knows {} tokens and reads {}, the policy {} and {}; their "
+                   "log-probabilities cannot be compared",
+                   choice.reference, reference.vocab_size(), reference.options().context,
+                   tuned.vocab_size(), tuned.options().context);
+  return reference;
+}
+
+void learn_file(train::Run& run, const Choice& choice) {
+  const std::string& path = run.options().data;
+  const auto texts = data::read_preferences(path);
+  const train::LanguageModel model = first_model(choice);
+  nn::Gpt policy = model.gpt;
+  const data::Tokenizer& tokenizer = *model.tokenizer;
+  const data::PreferencePairs preferences = data::encode_preferences(
+      tokenizer, texts, tokenizer.find(train::LanguageModel::kEnd), policy.options().context);
+  if (preferences.left_out > 0)
+    train::log_warning(
+        fmt::format("{}: {} of {} preferences are left out: they have more than the "
+                    "{} tokens that the model reads",
+                    path, preferences.left_out, texts.size(), policy.options().context));
+  const data::Split split =
+      labelled(choice, preferences, model).split(run.options().test_fraction, run.options().seed);
+  const Metadata description = train::describe(policy.vocab_size(), policy.options(), &tokenizer);
+  if (choice.saved.sft.empty()) {
+    const data::Responses chosen = preferences.responses.take(split.train.inputs.select(1, 0));
+    train::fit(run, policy, data::TensorDataset{chosen.tokens, chosen.mask}, kSftRecipe,
+               [&](const Tensor& tokens, const Tensor& mask) {
+                 return losses::sft_loss(policy(tokens), tokens, mask);
+               },
+               {.description = description, .stage = "sft"});
+  }
+  const nn::Gpt reference = reference_of(choice, policy);
+  const train::PreferenceObjective objective =
+      objective_of(choice, choice.loss == "simpo" ? 2 : 0.1);
+  const train::PreferenceLoss loss(objective, preferences.responses, reference);
+  const train::Metrics before = loss.score(policy, split.test.inputs);
+  const nn::Gpt untuned = nn::clone(policy);
+  tune(run, policy, split.train, kFileRecipe, loss, description);
+  const train::Metrics after = loss.score(policy, split.test.inputs);
+  run.show(train::metrics_table(kTrl, {"before", "tuned"}, {before, after}));
+  run.print(kWhyChosenFalls);
+
+  const train::LanguageModel models[] = {{.gpt = untuned, .tokenizer = tokenizer},
+                                         {.gpt = policy, .tokenizer = tokenizer}};
+  const nn::GenerateOptions answering = {.max_new_tokens = choice.generate,
+                                         .sampling = {.greedy = true}};
+  for (std::size_t i = 0; i < std::min<std::size_t>(2, texts.size()); ++i) {
+    const std::string& prompt = texts[i].prompt;
+    if (std::ssize(tokenizer.encode(prompt)) > policy.options().context) continue;
+    run.print(fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt,
+                          models[0].go_on(prompt, answering), models[1].go_on(prompt, answering)));
+  }
+  run.finish(path, {.metrics = {{"test_loss", after[0].second},
+                                {"first_loss", before[0].second},
+                                {"pair_accuracy", train::value_of(after, "accuracy")},
+                                {"reward_margin", train::value_of(after, "margin")}},
+                    .start = before[0].second});
+}
+
+int main(int argc, char** argv) {
+  Choice choice;
+  train::CommandLine command(
+      "dpo",
+      "A language model is tuned with preferences between two responses each. It generates the "
+      "whole road itself: a base model, supervised fine-tuning, preferences by a true reward or a "
+      "reward model, and compares the result with the best possible policy, which is known "
+      "exactly. Or with --data: preferences in JSONL, {\"prompt\", \"chosen\", \"rejected\"}, or "
+      "two dialogues that begin alike.",
+      {"data", "test-fraction", "epochs", "steps", "batch-size", "lr", "optimizer", "seed",
+       "threads", "json", "csv", "report", "check", "save"});
+  command.add("--loss", choice.loss, train::PreferenceObjective::names(), "Of a pair");
+  command.add("--beta", choice.beta, "(0, inf)",
+              "How dear it is to leave the reference, per nat (1, with --data 0.1; simpo 3 and 2)");
+  command.add("--label-smoothing", choice.label_smoothing, "[0, 1]",
+              "Share of labels that are thought wrong (0; robust and exo_pair 0.1)");
+  command.add("--flips", choice.flips, "[0, 0.5)",
+              "Share of the generated labels that is wrong (0; of robust what it thinks)");
+  command.add("--gamma", choice.gamma, "[0, inf)", "simpo: the margin that is wanted");
+  command.add("--nll-coef", choice.nll_coef, "[0, inf)", "cpo: weight of the likelihood");
+  command.add("--prefer", choice.prefer, {"true", "reward_model"},
+              "Whose preferences: the true ones, or those of a reward model");
+  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one");
+  command.add("--sft", choice.saved.sft,
+              "A model to tune that is fine-tuned already: sft's, tiny_lm's or in GPT-2's form");
+  command.add("--reward", choice.saved.reward,
+              "A model of reward_model, for --prefer reward_model");
+  command.add("--reference", choice.reference,
+              "With --data: the reference, instead of the model before it is tuned");
+  command.add("--generate", choice.generate, "With --data: tokens that an answer has at most");
+  return train::run_program(command, argc, argv, [&](train::Run& run) {
+    const bool has_data = !run.options().data.empty();
+    require<train::UsageError>(choice.saved.sft.empty() || choice.saved.base.empty(),
+                               "--sft excludes --base: nothing is left to do to a base model");
+    require<train::UsageError>(choice.saved.reward.empty() || choice.prefer == "reward_model",
+                               "--reward needs --prefer reward_model");
+    require<train::UsageError>(choice.reference.empty() || has_data, "--reference needs --data");
+    require<train::UsageError>(
+        !has_data || choice.prefer == "true" || !choice.saved.reward.empty(),
+        "--prefer reward_model needs --reward with --data: train one with reward_model --data");
+    require<train::UsageError>(!has_data || !choice.flips, "--flips is of generated labels only");
+    has_data ? learn_file(run, choice) : learn_task(run, choice);
+  });
+}
