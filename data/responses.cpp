@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include <retrace/autograd/grad_mode.h>
-#include <retrace/autograd/ops/indexing.h>
 #include <retrace/data/padding.h>
 #include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
@@ -14,9 +12,21 @@
 namespace retrace::data {
 
 Responses Responses::take(const Tensor& numbers) const {
-  const NoGradGuard no_grad;
-  const Tensor flat = numbers.reshape({numbers.numel()});
-  return {index_select(tokens, 0, flat), index_select(mask, 0, flat)};
+  const std::vector<std::int64_t> rows = numbers.to_vector<std::int64_t>();
+  const Responses taken = {take_rows(tokens, rows), take_rows(mask, rows)};
+  std::int64_t longest = 1;
+  for (const std::int64_t place : taken.last().to_vector<std::int64_t>())
+    longest = std::max(longest, place + 1);
+  return {taken.tokens.narrow(1, 0, longest).contiguous(),
+          taken.mask.narrow(1, 0, longest).contiguous()};
+}
+
+std::vector<std::int64_t> Responses::prompt(std::int64_t number) const {
+  std::vector<std::int64_t> row = take_rows(tokens, {number})[0].to_vector<std::int64_t>();
+  const std::vector<bool> counts = take_rows(mask, {number})[0].to_vector<bool>();
+  row.resize(
+      static_cast<std::size_t>(std::find(counts.begin(), counts.end(), true) - counts.begin()));
+  return row;
 }
 
 Tensor Responses::last() const {

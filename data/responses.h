@@ -20,8 +20,11 @@ struct Responses {
   Tensor mask;    ///< bool alike: tokens of responses
 
   std::int64_t size() const { return tokens.size(0); }
-  /// Those with these numbers, int64 of any shape, one behind the other. IndexError.
+  /// Those with these numbers, int64 of any shape, one behind the other, as long as the longest of
+  /// them. IndexError.
   Responses take(const Tensor& numbers) const;
+  /// The tokens before a response. IndexError for a number that there is none of.
+  std::vector<std::int64_t> prompt(std::int64_t number) const;
   /// The place of each response's last token, int64 [responses].
   Tensor last() const;
 };

@@ -40,7 +40,7 @@ void tune(train::Run& run, nn::Gpt& policy, const train::Rows& pairs, const trai
                                {"logps_chosen", "logps_rejected"}));
 }
 
-const char* const kTrl = "What TRL calls them";
+const char* const kTrl = "Means over pairs, by TRL's names";
 const char* const kWhyChosenFalls =
     "The loss looks at the margin alone: it may lower the chosen responses, too, as long as the "
     "rejected ones fall further. What both lose goes to responses that nobody compared.";
@@ -77,30 +77,34 @@ void learn_task(train::Run& run, const Choice& choice) {
   const Tensor reached = train::policy_table(policy, task);
   const Tensor ideal = train::optimal_policy(start, task.rewards(), options.beta);
   const Tensor optimum = exact.has_optimum() ? exact.optimum() : ideal;
-  const auto score = [&](const Tensor& table) {
-    return train::score_policy(table, optimum, start, task.rewards(), options.beta);
-  };
-  const train::PolicyScore is = score(reached), best = score(optimum), at_best = score(ideal);
-  const train::Metrics metrics = exact.metrics(reached);
+  std::vector<std::string> names = {"reference", "tuned", "best for J"};
+  std::vector<Tensor> policies = {start, reached, ideal};
   if (exact.has_optimum()) {
-    run.show(train::metrics_table(kTrl, {"reference", "tuned", "best for this loss"},
-                                  {exact.metrics(start), metrics, exact.metrics(optimum)}));
+    names.emplace_back("best for this loss");
+    policies.push_back(optimum);
   } else {
-    run.show(train::metrics_table(kTrl, {"reference", "tuned"}, {exact.metrics(start), metrics}));
     run.print(fmt::format(
         "{} has no finite optimum: whatever loses more often than it wins is to have probability "
-        "0. \"Best\" is below what E[reward] - beta KL is best for.",
+        "0. What it is compared with is best for J.",
         options.loss));
   }
+  std::vector<train::Metrics> metrics;
+  std::vector<train::PolicyScore> scores;
+  for (const Tensor& table : policies) {
+    metrics.push_back(exact.metrics(table));
+    scores.push_back(train::score_policy(table, optimum, start, task.rewards(), options.beta));
+  }
+  run.show(train::metrics_table(kTrl, names, metrics));
   run.print(kWhyChosenFalls);
-  run.show(train::policies_table({"reference", "tuned", "best for this loss", "best for J"},
-                                 {score(start), is, best, at_best}));
-  run.show(train::implicit_rewards_figure(reached, start, rewards, options.beta));
+  run.show(train::policies_table(names, scores));
+  const train::RewardScores implicit(options.beta * (reached - start), rewards, start.exp());
+  run.show(implicit.figure({"prompt 0", "prompt 1", "prompt 2", "prompt 3"}));
 
+  const train::PolicyScore is = scores[1], at_best = scores[2], best = scores.back();
   train::Result result = {.metrics = {{"test_loss", expected(reached)},
                                       {"first_loss", first_loss},
-                                      {"pair_accuracy", train::value_of(metrics, "accuracy")},
-                                      {"reward_margin", train::value_of(metrics, "margin")},
+                                      {"pair_accuracy", train::value_of(metrics[1], "accuracy")},
+                                      {"reward_margin", train::value_of(metrics[1], "margin")},
                                       {"kl", is.kl},
                                       {"total_variation", is.total_variation},
                                       {"expected_reward", is.expected_reward},
@@ -169,17 +173,11 @@ nn::Gpt reference_of(const Choice& choice, const nn::Gpt& tuned) {
 
 void learn_file(train::Run& run, const Choice& choice) {
   const std::string& path = run.options().data;
-  const auto texts = data::read_preferences(path);
   const train::LanguageModel model = first_model(choice);
   nn::Gpt policy = model.gpt;
   const data::Tokenizer& tokenizer = *model.tokenizer;
-  const data::PreferencePairs preferences = data::encode_preferences(
-      tokenizer, texts, tokenizer.find(train::LanguageModel::kEnd), policy.options().context);
-  if (preferences.left_out > 0)
-    train::log_warning(
-        fmt::format("{}: {} of {} preferences are left out: they have more than the "
-                    "{} tokens that the model reads",
-                    path, preferences.left_out, texts.size(), policy.options().context));
+  const data::PreferencePairs preferences =
+      train::load_preferences(path, tokenizer, policy.options().context);
   const data::Split split =
       labelled(choice, preferences, model).split(run.options().test_fraction, run.options().seed);
   const Metadata description = train::describe(policy.vocab_size(), policy.options(), &tokenizer);
@@ -202,15 +200,17 @@ void learn_file(train::Run& run, const Choice& choice) {
   run.show(train::metrics_table(kTrl, {"before", "tuned"}, {before, after}));
   run.print(kWhyChosenFalls);
 
-  const train::LanguageModel models[] = {{.gpt = untuned, .tokenizer = tokenizer},
-                                         {.gpt = policy, .tokenizer = tokenizer}};
+  const train::LanguageModel was = {.gpt = untuned, .tokenizer = tokenizer},
+                             is = {.gpt = policy, .tokenizer = tokenizer};
   const nn::GenerateOptions answering = {.max_new_tokens = choice.generate,
                                          .sampling = {.greedy = true}};
-  for (std::size_t i = 0; i < std::min<std::size_t>(2, texts.size()); ++i) {
-    const std::string& prompt = texts[i].prompt;
-    if (std::ssize(tokenizer.encode(prompt)) > policy.options().context) continue;
+  int shown = 0;
+  for (const data::TensorDataset& pair : split.test.batches(1)) {
+    const std::string prompt =
+        tokenizer.decode(preferences.responses.prompt(pair.inputs[0][0].item<std::int64_t>()));
     run.print(fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt,
-                          models[0].go_on(prompt, answering), models[1].go_on(prompt, answering)));
+                          was.go_on(prompt, answering), is.go_on(prompt, answering)));
+    if (++shown == 3) break;
   }
   run.finish(path, {.metrics = {{"test_loss", after[0].second},
                                 {"first_loss", before[0].second},

@@ -137,9 +137,8 @@ void learn_responses(train::Run& run, const Choice& choice) {
 
 train::ScoringModel base_model(const Choice& choice) {
   if (choice.base.empty()) {
-    data::Tokenizer bytes = data::Tokenizer::bytes();
-    bytes.add_special(std::string(train::LanguageModel::kEnd));
-    return {.model = nn::RewardModel(bytes.size(), kForFiles), .tokenizer = bytes};
+    const train::LanguageModel fresh = train::fresh_language_model(kForFiles);
+    return {.model = nn::RewardModel(fresh.gpt), .tokenizer = fresh.tokenizer};
   }
   const train::LanguageModel base = train::load_language_model(choice.base);
   return {.model = nn::RewardModel(base.gpt), .tokenizer = base.words(choice.base)};

@@ -1,21 +1,10 @@
 #include <retrace/train/policy_pictures.h>
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include <retrace/autograd/autograd.h>
 
 namespace retrace::train {
-namespace {
-
-Figure::Numbers centred(const Tensor& table, const Tensor& reference) {
-  const NoGradGuard no_grad;
-  return (table - (reference.exp() * table).sum(1, true)).flatten().to_vector<double>();
-}
-
-}  // namespace
-
 Table policies_table(const std::vector<std::string>& names,
                      const std::vector<PolicyScore>& scores) {
   std::vector<Metrics> columns;
@@ -26,15 +15,6 @@ Table policies_table(const std::vector<std::string>& names,
                        {"KL to the best", s.kl},
                        {"total variation from it", s.total_variation}});
   return metrics_table("Policies, over all responses", names, columns);
-}
-
-Figure implicit_rewards_figure(const Tensor& policy, const Tensor& reference, const Tensor& rewards,
-                               double beta) {
-  const Figure::Numbers x = centred(rewards, reference);
-  const auto [low, high] = std::minmax_element(x.begin(), x.end());
-  Figure figure("What the policy finds a response worth", "reward", "beta ln(policy / reference)");
-  figure.line("best possible", {*low, *high}, {*low, *high}, Figure::dashed);
-  return figure.dots("learnt", x, centred(beta * (policy - reference), reference));
 }
 
 Figure frontier_figure(const Tensor& reference, const Tensor& rewards, double least_beta,

@@ -15,11 +15,6 @@ namespace retrace::train {
 /// Policies side by side.
 Table policies_table(const std::vector<std::string>& names, const std::vector<PolicyScore>& scores);
 
-/// β ln(policy / reference), the reward that a policy acts as if it had, against the reward; both
-/// without their means under the reference, a dot for each response.
-Figure implicit_rewards_figure(const Tensor& policy, const Tensor& reference, const Tensor& rewards,
-                               double beta);
-
 /// E_π[r] against KL(π‖π_ref) of the best policies for β of at least `least_beta`, a curve that no
 /// policy can be above; `betas` are dots on it. Others are added as dots.
 Figure frontier_figure(const Tensor& reference, const Tensor& rewards, double least_beta,

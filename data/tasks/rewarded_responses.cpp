@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <retrace/autograd/autograd.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -11,8 +10,16 @@
 namespace retrace::data {
 namespace {
 
-// Shares of each row of a table, added up from the left.
-Tensor cumulative(const Tensor& logps) { return logps.exp().cumsum(1).contiguous(); }
+// Of each row of a table of logarithms its shares, added up from the left.
+Tensor cumulative(const Tensor& logps) {
+  Tensor sums = logps.clone();
+  auto* sum = elements<double>(sums);
+  for (std::int64_t row = 0; row < sums.size(0); ++row) {
+    double before = 0;
+    for (std::int64_t i = 0; i < sums.size(1); ++i, ++sum) before = *sum = before + std::exp(*sum);
+  }
+  return sums;
+}
 
 // A column of a row of such sums.
 std::int64_t draw(const double* sums, std::int64_t columns, Generator& generator) {
@@ -26,6 +33,18 @@ void check_table(std::string_view op, std::string_view name, const Tensor& table
                       table.defined() ? table.sizes() : Shape());
   require<DTypeError>(table.dtype() == kFloat64, "{}: {} are {}; convert with .to(kFloat64)", op,
                       name, table.dtype());
+}
+
+// Σ of f(share of a pair, share of the same pair with the other one preferred).
+template <class F>
+double sum_over_pairs(const Tensor& distribution, F&& f) {
+  const std::int64_t prompts = distribution.size(0), each = distribution.size(1);
+  const auto* share = elements<double>(distribution);
+  double sum = 0;
+  for (std::int64_t prompt = 0; prompt < prompts; ++prompt, share += each * each)
+    for (std::int64_t i = 0; i < each; ++i)
+      for (std::int64_t j = 0; j < each; ++j) sum += f(share[i * each + j], share[j * each + i]);
+  return sum;
 }
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -46,7 +65,7 @@ RewardedResponses::RewardedResponses(const RewardedResponsesOptions& options) : 
   responses_ = {empty({prompts * each, 1 + length}, kInt64),
                 ones({prompts * each, 1 + length}, kBool)};
   responses_.mask.select(1, 0).fill_(false);
-  const Tensor log_weights = empty({prompts, each}, kFloat64);
+  demonstration_logps_ = empty({prompts, each}, kFloat64);
   rewards_ = empty({prompts, each}, kFloat64);
   auto* token = elements<std::int64_t>(responses_.tokens);
   for (std::int64_t number = 0; number < prompts * each; ++number, token += 1 + length) {
@@ -62,14 +81,20 @@ RewardedResponses::RewardedResponses(const RewardedResponsesOptions& options) : 
       reward += std::cos(2.1 * y + 1.3 * x + 0.7 * place);
       if (t + 1 < length) reward += std::cos(1.1 * y * static_cast<double>(token[2 + t]) + 0.5 * x);
     }
-    elements<double>(log_weights)[number] = weight;
+    elements<double>(demonstration_logps_)[number] = weight;
     elements<double>(rewards_)[number] = reward;
   }
-  const NoGradGuard no_grad;
-  demonstration_logps_ = log_weights.log_softmax(1);
-  const Tensor share = demonstration_logps_.exp();
-  rewards_ = rewards_ - (share * rewards_).sum(1, true);
-  rewards_ = rewards_ / (share * rewards_.square()).sum(1, true).sqrt();
+  for (std::int64_t prompt = 0; prompt < prompts; ++prompt) {
+    double* logp = elements<double>(demonstration_logps_) + prompt * each;
+    double* reward = elements<double>(rewards_) + prompt * each;
+    double sum = 0, mean = 0, variance = 0;
+    for (std::int64_t i = 0; i < each; ++i) sum += std::exp(logp[i]);
+    for (std::int64_t i = 0; i < each; ++i) logp[i] -= std::log(sum);
+    for (std::int64_t i = 0; i < each; ++i) mean += std::exp(logp[i]) * reward[i];
+    for (std::int64_t i = 0; i < each; ++i) reward[i] -= mean;
+    for (std::int64_t i = 0; i < each; ++i) variance += std::exp(logp[i]) * reward[i] * reward[i];
+    for (std::int64_t i = 0; i < each; ++i) reward[i] /= std::sqrt(variance);
+  }
 }
 
 Tensor RewardedResponses::sample(std::int64_t count, const Tensor& logps,
@@ -78,7 +103,6 @@ Tensor RewardedResponses::sample(std::int64_t count, const Tensor& logps,
   require<ShapeError>(logps.sizes() == rewards_.sizes(),
                       "RewardedResponses: logps are {}; here tables are {}", logps.sizes(),
                       rewards_.sizes());
-  const NoGradGuard no_grad;
   const Tensor sums = cumulative(logps);
   const std::int64_t prompts = logps.size(0), each = logps.size(1);
   Tensor numbers = empty({count}, kInt64);
@@ -90,7 +114,7 @@ Tensor RewardedResponses::sample(std::int64_t count, const Tensor& logps,
 }
 
 TablePreferences::TablePreferences(const Tensor& logps, const Tensor& rewards, double flips)
-    : logps_(logps), flips_(flips) {
+    : flips_(flips) {
   constexpr std::string_view kOp = "TablePreferences";
   check_table(kOp, "logps", logps);
   check_table(kOp, "rewards", rewards);
@@ -99,21 +123,35 @@ TablePreferences::TablePreferences(const Tensor& logps, const Tensor& rewards, d
                       rewards.sizes());
   require<ValueError>(flips >= 0 && flips <= 1, "{}: flips are {}; give a share in [0, 1]", kOp,
                       flips);
-  const NoGradGuard no_grad;
-  require<ValueError>(isfinite(rewards).all().item<bool>(),
-                      "{}: a reward is not finite; the model that gave it is not usable", kOp);
   rewards_ = rewards.contiguous();
-  cumulative_ = cumulative(logps);
-  const Tensor share = logps.exp();
+  logps_ = logps.contiguous();
+  cumulative_ = cumulative(logps_);
   const std::int64_t prompts = logps.size(0), each = logps.size(1);
-  // Two that are equal are drawn anew, so that all pairs of a prompt together have its share.
-  const Tensor drawn = share.unsqueeze(2) * share.unsqueeze(1) * (1 - eye(each, kFloat64));
-  const Tensor unequal = drawn.sum(2).sum(1).view({prompts, 1, 1});
-  require<ValueError>(unequal.min().item<double>() > 0,
-                      "{}: to a prompt there are no two responses that the policy could give", kOp);
-  const Tensor right = (rewards.unsqueeze(2) - rewards.unsqueeze(1)).sigmoid();
-  const Tensor preferred = (1 - flips) * right + flips * (1 - right);
-  distribution_ = 2.0 / static_cast<double>(prompts) * drawn / unequal * preferred;
+  distribution_ = zeros({prompts, each, each}, kFloat64);
+  for (std::int64_t prompt = 0; prompt < prompts; ++prompt) {
+    const double* logp = elements<double>(logps_) + prompt * each;
+    const double* reward = elements<double>(rewards_) + prompt * each;
+    double* share = elements<double>(distribution_) + prompt * each * each;
+    // Two that are equal are drawn anew, so that all pairs of a prompt together have its share.
+    double unequal = 0;
+    for (std::int64_t i = 0; i < each; ++i) {
+      require<ValueError>(std::isfinite(reward[i]),
+                          "{}: a reward is {}; the model that gave it is not usable", kOp,
+                          reward[i]);
+      for (std::int64_t j = 0; j < each; ++j)
+        if (i != j) unequal += std::exp(logp[i] + logp[j]);
+    }
+    require<ValueError>(
+        unequal > 0, "{}: to a prompt there are no two responses that the policy could give", kOp);
+    for (std::int64_t i = 0; i < each; ++i) {
+      for (std::int64_t j = 0; j < each; ++j, ++share) {
+        if (i == j) continue;
+        const double right = sigmoid(reward[i] - reward[j]);
+        *share = 2 / static_cast<double>(prompts) * std::exp(logp[i] + logp[j]) / unequal *
+                 ((1 - flips) * right + flips * (1 - right));
+      }
+    }
+  }
 }
 
 Tensor TablePreferences::sample(std::int64_t count, Generator& generator) const {
@@ -137,15 +175,14 @@ Tensor TablePreferences::sample(std::int64_t count, Generator& generator) const 
 }
 
 double TablePreferences::floor() const {
-  const NoGradGuard no_grad;
-  const Tensor both = distribution_ + distribution_.transpose(1, 2);
-  const Tensor loss = -(distribution_ / both).log();
-  return (distribution_ * loss.masked_fill(eq(distribution_, 0), 0)).sum().item<double>();
+  return sum_over_pairs(distribution_, [](double share, double other) {
+    return share == 0 ? 0 : -share * std::log(share / (share + other));
+  });
 }
 
 double TablePreferences::accuracy_ceiling() const {
-  const NoGradGuard no_grad;
-  return 0.5 * maximum(distribution_, distribution_.transpose(1, 2)).sum().item<double>();
+  return 0.5 * sum_over_pairs(distribution_,
+                              [](double share, double other) { return std::max(share, other); });
 }
 
 }  // namespace retrace::data

@@ -107,10 +107,12 @@ TEST_CASE("preferences become responses of tokens and pairs of them") {
   CHECK(all.responses.mask[1].to_vector<bool>() ==
         std::vector<bool>{false, false, true, true, false, false});
   CHECK(all.responses.last().to_vector<std::int64_t>() == std::vector<std::int64_t>{5, 3, 2, 3});
+  CHECK(all.responses.prompt(2) == std::vector<std::int64_t>{'x'});
+  CHECK_THROWS_AS(all.responses.prompt(4), IndexError);
   CHECK(all.pairs.inputs.to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 2, 3});
   CHECK(all.pairs.targets.to_vector<float>() == std::vector<float>{0.5F, 0});
   const Responses taken = all.responses.take(all.pairs.inputs[1]);
-  CHECK(taken.size() == 2);
+  CHECK(taken.tokens.sizes() == Shape{2, 4});  // the padding behind both is gone
   CHECK(taken.tokens[0][0].item<std::int64_t>() == 'x');
   CHECK_THROWS_AS(encode_preferences(bytes, preferences, {}, 2), ValueError);
   CHECK_THROWS_AS(encode_preferences(bytes, {{"a", "b", "b", 0}}, {}, 9), ValueError);
