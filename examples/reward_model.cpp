@@ -99,7 +99,6 @@ Tensor score(const nn::RewardModel& model, const data::Responses& responses, con
 void learn_responses(train::Run& run, const Choice& choice) {
   const data::RewardedResponses task;
   const data::TablePreferences preferences(task.demonstration_logps(), task.rewards());
-  const auto letters = data::Tokenizer::characters("0123ABCD");  // prompt B, response 031
   nn::RewardModel model(task.vocab_size(), kForResponses);
   const auto table = [&] {
     return train::score_responses(model, task.responses()).view(task.rewards().sizes());
@@ -118,17 +117,15 @@ void learn_responses(train::Run& run, const Choice& choice) {
   const auto sample = [&](std::int64_t pairs) -> data::TensorDataset {
     return {preferences.sample(pairs), full({pairs}, choice.margin)};
   };
-  Metadata description = train::describe(task.vocab_size(), kForResponses, &letters);
-  description["task"] = "responses";
   train::fit(run, model, sample, kTaskRecipe,
              [&](const Tensor& pairs, const Tensor& margins) {
                return choice.loss(score(model, task.responses(), pairs), margins);
              },
-             {.description = description});
+             {.description = train::describe_for_task(task, kForResponses)});
 
   const Tensor learned = table();
   const train::RewardScores scores(learned, task.rewards(), task.demonstration_logps().exp());
-  show(run, scores, {"prompt A", "prompt B", "prompt C", "prompt D"});
+  show(run, scores, {"prompt 0", "prompt 1", "prompt 2", "prompt 3"});
   result.metrics = judged(learned);
   finish(run, choice, "rewarded_responses", result, judged(task.rewards()));
 }

@@ -207,7 +207,8 @@ void learn_files(train::Run& run, const Choice& choice) {
 void use(train::Run& run, const Choice& choice) {
   const train::LanguageModel model = train::load_language_model(run.options().load);
   require<train::UsageError>(!choice.prompt.empty(), "--load needs --prompt: what to answer");
-  if (model.metadata.contains("task"))
+  if (const auto task = model.metadata.find("task");
+      task != model.metadata.end() && task->second == "digits")
     return print_answer(run, model.gpt, data::DigitInstructions(), choice.prompt);
   model.words(run.options().load);
   const std::string prompt =

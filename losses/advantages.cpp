@@ -210,6 +210,14 @@ double AdaptiveKL::update(double kl, std::int64_t n_steps) {
   return value_ *= 1 + error * static_cast<double>(n_steps) / horizon_;
 }
 
+NamedTensors AdaptiveKL::state_dict() const { return {{"value", tensor(value_, kFloat64)}}; }
+
+void AdaptiveKL::load_state_dict(const NamedTensors& state) {
+  const double value = state.at("value").item<double>();
+  require_above_zero("AdaptiveKL", "value", value);
+  value_ = value;
+}
+
 GaeResult gae(const Tensor& rewards, const Tensor& values, const Tensor& last_value,
               const Tensor& dones, const GaeOptions& options) {
   constexpr std::string_view op = OfGae::op;

@@ -8,6 +8,7 @@
 // ShapeError, DTypeError; ValueError for an undefined tensor or a parameter out of range. All
 // before any arithmetic.
 
+#include <retrace/tensor/named.h>
 #include <retrace/tensor/tensor.h>
 
 #include <cstdint>
@@ -57,6 +58,9 @@ class AdaptiveKL {
   /// After n_steps ≥ 0 more responses with this mean KL; gives the new value. ValueError when kl is
   /// not finite.
   double update(double kl, std::int64_t n_steps);
+  /// For checkpoints: β. load_state_dict: ValueError for one that is not above 0.
+  NamedTensors state_dict() const;
+  void load_state_dict(const NamedTensors& state);
 
  private:
   double target_, horizon_, value_;

@@ -16,6 +16,7 @@ const nn::TransformerOptions kSize = {.context = 4, .layers = 2, .heads = 2, .em
 const Recipe kBaseRecipe = {.steps = 100, .batch_size = 256, .lr = 3e-3};
 const Recipe kSftRecipe = {.steps = 400, .batch_size = 512, .lr = 3e-3};
 const Recipe kRewardRecipe = {.steps = 600, .batch_size = 512, .lr = 3e-3};
+const Recipe kTuneRecipe = {.steps = 1500, .batch_size = 512, .lr = 3e-3, .weight_decay = 0};
 
 // A model that was kept, if the task's tokens are its own.
 template <class Model>
@@ -29,8 +30,8 @@ Model fitting(Model model, const std::string& path, const data::RewardedResponse
   return model;
 }
 
-void learn(Run& run, nn::Gpt& model, const Recipe& recipe, const std::string& stage,
-           const std::function<data::Responses(std::int64_t)>& sample) {
+void learn(Run& run, nn::Gpt& model, const data::RewardedResponses& task, const Recipe& recipe,
+           const std::string& stage, const std::function<data::Responses(std::int64_t)>& sample) {
   const auto rows = [&sample](std::int64_t count) {
     const data::Responses responses = sample(count);
     return data::TensorDataset{responses.tokens, responses.mask};
@@ -38,7 +39,15 @@ void learn(Run& run, nn::Gpt& model, const Recipe& recipe, const std::string& st
   const auto loss = [&model](const Tensor& tokens, const Tensor& mask) {
     return losses::sft_loss(model(tokens), tokens, mask);
   };
-  fit(run, model, rows, recipe, loss, {.description = describe_policy(model), .stage = stage});
+  fit(run, model, rows, recipe, loss,
+      {.description = describe_for_task(task, model.options()), .stage = stage});
+}
+
+Rows drawn_from(const data::TablePreferences& preferences) {
+  return [&preferences](std::int64_t count) {
+    const Tensor pairs = preferences.sample(count);
+    return data::TensorDataset{pairs, pairs};
+  };
 }
 
 }  // namespace
@@ -53,7 +62,7 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
   };
   nn::Gpt model(task.vocab_size(), kSize);
   if (saved.base.empty()) {
-    learn(run, model, kBaseRecipe, "base", [&](std::int64_t count) {
+    learn(run, model, task, kBaseRecipe, "base", [&](std::int64_t count) {
       data::Responses responses = demonstrations(count);
       // Whose response it is, is not to be known.
       responses.tokens.select(1, 0).copy_(randint(0, task.options().prompts, {count}));
@@ -62,7 +71,7 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
   } else {
     model = load(saved.base);
   }
-  learn(run, model, kSftRecipe, "sft", demonstrations);
+  learn(run, model, task, kSftRecipe, "sft", demonstrations);
   return model;
 }
 
@@ -72,20 +81,24 @@ nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, co
   if (!saved.reward.empty())
     return fitting(load_reward_model(saved.reward).model, saved.reward, task);
   nn::RewardModel model(policy);
-  const auto sample = [&preferences](std::int64_t count) {
-    const Tensor pairs = preferences.sample(count);
-    return data::TensorDataset{pairs, pairs};
-  };
   const auto loss = [&](const Tensor& pairs, const Tensor&) {
     const data::Responses rows = task.responses().take(pairs);
     const Tensor scores = model(rows.tokens, rows.last()).view(pairs.sizes());
     return losses::reward_loss(scores.select(1, 0), scores.select(1, 1));
   };
-  Metadata description = describe(model.vocab_size(), model.options());
-  description["task"] = "responses";
-  fit(run, model, sample, kRewardRecipe, loss,
-      {.description = description, .stage = "reward_model"});
+  fit(run, model, drawn_from(preferences), kRewardRecipe, loss,
+      {.description = describe_for_task(task, model.options()), .stage = "reward_model"});
   return model;
+}
+
+nn::Gpt tuned_by_preferences(Run& run, const data::RewardedResponses& task,
+                             const nn::Gpt& reference, const data::TablePreferences& preferences,
+                             const PreferenceLoss& loss, const std::string& stage) {
+  nn::Gpt policy = nn::clone(reference);
+  fit(run, policy, drawn_from(preferences), kTuneRecipe,
+      [&](const Tensor& pairs, const Tensor&) { return loss(policy, pairs); },
+      {.description = describe_for_task(task, policy.options()), .stage = stage});
+  return policy;
 }
 
 Tensor reward_table(const nn::RewardModel& model, const data::RewardedResponses& task) {
@@ -101,8 +114,13 @@ Tensor policy_table(const nn::Gpt& policy, const data::RewardedResponses& task) 
       .log_softmax(1);
 }
 
-Metadata describe_policy(const nn::Gpt& policy) {
-  Metadata description = describe(policy.vocab_size(), policy.options());
+Metadata describe_for_task(const data::RewardedResponses& task,
+                           const nn::TransformerOptions& options) {
+  std::string digits;
+  for (std::int64_t token = 0; token < task.vocab_size(); ++token)
+    digits += static_cast<char>('0' + token);
+  const auto tokenizer = data::Tokenizer::characters(digits);
+  Metadata description = describe(task.vocab_size(), options, &tokenizer);
   description["task"] = "responses";
   return description;
 }

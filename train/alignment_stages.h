@@ -8,6 +8,7 @@
 #include <retrace/data/tasks/rewarded_responses.h>
 #include <retrace/nn/language_model.h>
 #include <retrace/nn/reward_model.h>
+#include <retrace/train/preference_loss.h>
 #include <retrace/train/run.h>
 
 namespace retrace::train {
@@ -28,13 +29,20 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
 nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, const nn::Gpt& policy,
                                const data::TablePreferences& preferences, const SavedStages& saved);
 
-/// Its scores of all responses, float64 [P, R].
+/// A copy of the reference, tuned with a loss over pairs (see PreferenceLoss) that the preferences
+/// draw; after `how.stage`, or as what the run is about. With a description for its file.
+nn::Gpt tuned_by_preferences(Run& run, const data::RewardedResponses& task,
+                             const nn::Gpt& reference, const data::TablePreferences& preferences,
+                             const PreferenceLoss& loss, const std::string& stage = {});
+
+/// A reward model's scores of all responses, float64 [P, R].
 Tensor reward_table(const nn::RewardModel& model, const data::RewardedResponses& task);
 
 /// ln π(y | x) of all responses, float64 [P, R]; every row sums to 1.
 Tensor policy_table(const nn::Gpt& policy, const data::RewardedResponses& task);
 
-/// For the file of a model of the task.
-Metadata describe_policy(const nn::Gpt& policy);
+/// For the file of a transformer of the task: tokens are written as digits.
+Metadata describe_for_task(const data::RewardedResponses& task,
+                           const nn::TransformerOptions& options);
 
 }  // namespace retrace::train

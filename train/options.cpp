@@ -337,6 +337,11 @@ void CommandLine::add(const std::string& name, std::int64_t& value, const std::s
   parser_->decides(option->check(at_least(low)), std::to_string(value));
 }
 
+void CommandLine::add(const std::string& name, std::optional<std::int64_t>& value,
+                      const std::string& what, std::int64_t low) {
+  parser_->decides(parser_->option(kRun, name, value, what, "N")->check(at_least(low)));
+}
+
 void CommandLine::add(const std::string& name, double& value, const std::string& interval,
                       const std::string& what) {
   auto* option = parser_->option(kRun, name, value,

@@ -57,10 +57,12 @@ class CommandLine {
   /// A whole number of at least `low`.
   void add(const std::string& name, std::int64_t& value, const std::string& what,
            std::int64_t low = 1);
+  /// The same without a default; `what` says what holds then.
+  void add(const std::string& name, std::optional<std::int64_t>& value, const std::string& what,
+           std::int64_t low = 1);
   /// In an interval as it is written: "(0, 1]", "[0, inf)".
   void add(const std::string& name, double& value, const std::string& interval,
            const std::string& what);
-  /// The same without a default; `what` says what holds then.
   void add(const std::string& name, std::optional<double>& value, const std::string& interval,
            const std::string& what);
   void add(const std::string& name, std::string& value, const std::string& what);

@@ -48,8 +48,14 @@ Tensor ipo_optimal_policy(const Tensor& reference, const Tensor& rewards, double
   return (reference + g / (2 * tau)).log_softmax(1);
 }
 
-Tensor k3_optimal_policy(const Tensor& reference, const Tensor& rewards, double beta) {
-  check("k3_optimal_policy", {reference, rewards}, beta);
+Tensor kl_in_loss_policy(const Tensor& reference, const Tensor& rewards, double beta,
+                         losses::KlEstimator estimator) {
+  check("kl_in_loss_policy", {reference, rewards}, beta);
+  require<ValueError>(
+      estimator != losses::KlEstimator::k1,
+      "kl_in_loss_policy: k1 as a loss has the gradient 0 in the mean, and no policy "
+      "where it ends");
+  if (estimator == losses::KlEstimator::k2) return optimal_policy(reference, rewards, beta);
   const NoGradGuard no_grad;
   // Σ β π_ref / (λ - r) falls from infinity at λ = max r to at most 1 at max r + β.
   Tensor low = amax(rewards, 1, true), high = low + beta;
@@ -60,6 +66,29 @@ Tensor k3_optimal_policy(const Tensor& reference, const Tensor& rewards, double 
     high = where(gt(sum, 1), high, middle);
   }
   return (reference + std::log(beta) - (high - rewards).log()).log_softmax(1);
+}
+
+Tensor kl_of_tokens_in_loss_policy(const Tensor& reference, const Tensor& rewards, double beta,
+                                   losses::KlEstimator estimator, std::int64_t length) {
+  check("kl_of_tokens_in_loss_policy", {reference, rewards}, beta);
+  const auto symbols = static_cast<std::int64_t>(std::llround(
+      std::pow(static_cast<double>(rewards.size(1)), 1.0 / static_cast<double>(length))));
+  std::int64_t rest = 1;  // ways to go on behind the place
+  Tensor to_come = rewards, policy = zeros({rewards.numel(), 1}, kFloat64);
+  const NoGradGuard no_grad;
+  for (std::int64_t place = length; place > 0; --place, rest *= symbols) {
+    const Tensor prior = reference.reshape({-1, symbols, rest}).logsumexp(2).log_softmax(1);
+    const Tensor value = to_come.reshape({-1, symbols});
+    const Tensor here = kl_in_loss_policy(prior, value, beta, estimator);
+    policy =
+        (here.unsqueeze(2) + policy.reshape({-1, symbols, rest})).reshape({-1, symbols * rest});
+    to_come = (here.exp() * value).sum(1);
+  }
+  require<ShapeError>(policy.sizes() == rewards.sizes(),
+                      "kl_of_tokens_in_loss_policy: rewards are {}; {} tokens of any number of "
+                      "symbols do not make {} responses",
+                      rewards.sizes(), length, rewards.size(1));
+  return policy;
 }
 
 PolicyScore score_policy(const Tensor& policy, const Tensor& optimum, const Tensor& reference,

@@ -6,6 +6,7 @@
 //
 // Errors: ShapeError, DTypeError; ValueError for β ≤ 0 and for what is not finite.
 
+#include <retrace/losses/advantages.h>
 #include <retrace/tensor/tensor.h>
 
 namespace retrace::train {
@@ -20,10 +21,19 @@ Tensor optimal_policy(const Tensor& reference, const Tensor& rewards, double bet
 /// Source: Azar et al. 2023, arXiv:2310.12036, section 5.
 Tensor ipo_optimal_policy(const Tensor& reference, const Tensor& rewards, double tau);
 
-/// What policy gradient ends at when the estimate k3 is a term of the loss: its expected gradient
-/// is that of KL(π_ref‖π), not of KL(π‖π_ref), and π = β π_ref / (λ - r), with the λ > max r for
-/// which π sums to 1.
-Tensor k3_optimal_policy(const Tensor& reference, const Tensor& rewards, double beta);
+/// Where policy gradient ends when an estimate of the KL (losses::kl_estimate) is a term of the
+/// loss, which therefore sees its gradient at what was sampled, and not how sampling changes:
+///   k2  as the gradient of KL(π‖π_ref):  π ∝ π_ref exp(r / β), optimal_policy()
+///   k3  as that of KL(π_ref‖π):          π = β π_ref / (λ - r), λ > max r such that π sums to 1
+///   k1  0 in the mean: the reward alone counts, and there is no such policy; ValueError.
+Tensor kl_in_loss_policy(const Tensor& reference, const Tensor& rewards, double beta,
+                         losses::KlEstimator estimator);
+
+/// The same when the estimate is one of each token. Then π at each place, from the last to the
+/// first, is as above with the reward that is to be expected behind each token; what the rest of
+/// the response costs does not count. Responses have `length` tokens of V = R^(1/length) symbols.
+Tensor kl_of_tokens_in_loss_policy(const Tensor& reference, const Tensor& rewards, double beta,
+                                   losses::KlEstimator estimator, std::int64_t length);
 
 /// How a policy compares. Rewards count from their mean under the reference, which changes no
 /// optimum.

@@ -29,6 +29,7 @@ void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& re
   trainer.follow(schedule);
   if (loader != nullptr) trainer.keep("loader", *loader);
   trainer.describe(how.description);
+  if (how.prepare) how.prepare(trainer);
   if (validation) trainer.validate(std::max<std::int64_t>(1, steps / how.validations), validation);
   trainer.fit(loss);
 }

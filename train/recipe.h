@@ -50,6 +50,8 @@ struct FitOptions {
   /// Of the targets of the rows: how often each is drawn, see data::DataLoaderOptions::weights.
   std::function<Tensor(const Tensor& targets)> row_weights = {};
   std::string stage = {};  ///< see TrainerOptions; its steps are those of the recipe
+  /// Called before training begins: for Trainer::keep, say.
+  std::function<void(Trainer&)> prepare = {};
 };
 
 /// Of rows to train on; and in evaluation mode, without a gradient, of those held out.

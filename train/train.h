@@ -16,6 +16,7 @@
 #include <retrace/train/oracle.h>
 #include <retrace/train/pictures.h>
 #include <retrace/train/plot.h>
+#include <retrace/train/policy_gradient.h>
 #include <retrace/train/policy_pictures.h>
 #include <retrace/train/policy_table.h>
 #include <retrace/train/predict.h>
@@ -28,6 +29,7 @@
 #include <retrace/train/retrieval_metrics.h>
 #include <retrace/train/reward_model.h>
 #include <retrace/train/reward_scores.h>
+#include <retrace/train/rollouts.h>
 #include <retrace/train/run.h>
 #include <retrace/train/saved_model.h>
 #include <retrace/train/table.h>

@@ -97,7 +97,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
   if (folder_) {
     Metadata metadata = description_;
     metadata["program"] = run_.name();
-    folder_->save_model(model_.state_dict(), metadata);
+    folder_->save_model(delivered_.value_or(model_).state_dict(), metadata);
   }
 }
 

@@ -55,6 +55,10 @@ class Trainer {
   /// Texts for the final model's file, next to its tensors: what its user must know.
   void describe(Metadata description) { description_ = std::move(description); }
 
+  /// The part of the model that is of use when training is over, and all that its file then holds:
+  /// an actor without its critic.
+  void deliver(const nn::Module& part) { delivered_ = part; }
+
   /// Trains, and writes the final model. ValueError when a loss is no scalar or has no gradient;
   /// NotFiniteError, naming step, rate and the op that made the first NaN, when one is not finite.
   void fit(const std::function<BatchLoss()>& loss);
@@ -75,6 +79,7 @@ class Trainer {
   TrainerOptions options_;
   CheckpointParts parts_, sources_;  // all that a checkpoint holds; what of it a batch comes from
   Metadata description_;
+  std::optional<nn::Module> delivered_;
   std::optional<CheckpointFolder> folder_;
   std::function<double()> validation_;
   std::int64_t validate_every_ = 0;

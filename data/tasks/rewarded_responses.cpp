@@ -97,6 +97,25 @@ RewardedResponses::RewardedResponses(const RewardedResponsesOptions& options) : 
   }
 }
 
+Tensor RewardedResponses::numbers(const Tensor& tokens) const {
+  const std::int64_t width = 1 + options_.length;
+  require<ShapeError>(tokens.dim() == 2 && tokens.size(1) == width,
+                      "RewardedResponses: tokens are {}; give [rows, {}]", tokens.sizes(), width);
+  const std::vector<std::int64_t> all = tokens.to_vector<std::int64_t>();
+  Tensor result = zeros({tokens.size(0)}, kInt64);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto row = static_cast<std::int64_t>(i) / width;
+    const bool is_prompt = static_cast<std::int64_t>(i) % width == 0;
+    require<IndexError>(all[i] >= 0 && all[i] < (is_prompt ? options_.prompts : options_.symbols),
+                        "RewardedResponses: row {} has the token {}; there are {} prompts and {} "
+                        "symbols",
+                        row, all[i], options_.prompts, options_.symbols);
+    auto& number = elements<std::int64_t>(result)[row];
+    number = number * options_.symbols + all[i];
+  }
+  return result;
+}
+
 Tensor RewardedResponses::sample(std::int64_t count, const Tensor& logps,
                                  Generator& generator) const {
   check_table("RewardedResponses", "logps", logps);

@@ -40,6 +40,10 @@ class RewardedResponses {
   /// r(x, y), float64 [P, R].
   const Tensor& rewards() const { return rewards_; }
 
+  /// The numbers of rows of tokens, int64 [rows, 1 + L]: int64 [rows]. ShapeError; IndexError for a
+  /// token that there is not.
+  Tensor numbers(const Tensor& tokens) const;
+
   /// Numbers of responses, int64 [count], to prompts drawn alike, from exp(logps), float64 [P, R].
   Tensor sample(std::int64_t count, const Tensor& logps,
                 Generator& generator = default_generator()) const;

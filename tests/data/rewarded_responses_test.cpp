@@ -20,6 +20,9 @@ TEST_CASE("rewarded responses: the tables follow their formulas") {
         std::vector<std::int64_t>{2, 1, 2, 3});
   CHECK(task.responses().mask[70].to_vector<bool>() == std::vector<bool>{false, true, true, true});
   CHECK(task.responses().last().to_vector<std::int64_t>() == std::vector<std::int64_t>(256, 3));
+  CHECK(task.numbers(task.responses().tokens).equal(arange(256)));
+  CHECK_THROWS_AS(task.numbers(tensor({{0, 1, 2, 4}})), IndexError);
+  CHECK_THROWS_AS(task.numbers(tensor({{0, 1, 2}})), ShapeError);
   CHECK(matches(task.rewards()[0][0].item<double>(), 1.432745403, 9));
   const Tensor share = task.demonstration_logps().exp();
   for (int x = 0; x < 4; ++x) {

@@ -67,7 +67,8 @@ TEST_CASE("the best policy is the one known, for every price of a nat") {
     const auto ipo = exact({.loss = "ipo", .beta = known.beta});
     CHECK(at(ipo, reference()) == doctest::Approx(0.25 / known.beta / known.beta));
     CHECK(matches(at(ipo, ipo_optimal_policy(reference(), rewards(), known.beta)), known.ipo, 9));
-    const Tensor k3 = k3_optimal_policy(reference(), rewards(), known.beta);
+    const Tensor k3 =
+        kl_in_loss_policy(reference(), rewards(), known.beta, losses::KlEstimator::k3);
     CHECK(matches(score(k3, best, known.beta).objective, known.k3, 6));
     // J is second order in the distance: exactly beta KL below its maximum.
     const PolicyScore far = score(reference(), best, known.beta);
@@ -189,6 +190,51 @@ TEST_CASE("a model's loss on pairs is that of its table") {
   }
 }
 
+TEST_CASE("where policy gradient ends with the KL in its loss: the gradient there is 0") {
+  using losses::KlEstimator;
+  const double beta = 0.7;
+  const auto of_responses = [&](KlEstimator kl) {
+    return kl_in_loss_policy(reference(), rewards(), beta, kl);
+  };
+  CHECK(of_responses(KlEstimator::k2).equal(optimal_policy(reference(), rewards(), beta)));
+  CHECK_THROWS_AS(of_responses(KlEstimator::k1), ValueError);
+  for (const KlEstimator kl : {KlEstimator::k2, KlEstimator::k3}) {
+    // Of one token a response is what its token is.
+    CHECK(allclose(kl_of_tokens_in_loss_policy(reference(), rewards(), beta, kl, 1),
+                   of_responses(kl), 1e-12, 1e-12));
+    // The expected gradient of -r log π + β k, each response as often as it is sampled.
+    const auto slope_of = [&](const Tensor& policy, bool of_tokens) {
+      Tensor logits = policy.view({4, 4, 4, 4}).clone();
+      logits.requires_grad_();
+      // ln π of each token given those before it.
+      const auto tokens = [](const Tensor& joint) {
+        const Tensor all = joint.log_softmax(3), two = joint.logsumexp(3), one = two.logsumexp(2);
+        const Shape shape = {4, 4, 4, 4};
+        return std::vector<Tensor>{one.log_softmax(1).view({4, 4, 1, 1}).expand(shape),
+                                   two.log_softmax(2).view({4, 4, 4, 1}).expand(shape), all};
+      };
+      const std::vector<Tensor> logps = tokens(logits),
+                                known = tokens(reference().view({4, 4, 4, 4}));
+      const Tensor sum = logps[0] + logps[1] + logps[2];
+      Tensor loss = -rewards().view({4, 4, 4, 4}) * sum;
+      if (of_tokens) {
+        for (std::size_t t = 0; t < 3; ++t)
+          loss = loss + beta * losses::kl_estimate(logps[t], known[t], kl);
+      } else {
+        loss = loss + beta * losses::kl_estimate(sum, known[0] + known[1] + known[2], kl);
+      }
+      (loss * sum.detach().exp()).sum().backward();
+      return logits.grad().abs().max().item<double>();
+    };
+    const Tensor of_tokens = kl_of_tokens_in_loss_policy(reference(), rewards(), beta, kl, 3);
+    CHECK(slope_of(of_responses(kl), false) < 1e-12);
+    CHECK(slope_of(of_tokens, true) < 1e-12);
+    CHECK(slope_of(of_tokens, false) > 1e-3);  // they are different policies
+  }
+  CHECK_THROWS_AS(kl_of_tokens_in_loss_policy(reference(), rewards(), beta, KlEstimator::k2, 5),
+                  ShapeError);
+}
+
 TEST_CASE("kto's responses stand behind other prompts") {
   const data::Responses elsewhere = data::mispaired(task().responses());
   CHECK(elsewhere.tokens[5].to_vector<std::int64_t>() == std::vector<std::int64_t>{2, 0, 1, 1});
@@ -216,7 +262,7 @@ TEST_CASE("tables that make no sense are refused") {
   CHECK_THROWS_AS(optimal_policy(reference().to(kFloat32), rewards(), 1), DTypeError);
   Tensor broken = rewards().clone();
   broken[1][2].fill_(INFINITY);
-  CHECK_THROWS_AS(k3_optimal_policy(reference(), broken, 1), ValueError);
+  CHECK_THROWS_AS(kl_in_loss_policy(reference(), broken, 1, losses::KlEstimator::k3), ValueError);
   CHECK_THROWS_AS(ipo_optimal_policy(reference(), broken, 1), ValueError);
   CHECK_THROWS_AS(score_policy(reference(), reference(), narrow, rewards(), 1), ShapeError);
 }

@@ -95,7 +95,8 @@ TEST_CASE("a reward model of responses begins at ln 2, is kept, and scores respo
   CHECK(result["data"] == "rewarded_responses");
   CHECK(result["start"].get<double>() == doctest::Approx(std::log(2.0)).epsilon(1e-9));
   CHECK(result["floor"].get<double>() == doctest::Approx(0.533026920).epsilon(1e-8));
-  CHECK(result["floor"] == result["population_floor"]);
+  CHECK(result["population_floor"].get<double>() ==
+        doctest::Approx(result["floor"].get<double>()).epsilon(1e-12));
   CHECK(metric(result, "test_loss") < 0.62);
   const auto lines = json_lines(learnt.out);
   CHECK(lines.front()["loss"].get<double>() == doctest::Approx(std::log(2.0)).epsilon(1e-6));
@@ -104,11 +105,11 @@ TEST_CASE("a reward model of responses begins at ln 2, is kept, and scores respo
   CHECK(model.metadata.at("task") == "responses");
   const Tensor scores = train::score_responses(model.model, data::RewardedResponses().responses());
   const Outcome score = run_example(
-      kName, {"--load", folder / "model", "--prompt", "B", "--response", "031"});  // 0 3 1 is 13
+      kName, {"--load", folder / "model", "--prompt", "1", "--response", "031"});  // 0 3 1 is 13
   CHECK(score.code == 0);
   CHECK(std::stod(score.out) == doctest::Approx(scores[64 + 13].item<double>()).epsilon(1e-5));
   check_refused(kName, 1, {"--load", folder / "model", "--response", "x"}, "\"x\"");
-  check_refused(kName, 1, {"--load", folder / "model", "--prompt", "A", "--response", "0000"},
+  check_refused(kName, 1, {"--load", folder / "model", "--prompt", "0", "--response", "0000"},
                 "reads at most 4");
 }
 

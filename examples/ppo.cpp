@@ -1,0 +1,260 @@
+// Aligns a language model by reinforcement learning: it is asked, its answers are rewarded, and
+// what was rewarded becomes likelier. PPO, GRPO and RLOO, beside the exact optimum.
+
+#include <retrace/retrace.h>
+#include <retrace/tensor/check.h>
+
+#include <set>
+
+using namespace retrace;
+
+struct Choice {
+  train::PolicyGradientOptions how;
+  std::string rewards = "true";
+  std::int64_t generate = 24;
+  bool frontier = false;
+  train::SavedStages saved;
+};
+
+const train::Recipe kRecipe = {.steps = 600, .batch_size = 512, .lr = 3e-3, .weight_decay = 0};
+const train::Recipe kFileRecipe = {.steps = 100, .batch_size = 64, .lr = 1e-4, .weight_decay = 0};
+
+// Responses that can be listed --------------------------------------------------------------------
+
+void learn_task(train::Run& run, const Choice& choice) {
+  const data::RewardedResponses task;
+  const nn::Gpt reference = train::reference_policy(run, task, choice.saved);
+  const Tensor start = train::policy_table(reference, task);
+  const data::TablePreferences truth(start, task.rewards());
+  Tensor rewards = task.rewards();
+  if (choice.rewards == "reward_model")
+    rewards =
+        train::reward_table(train::learned_reward(run, task, reference, truth, choice.saved), task);
+
+  train::RewardedPrompts goal;
+  goal.prompts = [&task](std::int64_t count, std::int64_t group) {
+    train::Prompts prompts;
+    for (std::int64_t i = 0; i < count; ++i)
+      prompts.push_back({i / group % task.options().prompts});
+    return prompts;
+  };
+  goal.rewards = [&](const data::Responses& responses) {
+    return index_select(rewards.flatten(), 0, task.numbers(responses.tokens)).to(kFloat32);
+  };
+  goal.generate = {.max_new_tokens = task.options().length};
+  goal.group = 128;
+  const auto score = [&](const nn::Gpt& policy, const Tensor& best, double beta) {
+    return train::score_policy(train::policy_table(policy, task), best, start, task.rewards(),
+                               beta);
+  };
+  const std::string name = choice.how.algorithm;
+  train::Figure::Numbers kls[2], expected[2];  // of DPO, and of the algorithm
+  const auto note = [&](int which, const train::PolicyScore& s) {
+    kls[which].push_back(s.kl_to_reference);
+    expected[which].push_back(s.expected_reward);
+  };
+  std::vector<double> betas = {choice.how.beta};
+  if (choice.frontier) betas = {choice.how.beta / 2, choice.how.beta * 2, choice.how.beta};
+  for (const double beta : betas) {
+    const train::PreferenceLoss loss(train::PreferenceObjective({.loss = "sigmoid", .beta = beta}),
+                                     task.responses(), reference);
+    const std::string suffix = fmt::format("-{:g}", beta);
+    note(0, score(train::tuned_by_preferences(run, task, reference, truth, loss, "dpo" + suffix),
+                  start, beta));
+    if (beta == choice.how.beta) continue;
+    train::PolicyGradientOptions other = choice.how;
+    other.beta = beta;
+    train::PolicyGradient learner(other, goal, reference);
+    learner.learn(run, kRecipe, {.stage = name + suffix});
+    note(1, score(learner.policy(), start, beta));
+  }
+  train::PolicyGradient learner(choice.how, goal, reference);
+  learner.learn(run, kRecipe, {.description = train::describe_for_task(task, reference.options())});
+  const double beta = learner.beta();
+  const std::optional<Tensor> end = learner.end_policy(start, rewards, task.options().length);
+  const Tensor ideal = train::optimal_policy(start, task.rewards(), beta);
+  const Tensor best = end.value_or(ideal);
+  const train::PolicyScore is = score(learner.policy(), best, beta);
+  note(1, is);
+  const auto of_table = [&](const Tensor& table) {
+    return train::score_policy(table, best, start, task.rewards(), beta);
+  };
+  const train::PolicyScore at_end = of_table(best), at_best = of_table(ideal);
+  run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl"}));
+  run.show(train::policies_table(
+      {"reference", name, end ? "where it ends" : "(best for J)", "best for J"},
+      {of_table(start), is, at_end, at_best}));
+  train::Figure frontier =
+      train::frontier_figure(start, task.rewards(), std::min(0.2, betas.front() / 2), betas);
+  run.show(frontier.dots("dpo", kls[0], expected[0]).dots(name, kls[1], expected[1]));
+
+  train::Result result = {.metrics = {{"kl", is.kl},
+                                      {"total_variation", is.total_variation},
+                                      {"expected_reward", is.expected_reward},
+                                      {"optimum_reward", at_end.expected_reward},
+                                      {"objective", is.objective},
+                                      {"objective_max", at_best.objective}},
+                          .loss_unit = ""};
+  if (!end)
+    run.print(
+        "Where this ends is not known: only k1 in the reward, and k2 or k3 in the loss with "
+        "advantages as they are, have an end that can be computed.");
+  if (end) result.bounds.push_back({"kl", 0, 0.02});
+  if (end && at_end.objective > 0.9999 * at_best.objective)
+    result.bounds.push_back({"objective", 0.98 * at_best.objective});
+  run.finish("responses", result);
+}
+
+// Prompts in a file -------------------------------------------------------------------------------
+
+// What sampled responses earn, and what they have moved away from the reference, in the mean.
+train::Metrics measured(const nn::Gpt& policy, const nn::Gpt& reference,
+                        const train::RewardedPrompts& goal, const train::Prompts& prompts) {
+  Generator same(1);  // the same draws before and after
+  nn::GenerateOptions options = goal.generate;
+  options.sampling.generator = &same;
+  const data::Responses responses = train::sample_responses(policy, prompts, options);
+  const Tensor moved =
+      train::response_logps(policy, responses) - train::response_logps(reference, responses);
+  const Tensor rewards = goal.rewards(responses);
+  return {{"expected_reward", rewards.mean().item<double>()},
+          {"KL to the reference", moved.mean().item<double>()}};
+}
+
+// Different prompts of a file that leave room for an answer; the others are counted aloud.
+train::Prompts read_prompts(const std::string& path, const data::Tokenizer& tokenizer,
+                            std::int64_t longest) {
+  std::set<std::vector<std::int64_t>> all, fitting;
+  for (const data::Preference& preference : data::read_preferences(path))
+    all.insert(tokenizer.encode(preference.prompt));
+  for (const auto& prompt : all)
+    if (!prompt.empty() && std::ssize(prompt) <= longest) fitting.insert(prompt);
+  if (fitting.size() < all.size())
+    train::log_warning(
+        fmt::format("{}: {} of {} prompts are left out: with an answer they have more "
+                    "tokens than the model reads; ask for shorter ones (--generate)",
+                    path, all.size() - fitting.size(), all.size()));
+  require<IoError>(fitting.size() >= 2, "{}: fewer than two prompts leave room for an answer",
+                   path);
+  return {fitting.begin(), fitting.end()};
+}
+
+void learn_file(train::Run& run, const Choice& choice) {
+  const std::string& path = run.options().data;
+  const train::LanguageModel model = train::load_language_model(choice.saved.sft);
+  const data::Tokenizer& tokenizer = model.words(choice.saved.sft);
+  const train::ScoringModel judge = train::load_reward_model(choice.saved.reward);
+  const std::int64_t context = model.gpt.options().context;
+  require<IoError>(
+      judge.model.vocab_size() == model.gpt.vocab_size() &&
+          judge.model.options().context >= context,
+      "{}: the reward model knows {} tokens and reads {}, the policy {} and {}; train it "
+      "with reward_model --base and the policy's model",
+      choice.saved.reward, judge.model.vocab_size(), judge.model.options().context,
+      model.gpt.vocab_size(), context);
+  const train::Prompts prompts = read_prompts(path, tokenizer, context - choice.generate);
+  const data::RowSplit split =
+      data::split_rows(std::ssize(prompts), run.options().test_fraction, run.options().seed);
+
+  train::RewardedPrompts goal;
+  goal.prompts = [&](std::int64_t count, std::int64_t group) {
+    train::Prompts drawn;
+    while (std::ssize(drawn) < count) {
+      const auto next = default_generator().next_below(std::ssize(split.train));
+      const auto& prompt =
+          prompts[static_cast<std::size_t>(split.train[static_cast<std::size_t>(next)])];
+      drawn.insert(drawn.end(), static_cast<std::size_t>(group), prompt);
+    }
+    return drawn;
+  };
+  goal.rewards = [&judge](const data::Responses& responses) {
+    return train::score_responses(judge.model, responses);
+  };
+  goal.generate = {.max_new_tokens = choice.generate,
+                   .stop = tokenizer.find(train::LanguageModel::kEnd)};
+  goal.group = choice.how.algorithm == "ppo" ? 1 : 8;
+  train::Prompts held_out;
+  for (const std::int64_t i : split.test) held_out.push_back(prompts[static_cast<std::size_t>(i)]);
+  const train::Metrics before = measured(model.gpt, model.gpt, goal, held_out);
+  train::PolicyGradient learner(choice.how, goal, model.gpt);
+  learner.learn(
+      run, kFileRecipe,
+      {.description = train::describe(model.gpt.vocab_size(), model.gpt.options(), &tokenizer)});
+  const train::Metrics after = measured(learner.policy(), model.gpt, goal, held_out);
+  run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl"}));
+  run.show(
+      train::metrics_table("Answers to prompts held out", {"before", "tuned"}, {before, after}));
+  const train::LanguageModel tuned = {.gpt = learner.policy(), .tokenizer = tokenizer};
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, held_out.size()); ++i) {
+    const std::string prompt = tokenizer.decode(held_out[i]);
+    const nn::GenerateOptions answering = {.max_new_tokens = choice.generate,
+                                           .sampling = {.greedy = true}};
+    run.print(fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt,
+                          model.go_on(prompt, answering), tuned.go_on(prompt, answering)));
+  }
+  run.finish(path, {.metrics = {after[0]}, .loss_unit = ""});
+}
+
+int main(int argc, char** argv) {
+  Choice choice;
+  train::CommandLine command(
+      "ppo",
+      "A language model answers prompts, its answers are rewarded, and what was rewarded becomes "
+      "likelier, at a price for leaving the reference. It generates the whole road itself: a base "
+      "model, supervised fine-tuning, a reward model if wanted, DPO to compare with; the best "
+      "possible policy is known exactly. Or with --data, --sft and --reward: prompts of "
+      "preferences in JSONL, answered by a model of yours and judged by another.",
+      {"data", "test-fraction", "steps", "batch-size", "lr", "optimizer", "seed", "threads", "json",
+       "csv", "report", "check", "save"});
+  command.add("--algorithm", choice.how.algorithm, {"ppo", "grpo", "rloo"},
+              "ppo has a critic, the others compare answers to one prompt");
+  command.add("--beta", choice.how.beta, "(0, inf)",
+              "How dear it is to leave the reference, per nat");
+  command.add("--kl", choice.how.kl, {"k1", "k2", "k3"}, "How the KL is estimated");
+  command.add("--kl-in", choice.how.kl_in, {"reward", "loss"},
+              "Where it is paid; in the loss the end is another policy than the best");
+  command.add("--kl-target", choice.how.kl_target, "(0, inf)",
+              "Steer beta so that the KL stays near so many nats a response");
+  command.add("--rewards", choice.rewards, {"true", "reward_model"},
+              "Who rewards what is generated: the truth, or a model of preferences");
+  command.add("--clip", choice.how.clip, "(0, inf)",
+              "How far a probability ratio, or a value, counts in one step");
+  command.add("--passes", choice.how.passes, "Steps on the same answers");
+  command.add("--group", choice.how.group, "Answers to one prompt (128; with --data 8, of ppo 1)");
+  command.add("--scale", choice.how.scale, {"auto", "group", "batch", "none"},
+              "Advantages are divided by the deviation in the group, in the batch, or not (auto: "
+              "grpo group, ppo batch; not with --kl-in loss, where it would change beta)");
+  command.add("--loss-type", choice.how.loss_type, {"grpo", "bnpo", "dapo", "dr_grpo", "cispo"},
+              "grpo: what its sum over tokens is divided by");
+  command.add("--value-coef", choice.how.value_coef, "[0, inf)",
+              "ppo: weight of the critic's loss");
+  command.add("--entropy", choice.how.entropy_coef, "[0, inf)",
+              "ppo: weight of the entropy, which moves the end");
+  command.add("--gamma", choice.how.gamma, "(0, 1]", "ppo: discount");
+  command.add("--lambda", choice.how.lambda, "[0, 1]", "ppo: 1 trusts the rewards, 0 the critic");
+  command.add("--frontier", choice.frontier,
+              "Train at half and twice beta, too, for the picture of reward against KL");
+  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one");
+  command.add("--sft", choice.saved.sft,
+              "A model to tune that is fine-tuned already: sft's, tiny_lm's or in GPT-2's form");
+  command.add("--reward", choice.saved.reward, "A model of reward_model");
+  command.add("--generate", choice.generate, "With --data: tokens that an answer has at most");
+  return train::run_program(command, argc, argv, [&](train::Run& run) {
+    const bool has_data = !run.options().data.empty();
+    require<train::UsageError>(choice.saved.sft.empty() || choice.saved.base.empty(),
+                               "--sft excludes --base: nothing is left to do to a base model");
+    require<train::UsageError>(
+        !has_data || (!choice.saved.sft.empty() && !choice.saved.reward.empty()),
+        "--data needs --sft, who answers, and --reward, who judges; make them with dpo or sft "
+        "--save and reward_model --save");
+    require<train::UsageError>(
+        has_data || choice.saved.reward.empty() || choice.rewards == "reward_model",
+        "--reward needs --rewards reward_model, or --data");
+    require<train::UsageError>(choice.how.algorithm != "ppo" || choice.how.scale != "group",
+                               "--scale group is of grpo: ppo has no groups");
+    require<train::UsageError>(
+        choice.how.algorithm != "rloo" || choice.how.scale == "auto" || choice.how.scale == "none",
+        "--scale: rloo has none");
+    has_data ? learn_file(run, choice) : learn_task(run, choice);
+  });
+}
