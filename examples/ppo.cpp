@@ -129,13 +129,15 @@ train::Prompts read_prompts(const std::string& path, const data::Tokenizer& toke
     all.insert(tokenizer.encode(preference.prompt));
   for (const auto& prompt : all)
     if (!prompt.empty() && std::ssize(prompt) <= longest) fitting.insert(prompt);
+  require<IoError>(fitting.size() >= 2,
+                   "{}: of {} prompts {} leave room for an answer, and two are needed; ask for "
+                   "shorter answers (--generate)",
+                   path, all.size(), fitting.size());
   if (fitting.size() < all.size())
     train::log_warning(
-        fmt::format("{}: {} of {} prompts are left out: with an answer they have more "
-                    "tokens than the model reads; ask for shorter ones (--generate)",
+        fmt::format("{}: {} of {} prompts are left out: with an answer they have "
+                    "more tokens than the model reads",
                     path, all.size() - fitting.size(), all.size()));
-  require<IoError>(fitting.size() >= 2, "{}: fewer than two prompts leave room for an answer",
-                   path);
   return {fitting.begin(), fitting.end()};
 }
 
@@ -254,7 +256,7 @@ int main(int argc, char** argv) {
                                "--scale group is of grpo: ppo has no groups");
     require<train::UsageError>(
         choice.how.algorithm != "rloo" || choice.how.scale == "auto" || choice.how.scale == "none",
-        "--scale: rloo has none");
+        "--scale is of ppo and grpo: rloo divides by nothing");
     has_data ? learn_file(run, choice) : learn_task(run, choice);
   });
 }
