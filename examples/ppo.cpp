@@ -48,6 +48,7 @@ void learn_task(train::Run& run, const Choice& choice) {
                                beta);
   };
   const std::string name = choice.how.algorithm;
+  const Metadata description = train::describe_for_task(task, reference.options());
   train::Figure::Numbers kls[2], expected[2];  // of DPO, and of the algorithm
   const auto note = [&](int which, const train::PolicyScore& s) {
     kls[which].push_back(s.kl_to_reference);
@@ -65,11 +66,11 @@ void learn_task(train::Run& run, const Choice& choice) {
     train::PolicyGradientOptions other = choice.how;
     other.beta = beta;
     train::PolicyGradient learner(other, goal, reference);
-    learner.learn(run, kRecipe, {.stage = name + suffix});
+    learner.learn(run, kRecipe, {.description = description, .stage = name + suffix});
     note(1, score(learner.policy(), start, beta));
   }
   train::PolicyGradient learner(choice.how, goal, reference);
-  learner.learn(run, kRecipe, {.description = train::describe_for_task(task, reference.options())});
+  learner.learn(run, kRecipe, {.description = description});
   const double beta = learner.beta();
   const std::optional<Tensor> end = learner.end_policy(start, rewards, task.options().length);
   const Tensor ideal = train::optimal_policy(start, task.rewards(), beta);
