@@ -45,9 +45,18 @@ Responses mispaired(const Responses& responses) {
   const Tensor tokens = responses.tokens.contiguous(), mask = responses.mask.contiguous();
   const bool* counts = elements<bool>(mask);
   const auto* from = elements<std::int64_t>(tokens);
+  std::vector<std::vector<std::int64_t>> prompts;
+  for (std::int64_t r = 0; r < rows; ++r) prompts.push_back(responses.prompt(r));
+  const auto at = [rows](std::int64_t row) { return static_cast<std::size_t>(row % rows); };
   for (std::int64_t r = 0; r < rows; ++r) {
     std::int64_t place = r * length;
-    const std::int64_t end = place + length, other = (r + rows / 2) % rows * length;
+    const std::int64_t end = place + length;
+    std::int64_t apart = rows / 2;
+    while (apart < rows / 2 + rows && prompts[at(r + apart)] == prompts[at(r)]) ++apart;
+    require<ValueError>(
+        apart < rows / 2 + rows,
+        "mispaired: all {} responses are to one prompt; kto needs two prompts or more", rows);
+    const std::int64_t other = (r + apart) % rows * length;
     for (std::int64_t t = other; t < other + length && !counts[t]; ++t)
       elements<std::int64_t>(result.tokens)[place++] = from[t];
     for (std::int64_t t = r * length; t < (r + 1) * length && place < end; ++t) {

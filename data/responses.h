@@ -23,14 +23,16 @@ struct Responses {
   /// Those with these numbers, int64 of any shape, one behind the other, as long as the longest of
   /// them. IndexError.
   Responses take(const Tensor& numbers) const;
-  /// The tokens before a response. IndexError for a number that there is none of.
+  /// The tokens before a response; all, padding too, where a row has none. IndexError for a number
+  /// that there is none of.
   std::vector<std::int64_t> prompt(std::int64_t number) const;
-  /// The place of each response's last token, int64 [responses].
+  /// The place of each response's last token, int64 [responses]; 0 where a row has none.
   Tensor last() const;
 };
 
-/// Every response behind the prompt of another: that of the row half of all rows away. One that
-/// then is too long is cut off.
+/// Every response behind another prompt: that of the first row with a different one, looked for
+/// from half of all rows away on. One that then is too long is cut off. ValueError when all prompts
+/// are equal.
 Responses mispaired(const Responses& responses);
 
 /// Pairs of responses to one prompt, the preferred one first.

@@ -9,7 +9,7 @@ using namespace retrace;
 struct Choice {
   std::string loss = "sigmoid", prefer = "true";
   std::optional<double> beta = {}, label_smoothing = {}, flips = {};
-  double gamma = 0.5, nll_coef = 1;
+  std::optional<double> gamma = {}, nll_coef = {}, desirable = {}, undesirable = {};
   train::SavedStages saved;
   std::string reference = "";
   std::int64_t generate = 100;
@@ -20,14 +20,19 @@ const train::Recipe kFileRecipe = {.epochs = 1, .batch_size = 16, .lr = 1e-4};
 const nn::TransformerOptions kForFiles = {
     .context = 256, .layers = 4, .heads = 4, .embed_dim = 128};
 
-train::PreferenceObjective objective_of(const Choice& choice, double beta) {
+// Before anything is trained: it refuses numbers that the loss does not take.
+train::PreferenceObjective objective_of(const Choice& choice, double beta) try {
   const bool takes_noise = choice.loss == "robust" || choice.loss == "exo_pair";
   return train::PreferenceObjective(
       {.loss = choice.loss,
        .beta = choice.beta.value_or(beta),
        .label_smoothing = choice.label_smoothing.value_or(takes_noise ? 0.1 : 0),
-       .gamma = choice.gamma,
-       .nll_coef = choice.nll_coef});
+       .gamma = choice.gamma.value_or(0.5),
+       .nll_coef = choice.nll_coef.value_or(1),
+       .desirable_weight = choice.desirable.value_or(1),
+       .undesirable_weight = choice.undesirable.value_or(1)});
+} catch (const ValueError& error) {
+  throw train::UsageError(error.what());
 }
 
 void show_logps(train::Run& run) {
@@ -35,19 +40,23 @@ void show_logps(train::Run& run) {
                                {"logps_chosen", "logps_rejected"}));
 }
 
-const char* const kTrl = "Means over pairs, by TRL's names";
-const char* const kWhyChosenFalls =
-    "The loss looks at the margin alone: it may lower the chosen responses, too, as long as the "
-    "rejected ones fall further. What both lose goes to responses that nobody compared.";
+const char* const kTrl = "Means over pairs; TRL calls them rewards/chosen and so on";
+// What a newcomer takes for a fault.
+void say_why_chosen_fall(train::Run& run, const train::PreferenceObjective& objective) {
+  if (!objective.has_reference()) return;
+  run.print(
+      "The loss sees the difference of the two alone: both may fall. Probability moves to the few "
+      "responses that are best, and most chosen ones are not among them.");
+}
 
 // Responses that can be listed --------------------------------------------------------------------
 
 void learn_task(train::Run& run, const Choice& choice) {
+  // With simpo's mean over three tokens a nat is worth a third.
+  const train::PreferenceObjective objective = objective_of(choice, choice.loss == "simpo" ? 3 : 1);
   const data::RewardedResponses task;
   const nn::Gpt reference = train::reference_policy(run, task, choice.saved);
   const Tensor start = train::policy_table(reference, task);
-  // With simpo's mean over three tokens a nat is worth a third.
-  const train::PreferenceObjective objective = objective_of(choice, choice.loss == "simpo" ? 3 : 1);
   const train::PreferenceOptions& options = objective.options();
   Tensor rewards = task.rewards();
   if (choice.prefer == "reward_model") {
@@ -74,10 +83,11 @@ void learn_task(train::Run& run, const Choice& choice) {
     names.emplace_back("best for this loss");
     policies.push_back(optimum);
   } else {
-    run.print(fmt::format(
-        "{} has no finite optimum: whatever loses more often than it wins is to have probability "
-        "0. What it is compared with is best for J.",
-        options.loss));
+    run.print(
+        fmt::format("{} has no finite optimum here: it falls for ever while some response becomes "
+                    "less and less "
+                    "likely. What it is compared with is best for J.",
+                    options.loss));
   }
   std::vector<train::Metrics> metrics;
   std::vector<train::PolicyScore> scores;
@@ -86,7 +96,7 @@ void learn_task(train::Run& run, const Choice& choice) {
     scores.push_back(train::score_policy(table, optimum, start, task.rewards(), options.beta));
   }
   run.show(train::metrics_table(kTrl, names, metrics));
-  run.print(kWhyChosenFalls);
+  say_why_chosen_fall(run, objective);
   run.show(train::policies_table(names, scores));
   const train::RewardScores implicit(options.beta * (reached - start), rewards, start.exp());
   run.show(implicit.figure({"prompt 0", "prompt 1", "prompt 2", "prompt 3"}));
@@ -106,12 +116,12 @@ void learn_task(train::Run& run, const Choice& choice) {
   if (objective.has_reference())
     result.bounds = {{"first_loss", *result.start - 1e-5, *result.start + 1e-5}};
   if (exact.has_optimum()) {
-    // Hinge is flat between its corners: policies that differ are equally good, and steps at a
-    // corner do not get smaller.
+    // Hinge is linear between corners: its optimum is shallow, and steps at a corner do not shrink.
     const bool is_hinge = options.loss == "hinge";
     result.floor = expected(optimum);
     result.largest_gap = (is_hinge ? 0.02 : 0.01) * std::abs(*result.floor);
-    if (!is_hinge) result.bounds.push_back({"kl", 0, 0.02});
+    // Where a nat is cheap the best policy is too far from where pairs are drawn.
+    if (options.beta >= 1) result.bounds.push_back({"kl", 0, is_hinge ? 0.05 : 0.02});
     if (best.objective > 0.9999 * at_best.objective)
       result.bounds.push_back({"objective", 0.98 * at_best.objective});
   } else {
@@ -136,12 +146,7 @@ data::TensorDataset labelled(const Choice& choice, const data::PreferencePairs& 
   const data::TensorDataset& pairs = preferences.pairs;
   if (choice.prefer == "true") return pairs;
   const train::ScoringModel judge = train::load_reward_model(choice.saved.reward);
-  require<IoError>(judge.model.vocab_size() == model.gpt.vocab_size() &&
-                       judge.model.options().context >= model.gpt.options().context,
-                   "{}: the reward model knows {} tokens and reads {}, the policy {} and {}; train "
-                   "it with --base and the policy's model",
-                   choice.saved.reward, judge.model.vocab_size(), judge.model.options().context,
-                   model.gpt.vocab_size(), model.gpt.options().context);
+  train::require_same_tokens(choice.saved.reward, judge.model.transformer, judge.tokenizer, model);
   const Tensor scores = index_select(train::score_responses(judge.model, preferences.responses), 0,
                                      pairs.inputs.flatten())
                             .view(pairs.inputs.sizes());
@@ -150,22 +155,20 @@ data::TensorDataset labelled(const Choice& choice, const data::PreferencePairs& 
   return {where(ne(stays, 0).unsqueeze(1), pairs.inputs, turned), pairs.targets};
 }
 
-nn::Gpt reference_of(const Choice& choice, const nn::Gpt& tuned) {
-  if (choice.reference.empty()) return nn::clone(tuned);
-  const nn::Gpt reference = train::load_language_model(choice.reference).gpt;
-  require<IoError>(reference.vocab_size() == tuned.vocab_size() &&
-                       reference.options().context >= tuned.options().context,
-                   "{}: the reference knows {} tokens and reads {}, the policy {} and {}; their "
-                   "log-probabilities cannot be compared",
-                   choice.reference, reference.vocab_size(), reference.options().context,
-                   tuned.vocab_size(), tuned.options().context);
-  return reference;
+nn::Gpt reference_of(const Choice& choice, const train::LanguageModel& policy) {
+  if (choice.reference.empty()) return nn::clone(policy.gpt);
+  const train::LanguageModel reference = train::load_language_model(choice.reference);
+  train::require_same_tokens(choice.reference, reference.gpt.transformer, reference.tokenizer,
+                             policy);
+  return reference.gpt;
 }
 
 void learn_file(train::Run& run, const Choice& choice) {
+  const train::PreferenceObjective objective =
+      objective_of(choice, choice.loss == "simpo" ? 2 : 0.1);
   const std::string& path = run.options().data;
   const train::LanguageModel model = first_model(choice);
-  nn::Gpt policy = model.gpt;
+  nn::Gpt policy = nn::without_dropout(model.gpt);
   const data::Tokenizer& tokenizer = *model.tokenizer;
   const data::PreferencePairs preferences =
       train::load_preferences(path, tokenizer, policy.options().context);
@@ -180,9 +183,7 @@ void learn_file(train::Run& run, const Choice& choice) {
                },
                {.description = description, .stage = "sft"});
   }
-  const nn::Gpt reference = reference_of(choice, policy);
-  const train::PreferenceObjective objective =
-      objective_of(choice, choice.loss == "simpo" ? 2 : 0.1);
+  const nn::Gpt reference = reference_of(choice, {.gpt = policy, .tokenizer = tokenizer});
   const train::PreferenceLoss loss(objective, preferences.responses, reference);
   const train::Metrics before = loss.score(policy, split.test.inputs);
   const nn::Gpt untuned = nn::clone(policy);
@@ -192,7 +193,7 @@ void learn_file(train::Run& run, const Choice& choice) {
   show_logps(run);
   const train::Metrics after = loss.score(policy, split.test.inputs);
   run.show(train::metrics_table(kTrl, {"before", "tuned"}, {before, after}));
-  run.print(kWhyChosenFalls);
+  say_why_chosen_fall(run, objective);
 
   const train::LanguageModel was = {.gpt = untuned, .tokenizer = tokenizer},
                              is = {.gpt = policy, .tokenizer = tokenizer};
@@ -224,20 +225,29 @@ int main(int argc, char** argv) {
       "two dialogues that begin alike.",
       {"data", "test-fraction", "epochs", "steps", "batch-size", "lr", "optimizer", "seed",
        "threads", "json", "csv", "report", "check", "save"});
-  command.add("--loss", choice.loss, train::PreferenceObjective::names(), "Of a pair");
-  command.add("--beta", choice.beta, "(0, inf)",
-              "How dear it is to leave the reference, per nat (1, with --data 0.1; simpo 3 and 2)");
+  command.add("--loss", choice.loss, train::PreferenceObjective::names(),
+              "Loss of a pair of responses");
+  command.add(
+      "--beta", choice.beta, "(0, inf)",
+      "How dear it is to leave the reference, per nat (1; with --data 0.1; of simpo 3, with "
+      "--data 2)");
   command.add("--label-smoothing", choice.label_smoothing, "[0, 1]",
               "Share of labels that are thought wrong (0; robust and exo_pair 0.1)");
-  command.add("--flips", choice.flips, "[0, 0.5)",
-              "Share of the generated labels that is wrong (0; of robust what it thinks)");
-  command.add("--gamma", choice.gamma, "[0, inf)", "simpo: the margin that is wanted");
-  command.add("--nll-coef", choice.nll_coef, "[0, inf)", "cpo: weight of the likelihood");
+  command.add(
+      "--flips", choice.flips, "[0, 0.5)",
+      "Share of the generated labels that is wrong (0; of robust that of --label-smoothing)");
+  command.add("--gamma", choice.gamma, "[0, inf)", "simpo: the margin that is wanted (0.5)");
+  command.add("--nll-coef", choice.nll_coef, "[0, inf)", "cpo: weight of the likelihood (1)");
+  command.add("--desirable", choice.desirable, "[0, inf)", "kto: weight of chosen responses (1)");
+  command.add("--undesirable", choice.undesirable, "[0, inf)",
+              "kto: weight of rejected responses (1)");
   command.add("--prefer", choice.prefer, {"true", "reward_model"},
               "Whose preferences: the true ones, or those of a reward model");
   command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one");
-  command.add("--sft", choice.saved.sft,
-              "A model to tune that is fine-tuned already: sft's, tiny_lm's or in GPT-2's form");
+  command.add(
+      "--sft", choice.saved.sft,
+      "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it drops "
+      "nothing out here");
   command.add("--reward", choice.saved.reward,
               "A model of reward_model, for --prefer reward_model");
   command.add("--reference", choice.reference,
@@ -254,6 +264,15 @@ int main(int argc, char** argv) {
         !has_data || choice.prefer == "true" || !choice.saved.reward.empty(),
         "--prefer reward_model needs --reward with --data: train one with reward_model --data");
     require<train::UsageError>(!has_data || !choice.flips, "--flips is of generated labels only");
+    const auto is_of = [&](const std::optional<double>& given, const char* option,
+                           const std::string& loss) {
+      require<train::UsageError>(!given || choice.loss == loss, "{} is of --loss {} alone", option,
+                                 loss);
+    };
+    is_of(choice.gamma, "--gamma", "simpo");
+    is_of(choice.nll_coef, "--nll-coef", "cpo");
+    is_of(choice.desirable, "--desirable", "kto");
+    is_of(choice.undesirable, "--undesirable", "kto");
     has_data ? learn_file(run, choice) : learn_task(run, choice);
   });
 }

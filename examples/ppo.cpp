@@ -11,7 +11,7 @@ using namespace retrace;
 struct Choice {
   train::PolicyGradientOptions how;
   std::string rewards = "true";
-  std::int64_t generate = 24;
+  std::optional<std::int64_t> generate = {};
   bool frontier = false;
   train::SavedStages saved;
 };
@@ -42,7 +42,13 @@ void learn_task(train::Run& run, const Choice& choice) {
     return index_select(rewards.flatten(), 0, task.numbers(responses.tokens)).to(kFloat32);
   };
   goal.generate = {.max_new_tokens = task.options().length};
-  goal.group = 128;
+  goal.group = choice.how.algorithm == "ppo" ? 1 : 128;
+  const std::int64_t rows = run.options().batch_size.value_or(kRecipe.batch_size),
+                     once = choice.how.group.value_or(goal.group) * task.options().prompts;
+  require<train::UsageError>(rows % once == 0,
+                             "--batch-size {} is no multiple of {}, --group answers to each of the "
+                             "{} prompts",
+                             rows, once, task.options().prompts);
   const auto score = [&](const nn::Gpt& policy, const Tensor& best, double beta) {
     return train::score_policy(train::policy_table(policy, task), best, start, task.rewards(),
                                beta);
@@ -54,6 +60,11 @@ void learn_task(train::Run& run, const Choice& choice) {
     kls[which].push_back(s.kl_to_reference);
     expected[which].push_back(s.expected_reward);
   };
+  train::PolicyGradient learner(choice.how, goal, reference);
+  require<train::UsageError>(
+      !run.options().check || learner.end_policy(start, rewards, task.options().length),
+      "--check: where these options end is not known; k1 in the reward, and k2 or k3 in the loss "
+      "with advantages as they are, have an end that can be computed");
   std::vector<double> betas = {choice.how.beta};
   if (choice.frontier) betas = {choice.how.beta / 2, choice.how.beta * 2, choice.how.beta};
   for (const double beta : betas) {
@@ -65,11 +76,10 @@ void learn_task(train::Run& run, const Choice& choice) {
     if (beta == choice.how.beta) continue;
     train::PolicyGradientOptions other = choice.how;
     other.beta = beta;
-    train::PolicyGradient learner(other, goal, reference);
-    learner.learn(run, kRecipe, {.description = description, .stage = name + suffix});
-    note(1, score(learner.policy(), start, beta));
+    train::PolicyGradient at_beta(other, goal, reference);
+    at_beta.learn(run, kRecipe, {.description = description, .stage = name + suffix});
+    note(1, score(at_beta.policy(), start, beta));
   }
-  train::PolicyGradient learner(choice.how, goal, reference);
   learner.learn(run, kRecipe, {.description = description});
   const double beta = learner.beta();
   const std::optional<Tensor> end = learner.end_policy(start, rewards, task.options().length);
@@ -81,7 +91,7 @@ void learn_task(train::Run& run, const Choice& choice) {
     return train::score_policy(table, best, start, task.rewards(), beta);
   };
   const train::PolicyScore at_end = of_table(best), at_best = of_table(ideal);
-  run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl"}));
+  run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl_to_reference"}));
   run.show(train::policies_table(
       {"reference", name, end ? "where it ends" : "(best for J)", "best for J"},
       {of_table(start), is, at_end, at_best}));
@@ -93,14 +103,15 @@ void learn_task(train::Run& run, const Choice& choice) {
                                       {"total_variation", is.total_variation},
                                       {"expected_reward", is.expected_reward},
                                       {"optimum_reward", at_end.expected_reward},
+                                      {"kl_to_reference", is.kl_to_reference},
                                       {"objective", is.objective},
                                       {"objective_max", at_best.objective}},
                           .loss_unit = ""};
   if (!end)
     run.print(
-        "Where this ends is not known: only k1 in the reward, and k2 or k3 in the loss with "
-        "advantages as they are, have an end that can be computed.");
-  if (end) result.bounds.push_back({"kl", 0, 0.02});
+        "Where this ends is not known: k1 in the reward, and k2 or k3 in the loss with advantages "
+        "as they are, have an end that can be computed.");
+  if (end && beta >= 1) result.bounds.push_back({"kl", 0, 0.02});
   if (end && at_end.objective > 0.9999 * at_best.objective)
     result.bounds.push_back({"objective", 0.98 * at_best.objective});
   run.finish("responses", result);
@@ -119,7 +130,7 @@ train::Metrics measured(const nn::Gpt& policy, const nn::Gpt& reference,
       train::response_logps(policy, responses) - train::response_logps(reference, responses);
   const Tensor rewards = goal.rewards(responses);
   return {{"expected_reward", rewards.mean().item<double>()},
-          {"KL to the reference", moved.mean().item<double>()}};
+          {"kl_to_reference", moved.mean().item<double>()}};
 }
 
 // Different prompts of a file that leave room for an answer; the others are counted aloud.
@@ -128,8 +139,9 @@ train::Prompts read_prompts(const std::string& path, const data::Tokenizer& toke
   std::set<std::vector<std::int64_t>> all, fitting;
   for (const data::Preference& preference : data::read_preferences(path))
     all.insert(tokenizer.encode(preference.prompt));
+  all.erase(std::vector<std::int64_t>());  // nothing was asked
   for (const auto& prompt : all)
-    if (!prompt.empty() && std::ssize(prompt) <= longest) fitting.insert(prompt);
+    if (std::ssize(prompt) <= longest) fitting.insert(prompt);
   require<IoError>(fitting.size() >= 2,
                    "{}: of {} prompts {} leave room for an answer, and two are needed; ask for "
                    "shorter answers (--generate)",
@@ -147,15 +159,9 @@ void learn_file(train::Run& run, const Choice& choice) {
   const train::LanguageModel model = train::load_language_model(choice.saved.sft);
   const data::Tokenizer& tokenizer = model.words(choice.saved.sft);
   const train::ScoringModel judge = train::load_reward_model(choice.saved.reward);
-  const std::int64_t context = model.gpt.options().context;
-  require<IoError>(
-      judge.model.vocab_size() == model.gpt.vocab_size() &&
-          judge.model.options().context >= context,
-      "{}: the reward model knows {} tokens and reads {}, the policy {} and {}; train it "
-      "with reward_model --base and the policy's model",
-      choice.saved.reward, judge.model.vocab_size(), judge.model.options().context,
-      model.gpt.vocab_size(), context);
-  const train::Prompts prompts = read_prompts(path, tokenizer, context - choice.generate);
+  train::require_same_tokens(choice.saved.reward, judge.model.transformer, judge.tokenizer, model);
+  const train::Prompts prompts =
+      read_prompts(path, tokenizer, model.gpt.options().context - choice.generate.value_or(24));
   const data::RowSplit split =
       data::split_rows(std::ssize(prompts), run.options().test_fraction, run.options().seed);
 
@@ -173,7 +179,7 @@ void learn_file(train::Run& run, const Choice& choice) {
   goal.rewards = [&judge](const data::Responses& responses) {
     return train::score_responses(judge.model, responses);
   };
-  goal.generate = {.max_new_tokens = choice.generate,
+  goal.generate = {.max_new_tokens = choice.generate.value_or(24),
                    .stop = tokenizer.find(train::LanguageModel::kEnd)};
   goal.group = choice.how.algorithm == "ppo" ? 1 : 8;
   train::Prompts held_out;
@@ -184,18 +190,19 @@ void learn_file(train::Run& run, const Choice& choice) {
       run, kFileRecipe,
       {.description = train::describe(model.gpt.vocab_size(), model.gpt.options(), &tokenizer)});
   const train::Metrics after = measured(learner.policy(), model.gpt, goal, held_out);
-  run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl"}));
+  run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl_to_reference"}));
   run.show(
       train::metrics_table("Answers to prompts held out", {"before", "tuned"}, {before, after}));
   const train::LanguageModel tuned = {.gpt = learner.policy(), .tokenizer = tokenizer};
   for (std::size_t i = 0; i < std::min<std::size_t>(3, held_out.size()); ++i) {
     const std::string prompt = tokenizer.decode(held_out[i]);
-    const nn::GenerateOptions answering = {.max_new_tokens = choice.generate,
+    const nn::GenerateOptions answering = {.max_new_tokens = choice.generate.value_or(24),
                                            .sampling = {.greedy = true}};
     run.print(fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt,
                           model.go_on(prompt, answering), tuned.go_on(prompt, answering)));
   }
-  run.finish(path, {.metrics = {after[0]}, .loss_unit = ""});
+  run.finish(
+      path, {.metrics = {{"start_reward", before[0].second}, after[0], after[1]}, .loss_unit = ""});
 }
 
 int main(int argc, char** argv) {
@@ -222,8 +229,11 @@ int main(int argc, char** argv) {
               "Who rewards what is generated: the truth, or a model of preferences");
   command.add("--clip", choice.how.clip, "(0, inf)",
               "How far a probability ratio, or a value, counts in one step");
+  command.add("--clip-high", choice.how.clip_high, "(0, inf)",
+              "grpo: the same of ratios above 1 (that of --clip)");
   command.add("--passes", choice.how.passes, "Steps on the same answers");
-  command.add("--group", choice.how.group, "Answers to one prompt (128; with --data 8, of ppo 1)");
+  command.add("--group", choice.how.group,
+              "Answers to one prompt in a step (128; with --data 8; of ppo 1)");
   command.add("--scale", choice.how.scale, {"auto", "group", "batch", "none"},
               "Advantages are divided by the deviation in the group, in the batch, or not (auto: "
               "grpo group, ppo batch; not with --kl-in loss, where it would change beta)");
@@ -238,17 +248,20 @@ int main(int argc, char** argv) {
   command.add("--frontier", choice.frontier,
               "Train at half and twice beta, too, for the picture of reward against KL");
   command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one");
-  command.add("--sft", choice.saved.sft,
-              "A model to tune that is fine-tuned already: sft's, tiny_lm's or in GPT-2's form");
+  command.add(
+      "--sft", choice.saved.sft,
+      "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it drops "
+      "nothing out here");
   command.add("--reward", choice.saved.reward, "A model of reward_model");
-  command.add("--generate", choice.generate, "With --data: tokens that an answer has at most");
+  command.add("--generate", choice.generate, "With --data: tokens that an answer has at most (24)");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     const bool has_data = !run.options().data.empty();
     require<train::UsageError>(choice.saved.sft.empty() || choice.saved.base.empty(),
                                "--sft excludes --base: nothing is left to do to a base model");
     require<train::UsageError>(
         !has_data || (!choice.saved.sft.empty() && !choice.saved.reward.empty()),
-        "--data needs --sft, who answers, and --reward, who judges; make them with dpo or sft "
+        "--data needs --sft, the model that answers, and --reward, the one that judges; make them "
+        "with dpo or sft "
         "--save and reward_model --save");
     require<train::UsageError>(
         has_data || choice.saved.reward.empty() || choice.rewards == "reward_model",
@@ -258,6 +271,9 @@ int main(int argc, char** argv) {
     require<train::UsageError>(
         choice.how.algorithm != "rloo" || choice.how.scale == "auto" || choice.how.scale == "none",
         "--scale is of ppo and grpo: rloo divides by nothing");
+    require<train::UsageError>(!has_data || !choice.frontier,
+                               "--frontier excludes --data: the best policies are not known");
+    require<train::UsageError>(has_data || !choice.generate, "--generate needs --data");
     has_data ? learn_file(run, choice) : learn_task(run, choice);
   });
 }

@@ -199,12 +199,14 @@ int main(int argc, char** argv) {
   command.add("--prompt", choice.prompt, "With --load: to what ...");
   command.add("--response", choice.response, "... the response is that is to be scored");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
-    const bool has_load = !run.options().load.empty(), has_data = !run.options().data.empty();
+    const train::Options& options = run.options();
+    const bool has_load = !options.load.empty(), has_data = !options.data.empty();
     require<train::UsageError>(choice.base.empty() || has_data,
                                "--base needs --data: what is generated needs none");
     require<train::UsageError>(has_load != choice.response.empty(),
                                "--load and --response need each other: a model, what it is to "
                                "score");
+    require<train::UsageError>(has_load || choice.prompt.empty(), "--prompt needs --load");
     if (has_load) return use(run, choice);
     if (has_data) return learn_file(run, choice);
     choice.task == "responses" ? learn_responses(run, choice) : learn_features(run, choice);

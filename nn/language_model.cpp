@@ -151,6 +151,14 @@ Tensor Gpt::next_logits(const Tensor& ids, KeyValueCache* cache) const {
   return head(transformer(ids, cache).select(1, -1));
 }
 
+Gpt without_dropout(const Gpt& model) {
+  TransformerOptions options = model.options();
+  options.dropout = 0;
+  Gpt copy(model.vocab_size(), options);
+  copy.load_state_dict(model.state_dict());
+  return copy;
+}
+
 Bert::Bert(std::int64_t vocab_size, const TransformerOptions& options)
     : transformer(vocab_size, /*is_causal=*/false, options),
       dense(options.embed_dim, options.embed_dim, {.dtype = options.dtype}),

@@ -98,6 +98,10 @@ class Gpt : public Module {
   Linear head;
 };
 
+/// A copy that shares nothing with the model and drops nothing out: for methods that compare
+/// log-probabilities, in which dropout would be noise.
+Gpt without_dropout(const Gpt& model);
+
 /// A masked language model, which looks both ways: the logits at each place are of the token that
 /// belongs there.
 ///

@@ -94,7 +94,7 @@ nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, co
 nn::Gpt tuned_by_preferences(Run& run, const data::RewardedResponses& task,
                              const nn::Gpt& reference, const data::TablePreferences& preferences,
                              const PreferenceLoss& loss, const std::string& stage) {
-  nn::Gpt policy = nn::clone(reference);
+  nn::Gpt policy = nn::without_dropout(reference);
   fit(run, policy, drawn_from(preferences), kTuneRecipe,
       [&](const Tensor& pairs, const Tensor&) { return loss(policy, pairs); },
       {.description = describe_for_task(task, policy.options()), .stage = stage});

@@ -29,8 +29,8 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
 nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, const nn::Gpt& policy,
                                const data::TablePreferences& preferences, const SavedStages& saved);
 
-/// A copy of the reference, tuned with a loss over pairs (see PreferenceLoss) that the preferences
-/// draw; after `how.stage`, or as what the run is about. With a description for its file.
+/// A copy of the reference without its dropout, trained on pairs that the preferences draw; `loss`
+/// is of the task's responses. With a stage that one (see TrainerOptions), else the run's training.
 nn::Gpt tuned_by_preferences(Run& run, const data::RewardedResponses& task,
                              const nn::Gpt& reference, const data::TablePreferences& preferences,
                              const PreferenceLoss& loss, const std::string& stage = {});

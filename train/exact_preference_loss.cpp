@@ -55,6 +55,7 @@ Metrics ExactPreferenceLoss::metrics(const Tensor& logps) const {
 
 bool ExactPreferenceLoss::has_optimum() const {
   const std::string& loss = objective_.options().loss;
+  if (loss == "robust") return preferences_.flips() >= objective_.options().label_smoothing;
   return loss != "apo_zero" && loss != "apo_down" && loss != "kto";
 }
 
@@ -83,6 +84,10 @@ Tensor ExactPreferenceLoss::descend() const {
     adam.step();
     schedule.step();
   }
+  const double slope = logits.grad().abs().max().item<double>();
+  require<ValueError>(slope < 1e-8 || objective_.options().loss == "hinge",
+                      "ExactPreferenceLoss: {} was not minimised in {} steps, its slope is {}",
+                      objective_.options().loss, kSteps, slope);
   return logits.detach().log_softmax(1);
 }
 

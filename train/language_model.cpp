@@ -155,6 +155,22 @@ LanguageModel fresh_language_model(const nn::TransformerOptions& options) {
   return {.gpt = nn::Gpt(bytes.size(), options), .tokenizer = bytes};
 }
 
+void require_same_tokens(const std::string& path, const nn::Transformer& model,
+                         const std::optional<data::Tokenizer>& tokenizer,
+                         const LanguageModel& policy) {
+  const std::int64_t context = policy.gpt.options().context;
+  require<IoError>(
+      model.vocab_size() == policy.gpt.vocab_size() && model.options().context >= context,
+      "{}: this model knows {} tokens and reads {} at once, the policy {} and {}; begin "
+      "both with the same model (--base)",
+      path, model.vocab_size(), model.options().context, policy.gpt.vocab_size(), context);
+  require<IoError>(
+      !tokenizer || !policy.tokenizer || tokenizer->to_json() == policy.tokenizer->to_json(),
+      "{}: this model has another tokenizer than the policy; begin both with the same "
+      "model (--base)",
+      path);
+}
+
 Table perplexity_table(const std::string& title,
                        const std::vector<std::pair<std::string, double>>& nats) {
   Table table{title, {"by", "nats", "perplexity"}, {}, {}};

@@ -49,6 +49,12 @@ struct LanguageModel {
 /// One with first weights that reads bytes and knows the token kEnd.
 LanguageModel fresh_language_model(const nn::TransformerOptions& options);
 
+/// IoError, in the name of `path`, unless a model reads what the policy says: the same tokens, and
+/// at least as many.
+void require_same_tokens(const std::string& path, const nn::Transformer& model,
+                         const std::optional<data::Tokenizer>& tokenizer,
+                         const LanguageModel& policy);
+
 /// Losses in nats, and the perplexity of each, by what they are of.
 Table perplexity_table(const std::string& title,
                        const std::vector<std::pair<std::string, double>>& nats);

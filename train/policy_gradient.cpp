@@ -15,7 +15,7 @@ double mean_of(const Tensor& x) { return x.mean().item<double>(); }
 }  // namespace
 
 PolicyGradient::ActorCritic::ActorCritic(const nn::Gpt& start)
-    : policy(nn::clone(start)), critic(start) {
+    : policy(nn::without_dropout(start)), critic(policy) {
   register_module("policy", policy);
   register_module("critic", critic);
 }
@@ -37,6 +37,14 @@ PolicyGradient::PolicyGradient(const PolicyGradientOptions& options, RewardedPro
   require<ValueError>(options.passes >= 1 && group() >= 1,
                       "PolicyGradient: passes ({}) and group ({}) must be at least 1",
                       options.passes, group());
+  require<ValueError>(algorithm == "ppo" || group() >= 2,
+                      "PolicyGradient: {} compares the responses to one prompt; group must be at "
+                      "least 2, not {}",
+                      algorithm, group());
+  require<ValueError>(algorithm != "grpo" || options.kl_in == "reward" || options.kl == "k3",
+                      "PolicyGradient: the loss of grpo has k3, not {}; with another estimate put "
+                      "the KL in the reward",
+                      options.kl);
   if (scale != "auto") losses::advantage_scale_from_string(scale);
   require<ValueError>(scale == "auto" || scale == "none" || algorithm == "grpo" ||
                           (algorithm == "ppo" && scale == "batch"),
@@ -46,7 +54,8 @@ PolicyGradient::PolicyGradient(const PolicyGradientOptions& options, RewardedPro
 
 void PolicyGradient::learn(Run& run, const Recipe& recipe, const FitOptions& how) {
   FitOptions options = how;
-  options.prepare = [this](Trainer& trainer) {
+  options.prepare = [this, also = how.prepare](Trainer& trainer) {
+    if (also) also(trainer);
     trainer.keep("rollouts", rollouts_);
     trainer.keep("beta", steered_);
     trainer.deliver(model_.policy);
@@ -62,7 +71,7 @@ void PolicyGradient::learn(Run& run, const Recipe& recipe, const FitOptions& how
 
 Rollouts PolicyGradient::roll_out(std::int64_t count) {
   const NoGradGuard no_grad;
-  const EvalGuard eval(model_);
+  const EvalGuard eval(model_), frozen(reference_);
   Rollouts r;
   r.responses =
       sample_responses(model_.policy, prompts_.prompts(count, group()), prompts_.generate);
@@ -129,9 +138,10 @@ Tensor PolicyGradient::policy_loss(const Tensor& logits, const Tensor& logps) co
                              .value_coef = options_.value_coef,
                              .entropy_coef = options_.entropy_coef});
   if (options_.algorithm == "grpo")
-    return losses::grpo_loss(logps, r.logps, r.advantages, r.mask, {},
+    return losses::grpo_loss(logps, r.logps, r.advantages, r.mask, r.reference_logps,
                              {.eps_low = options_.clip,
-                              .eps_high = options_.clip,
+                              .eps_high = options_.clip_high.value_or(options_.clip),
+                              .beta = options_.kl_in == "loss" ? beta() : 0,
                               .max_len = prompts_.generate.max_new_tokens,
                               .loss_type = losses::grpo_loss_type_from_string(options_.loss_type)});
   return losses::rloo_loss(logps.sum(1), r.logps.sum(1), r.advantages,
@@ -143,7 +153,7 @@ BatchLoss PolicyGradient::loss() const {
   const Tensor logits = model_.policy(r.responses.tokens);
   const Tensor logps = token_logps(logits, r.responses);
   Tensor loss = policy_loss(logits, logps);
-  if (options_.kl_in == "loss") {
+  if (options_.kl_in == "loss" && options_.algorithm != "grpo") {
     const bool of_responses = options_.algorithm == "rloo";
     const Tensor kl = of_responses
                           ? losses::kl_estimate(logps.sum(1), r.reference_logps.sum(1), kl_).mean()
@@ -154,7 +164,7 @@ BatchLoss PolicyGradient::loss() const {
   return {loss,
           r.rewards.size(0),
           {{"reward", mean_of(r.rewards)},
-           {"kl", mean_of((r.logps - r.reference_logps).sum(1))},
+           {"kl_to_reference", mean_of((r.logps - r.reference_logps).sum(1))},
            {"beta", beta()}}};
 }
 

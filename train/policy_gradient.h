@@ -36,10 +36,11 @@ struct PolicyGradientOptions {
   /// What advantages are divided by: "group", "batch", "none", or "auto": of grpo the deviation in
   /// the group, of ppo that in the batch; nothing with the KL in the loss, where it would change β.
   std::string scale = "auto";
-  double clip = 0.2;               ///< of probability ratios and values
-  std::string loss_type = "dapo";  ///< of grpo
-  double value_coef = 0.5;         ///< of ppo, as the rest
-  double entropy_coef = 0;         ///< above 0 it moves the end
+  double clip = 0.2;                     ///< of probability ratios and values
+  std::optional<double> clip_high = {};  ///< of grpo: of ratios above 1; 0.28 in DAPO
+  std::string loss_type = "dapo";        ///< of grpo
+  double value_coef = 0.5;               ///< of ppo, as the rest
+  double entropy_coef = 0;               ///< above 0 it moves the end
   double gamma = 1, lambda = 0.95;
 };
 
@@ -48,12 +49,12 @@ struct PolicyGradientOptions {
 /// responses. Source: Ouyang et al. 2022, arXiv:2203.02155; and those of losses/policy_gradient.h.
 class PolicyGradient {
  public:
-  /// Begins with a copy of the reference. ValueError for names that are not known, and options that
-  /// do not go together.
+  /// Begins with a copy of the reference, without its dropout. ValueError for names that are not
+  /// known, and options that do not go together.
   PolicyGradient(const PolicyGradientOptions& options, RewardedPrompts prompts,
                  const nn::Gpt& reference);
 
-  /// Metrics of steps: reward, KL to the reference of what was sampled, beta. The file of the final
+  /// Metrics of steps: reward, kl_to_reference of what was sampled, beta. The file of the final
   /// model holds the policy alone.
   /// Errors: ValueError for a reward that is not finite; those of sample_responses.
   void learn(Run& run, const Recipe& recipe, const FitOptions& how = {});

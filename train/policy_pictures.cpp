@@ -5,6 +5,7 @@
 #include <retrace/autograd/autograd.h>
 
 namespace retrace::train {
+
 Table policies_table(const std::vector<std::string>& names,
                      const std::vector<PolicyScore>& scores) {
   std::vector<Metrics> columns;

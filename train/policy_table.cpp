@@ -71,6 +71,8 @@ Tensor kl_in_loss_policy(const Tensor& reference, const Tensor& rewards, double 
 Tensor kl_of_tokens_in_loss_policy(const Tensor& reference, const Tensor& rewards, double beta,
                                    losses::KlEstimator estimator, std::int64_t length) {
   check("kl_of_tokens_in_loss_policy", {reference, rewards}, beta);
+  require<ValueError>(length >= 1, "kl_of_tokens_in_loss_policy: length is {}; give at least 1",
+                      length);
   const auto symbols = static_cast<std::int64_t>(std::llround(
       std::pow(static_cast<double>(rewards.size(1)), 1.0 / static_cast<double>(length))));
   std::int64_t rest = 1;  // ways to go on behind the place

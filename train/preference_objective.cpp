@@ -10,6 +10,14 @@
 #include <retrace/tensor/creation.h>
 
 namespace retrace::train {
+namespace {
+
+// The mean over the tokens of each response.
+Tensor of_token(const Tensor& sum, const Tensor& length) {
+  return sum / length.to(sum.dtype()).clamp(1);
+}
+
+}  // namespace
 
 const std::vector<std::string>& PreferenceObjective::names() {
   static const std::vector<std::string> all = {
@@ -22,6 +30,9 @@ PreferenceObjective::PreferenceObjective(const PreferenceOptions& options) : opt
   require<ValueError>(std::find(names().begin(), names().end(), options.loss) != names().end(),
                       "PreferenceObjective: there is no loss {}; there are {}", options.loss,
                       fmt::join(names(), ", "));
+  // Refuses numbers before anything is trained.
+  const Tensor none = zeros({1}), one = ones({1}, kInt64);
+  losses({none, none, none, none, one, one, zeros({})});
 }
 
 bool PreferenceObjective::has_reference() const {
@@ -33,7 +44,9 @@ Tensor PreferenceObjective::losses(const PairLogps& p) const {
   const std::string& loss = options_.loss;
   const double beta = options_.beta, smoothing = options_.label_smoothing;
   if (loss == "kto") {
-    const losses::KtoOptions kto = {.beta = beta};
+    const losses::KtoOptions kto = {.beta = beta,
+                                    .desirable_weight = options_.desirable_weight,
+                                    .undesirable_weight = options_.undesirable_weight};
     const Tensor good = ones(p.chosen.sizes(), kBool), bad = zeros(p.chosen.sizes(), kBool);
     return 0.5 * (losses::kto_loss(p.chosen, p.reference_chosen, good, p.kl, kto).losses +
                   losses::kto_loss(p.rejected, p.reference_rejected, bad, p.kl, kto).losses);
@@ -45,9 +58,6 @@ Tensor PreferenceObjective::losses(const PairLogps& p) const {
                              .label_smoothing = smoothing})
         .losses;
   }
-  const auto of_token = [](const Tensor& sum, const Tensor& length) {
-    return sum / length.to(sum.dtype()).clamp(1);
-  };
   const Tensor chosen = of_token(p.chosen, p.chosen_lengths);
   if (loss == "cpo")
     return losses::cpo_loss(p.chosen, p.rejected, -chosen,
@@ -72,13 +82,16 @@ Metrics PreferenceObjective::metrics(const PairLogps& p, const Tensor& share) co
   const auto mean = [&share](const Tensor& x) {
     return (share.defined() ? (share * x).sum() : x.mean()).item<double>();
   };
+  const bool is_mean = options_.loss == "orpo" || options_.loss == "simpo";
+  const Tensor logps_chosen = is_mean ? of_token(p.chosen, p.chosen_lengths) : p.chosen,
+               logps_rejected = is_mean ? of_token(p.rejected, p.rejected_lengths) : p.rejected;
   const auto reward = [this](const Tensor& policy, const Tensor& reference) {
     return options_.beta * (has_reference() ? policy - reference : policy);
   };
-  const Tensor chosen = reward(p.chosen, p.reference_chosen),
-               rejected = reward(p.rejected, p.reference_rejected);
-  return {{"logps_chosen", mean(p.chosen)},
-          {"logps_rejected", mean(p.rejected)},
+  const Tensor chosen = reward(logps_chosen, p.reference_chosen),
+               rejected = reward(logps_rejected, p.reference_rejected);
+  return {{"logps_chosen", mean(logps_chosen)},
+          {"logps_rejected", mean(logps_rejected)},
           {"rewards_chosen", mean(chosen)},
           {"rewards_rejected", mean(rejected)},
           {"margin", mean(chosen - rejected)},

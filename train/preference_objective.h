@@ -24,14 +24,16 @@ struct PreferenceOptions {
   double label_smoothing = 0;  ///< ε of sigmoid, robust, exo_pair, simpo, cpo
   double gamma = 0.5;          ///< γ of simpo
   double nll_coef = 1;         ///< α of cpo
+  double desirable_weight = 1, undesirable_weight = 1;  ///< of kto
 };
 
+/// One of the losses, with its parameters: what training on pairs makes small.
 class PreferenceObjective {
  public:
   /// sigmoid, ipo, ..., as losses::DpoLossType has them; kto, orpo, simpo, cpo.
   static const std::vector<std::string>& names();
 
-  /// ValueError for a name that is not there; numbers are looked at by losses().
+  /// ValueError for a name that is not there, and those of the losses for numbers out of range.
   explicit PreferenceObjective(const PreferenceOptions& options);
 
   const PreferenceOptions& options() const { return options_; }
@@ -44,9 +46,10 @@ class PreferenceObjective {
   /// Errors: those of the losses.
   Tensor losses(const PairLogps& pairs) const;
 
-  /// Means over the pairs, or sums with the weights `share` [N], under TRL's names: logps_chosen,
-  /// logps_rejected; rewards_chosen, rewards_rejected, β times what they have more than the
-  /// reference's; margin, the difference of these; accuracy, how often it is above 0. Unrecorded.
+  /// Means over the pairs, or sums with the weights `share` [N]: logps_chosen, logps_rejected (of
+  /// orpo and simpo, means over tokens); rewards_chosen, rewards_rejected, β times what they have
+  /// more than the reference's, if there is one; margin, the difference of these; accuracy, how
+  /// often it is above 0. TRL calls them rewards/chosen, and so on. Unrecorded.
   Metrics metrics(const PairLogps& pairs, const Tensor& share = {}) const;
 
  private:

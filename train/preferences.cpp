@@ -17,6 +17,8 @@ data::PreferencePairs load_preferences(const std::string& path, const data::Toke
           fmt::format("{}: {} of {} preferences are left out: with a response they have "
                       "more than the {} tokens that the model reads",
                       path, pairs.left_out, preferences.size(), context));
+    require<ValueError>(pairs.pairs.size() >= 2,
+                        "there is one preference that fits; two are needed, to train and to test");
     return pairs;
   } catch (const ValueError& error) {
     fail<IoError>("{}: {}", path, error.what());

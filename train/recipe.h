@@ -49,7 +49,8 @@ struct FitOptions {
   std::int64_t validations = 20;
   /// Of the targets of the rows: how often each is drawn, see data::DataLoaderOptions::weights.
   std::function<Tensor(const Tensor& targets)> row_weights = {};
-  std::string stage = {};  ///< see TrainerOptions; its steps are those of the recipe
+  /// See TrainerOptions. Of a stage all is as the recipe says, whatever the command line.
+  std::string stage = {};
   /// Called before training begins: for Trainer::keep, say.
   std::function<void(Trainer&)> prepare = {};
 };

@@ -18,10 +18,11 @@ data::Responses sample_responses(const nn::Gpt& policy,
 
 /// ln π of each token of the responses given all before it, [B, T - 1]: column t is of the token
 /// t + 1. 0 where none is of a response. `logits` [B, T, V] are a model's for the responses.
+/// Errors: those of losses::next_token_loss.
 Tensor token_logps(const Tensor& logits, const data::Responses& responses);
 
 /// A batch of responses at the time at which they were sampled. In a checkpoint it lets a resumed
-/// run go on with the same responses. All but `responses` have T - 1 columns, as token_logps.
+/// run go on with the same responses. Of tokens: [B, T - 1], as token_logps has them.
 struct Rollouts {
   data::Responses responses;
   Tensor mask;                       ///< bool: tokens that were sampled
@@ -32,7 +33,7 @@ struct Rollouts {
   std::int64_t passes = 0;           ///< how often they were learned from
 
   StateDict state_dict() const;
-  void load_state_dict(const StateDict& state);
+  void load_state_dict(const StateDict& state);  ///< ValueError for what is no such state
 };
 
 }  // namespace retrace::train

@@ -22,7 +22,7 @@ struct RewardedResponsesOptions {
 /// with mean 0 and variance 1 under π for every prompt. Of two responses y is preferred to y' with
 /// probability σ(r(y) - r(y')) (Bradley-Terry).
 ///
-/// Response number x R + (y_0 V + y_1) V + y_2, so that the
+/// A response has the number x R + y_0 V^(L-1) + ... + y_L-1, so that the
 /// numbers of all are those of a table read row by row.
 class RewardedResponses {
  public:

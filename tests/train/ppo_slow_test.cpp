@@ -27,13 +27,21 @@ TEST_CASE("reinforcement learning ends at the best possible policy") {
   CHECK(metric(result, "objective") > 0.98 * metric(result, "objective_max"));
   const auto& step = lines[lines.size() - 2];
   CHECK(step["reward"].get<double>() > 0.5);
-  CHECK(step["kl"].get<double>() > 0.2);
+  CHECK(metric(result, "kl_to_reference") > 0.2);
+  CHECK(step["kl_to_reference"].get<double>() > 0.2);
   const std::string page = contents_of(folder / "page.html");
   CHECK(says(page, "How much reward for how much KL"));
   CHECK(says(page, "dpo"));
   // The policy is there without its critic, as any language model.
   CHECK(train::load_language_model(folder / "all").gpt.vocab_size() == 4);
 
+  // Neither a part of the prompts nor an unknown end is taken for a result.
+  const auto refused = [&](std::vector<std::string> arguments, const char* words) {
+    arguments.insert(arguments.end(), {"--sft", folder / "all/sft"});
+    check_refused(kName, 2, arguments, words);
+  };
+  refused({"--algorithm", "grpo", "--batch-size", "64"}, "no multiple of 512");
+  refused({"--check", "--kl", "k3"}, "is not known");
   // Too few steps do not pass.
   const Outcome brief = run_example(
       kName, {"--sft", folder / "all/sft", "--check", "--steps", "2", "--batch-size", "512"});
@@ -75,4 +83,5 @@ TEST_CASE("ppo says what is wrong with a command line") {
   check_refused(kName, 2, {"--scale", "group"}, "of grpo");
   check_refused(kName, 2, {"--algorithm", "rloo", "--scale", "batch"}, "divides by nothing");
   check_refused(kName, 2, {"--algorithm", "dpo"}, "rloo");
+  check_refused(kName, 2, {"--generate", "3"}, "--generate needs --data");
 }

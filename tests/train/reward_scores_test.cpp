@@ -87,13 +87,14 @@ TEST_CASE("preferences of a file end with the token that the tokenizer has for t
   const std::string path =
       folder.put("pairs.jsonl",
                  "{\"prompt\": \"ab\", \"chosen\": \"c\", \"rejected\": \"de\", \"margin\": 0.5}\n"
-                 "{\"prompt\": \"abcdef\", \"chosen\": \"c\", \"rejected\": \"de\"}\n");
+                 "{\"prompt\": \"abcdef\", \"chosen\": \"c\", \"rejected\": \"de\"}\n"
+                 "{\"prompt\": \"x\", \"chosen\": \"y\", \"rejected\": \"z\"}\n");
   data::Tokenizer bytes = data::Tokenizer::bytes();
   const data::PreferencePairs plain = train::load_preferences(path, bytes, 8);
   CHECK(plain.responses.tokens[0].to_vector<std::int64_t>() ==
         std::vector<std::int64_t>{'a', 'b', 'c', 0, 0, 0, 0, 0});
-  CHECK(plain.pairs.size() == 2);
-  CHECK(plain.pairs.targets.to_vector<double>() == std::vector<double>{0.5, 0});
+  CHECK(plain.pairs.size() == 3);
+  CHECK(plain.pairs.targets.to_vector<double>() == std::vector<double>{0.5, 0, 0});
   const std::int64_t end = bytes.add_special("<|endoftext|>");
   const data::PreferencePairs ended = train::load_preferences(path, bytes, 8);
   CHECK(ended.left_out == 1);
@@ -101,7 +102,9 @@ TEST_CASE("preferences of a file end with the token that the tokenizer has for t
         std::vector<std::int64_t>{'a', 'b', 'c', end, 0});
   const std::string none = message_of<IoError>([&] { train::load_preferences(path, bytes, 4); });
   CHECK(says(none, path));
-  CHECK(says(none, "none fits into the 4 tokens"));
+  CHECK(says(none, "two are needed"));
+  CHECK(says(message_of<IoError>([&] { train::load_preferences(path, bytes, 2); }),
+             "none fits into the 2 tokens"));
   CHECK(says(message_of<IoError>(
                  [&] { train::load_preferences(path, data::Tokenizer::characters("abc"), 9); }),
              path));
