@@ -39,10 +39,7 @@ const train::Recipe kTextRecipe = {
 template <class Network>
 void learn(train::Run& run, Network& model, const Lesson& lesson,
            const losses::DistillationOptions& goal, const train::FitOptions& how) {
-  train::Recipe recipe = lesson.recipe;
-  const train::Options& options = run.options();
-  recipe.steps = options.steps.value_or(options.epochs ? 0 : recipe.steps);
-  recipe.epochs = options.epochs.value_or(recipe.epochs);
+  const train::Recipe recipe = train::asked_for(run.options(), lesson.recipe);
   const auto loss = [&](const Tensor& x, const Tensor& labels) {
     const bool shifts = x.dim() == 3 && model.is_training();
     const Tensor inputs = shifts ? data::random_shift(x, kShift) : x;

@@ -77,7 +77,8 @@ void learn_task(train::Run& run, const Choice& choice) {
     train::PolicyGradientOptions other = choice.how;
     other.beta = beta;
     train::PolicyGradient at_beta(other, goal, reference);
-    at_beta.learn(run, kRecipe, {.description = description, .stage = name + suffix});
+    at_beta.learn(run, train::asked_for(run.options(), kRecipe),
+                  {.description = description, .stage = name + suffix});
     note(1, score(at_beta.policy(), start, beta));
   }
   learner.learn(run, kRecipe, {.description = description});

@@ -96,8 +96,7 @@ void learn_digits(train::Run& run, const Choice& choice) {
   tune(run, base, [&](std::int64_t rows) { return unanswered(task, rows); }, kBaseRecipe,
        {.learn = "all"}, {.stage = "base"});
   const auto sample = [&](std::int64_t rows) { return task.sample(rows); };
-  train::Recipe recipe = kDigitsRecipe;
-  recipe.steps = run.options().steps.value_or(recipe.steps);
+  const train::Recipe recipe = train::asked_for(run.options(), kDigitsRecipe);
   Choice other = choice;
   other.learn = choice.learn == "all" ? "response" : "all";
   nn::Gpt otherwise = nn::clone(base), gpt = nn::clone(base);

@@ -15,22 +15,11 @@ constexpr std::int64_t kWarmup = 50;
 constexpr double kClipNorm = 1.0;
 constexpr std::int64_t kLargestBatch = 1024;
 
-// The recipe with what the command line says of it, which is about the last training.
-Recipe asked(const Run& run, Recipe recipe, const FitOptions& how) {
-  if (!how.stage.empty()) return recipe;
-  const Options& options = run.options();
-  recipe.lr = options.lr.value_or(recipe.lr);
-  recipe.batch_size = options.batch_size.value_or(recipe.batch_size);
-  if (!options.optimizer.empty()) recipe.optimizer = options.optimizer;
-  return recipe;
-}
-
 void fit_steps(Run& run, nn::Module& model, std::int64_t steps, const Recipe& recipe,
                const FitOptions& how, data::DataLoader* loader,
                const std::function<double()>& validation, const std::function<BatchLoss()>& loss) {
-  const Recipe what = asked(run, recipe, how);
-  optim::Optimizer optimizer = optim::make(what.optimizer, model.parameters(),
-                                           {.lr = what.lr, .weight_decay = what.weight_decay});
+  optim::Optimizer optimizer = optim::make(recipe.optimizer, model.parameters(),
+                                           {.lr = recipe.lr, .weight_decay = recipe.weight_decay});
   optim::WarmupCosineLR schedule(
       optimizer, {.warmup_steps = std::min(kWarmup, steps / 10), .total_steps = steps});
   Trainer trainer(run, model, optimizer,
@@ -62,12 +51,10 @@ void fit_rows(Run& run, nn::Module& model, const data::TensorDataset& rows, cons
                       "--patience needs rows held out for validation; of {} there are none",
                       rows.size());
   data::DataLoader loader(
-      training, {.batch_size = asked(run, recipe, how).batch_size,
+      training, {.batch_size = recipe.batch_size,
                  .shuffle = true,
                  .weights = how.row_weights ? how.row_weights(training.targets) : Tensor()});
-  std::int64_t steps = recipe.steps > 0 ? recipe.steps : recipe.epochs * loader.batches();
-  if (how.stage.empty())
-    steps = options.steps.value_or(options.epochs ? *options.epochs * loader.batches() : steps);
+  const std::int64_t steps = recipe.steps > 0 ? recipe.steps : recipe.epochs * loader.batches();
   fit_steps(run, model, steps, recipe, how, &loader, validation, [&] {
     const data::TensorDataset batch = loader.next();
     return loss(batch.inputs, batch.targets);
@@ -81,11 +68,8 @@ void fit_fresh(Run& run, nn::Module& model,
   require<UsageError>(!options.epochs, "--epochs needs --data: what is generated has no end");
   require<UsageError>(options.patience == 0,
                       "--patience needs --data: of what is generated no rows are held out");
-  const std::int64_t batch_size = asked(run, recipe, how).batch_size;
-  const std::int64_t steps =
-      how.stage.empty() ? options.steps.value_or(recipe.steps) : recipe.steps;
-  fit_steps(run, model, steps, recipe, how, nullptr, {}, [&] {
-    const data::TensorDataset batch = sample(batch_size);
+  fit_steps(run, model, recipe.steps, recipe, how, nullptr, {}, [&] {
+    const data::TensorDataset batch = sample(recipe.batch_size);
     return loss(batch.inputs, batch.targets);
   });
 }
@@ -113,11 +97,21 @@ data::DataFiles data_files(const Options& options) {
           .seed = options.seed};
 }
 
+Recipe asked_for(const Options& options, Recipe recipe) {
+  if (options.steps || options.epochs) recipe.steps = options.steps.value_or(0);
+  recipe.epochs = options.epochs.value_or(recipe.epochs);
+  recipe.batch_size = options.batch_size.value_or(recipe.batch_size);
+  recipe.lr = options.lr.value_or(recipe.lr);
+  if (!options.optimizer.empty()) recipe.optimizer = options.optimizer;
+  return recipe;
+}
+
 void fit(Run& run, nn::Module& model, const Rows& rows, const Recipe& recipe,
          const LossOfBatch& loss, const FitOptions& how) {
+  const Recipe wanted = how.stage.empty() ? asked_for(run.options(), recipe) : recipe;
   if (const auto* fixed = std::get_if<data::TensorDataset>(&rows))
-    return fit_rows(run, model, *fixed, recipe, loss, how);
-  fit_fresh(run, model, std::get<1>(rows), recipe, loss, how);
+    return fit_rows(run, model, *fixed, wanted, loss, how);
+  fit_fresh(run, model, std::get<1>(rows), wanted, loss, how);
 }
 
 }  // namespace retrace::train

@@ -43,6 +43,10 @@ struct Recipe {
   double validation_fraction = 0;
 };
 
+/// The recipe with what the command line says of it. fit() does that with the last training; for a
+/// stage that is to be trained in the same way.
+Recipe asked_for(const Options& options, Recipe recipe);
+
 struct FitOptions {
   Metadata description = {};  ///< for the model's file: what its user must know
   /// Looked at so many times over the run.
