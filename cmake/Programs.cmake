@@ -1,4 +1,5 @@
-# examples/NAME.cpp -> examples/NAME, tools/*.cpp -> tools/retrace; bench/ has a list of its own.
+# examples/NAME.cpp -> examples/NAME, also in examples/lessons; tools/*.cpp -> tools/retrace; bench/
+# has a list of its own.
 
 # A program of the project, written to FOLDER/NAME of the build tree, with line tables and all its
 # frames, so that call sites and traces can name its lines.
@@ -19,6 +20,13 @@ if(RETRACE_BUILD_EXAMPLES)
     cmake_path(GET source STEM name)
     retrace_program(example_${name} examples ${name} ${source})
   endforeach()
+  file(GLOB lesson_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/lessons/*.cpp)
+  foreach(source IN LISTS lesson_sources)
+    cmake_path(GET source STEM name)
+    retrace_program(lesson_${name} examples/lessons ${name} ${source})
+    list(APPEND lessons lesson_${name})
+  endforeach()
+  add_custom_target(lessons DEPENDS ${lessons})
 endif()
 
 if(RETRACE_BUILD_BENCH)
