@@ -12,9 +12,8 @@ namespace retrace {
 namespace {
 
 thread_local constinit bool anomaly_enabled = false, going_back = false;
-thread_local constinit TapeObserver* observer = nullptr;
 
-void update_watched() { ops_watched = anomaly_enabled || observer != nullptr; }
+void update_watched() { ops_watched = anomaly_enabled || UpdateObserver::current() != nullptr; }
 
 /// Number of the first NaN in row-major order, or -1.
 std::int64_t first_nan(const Tensor& x) {
@@ -73,21 +72,21 @@ bool AnomalyMode::is_enabled() { return anomaly_enabled; }
 AnomalyMode::Backward::Backward() : before_(going_back) { going_back = true; }
 AnomalyMode::Backward::~Backward() { going_back = before_; }
 
-ObserverScope::ObserverScope(TapeObserver& o) : before_(observer) {
-  observer = &o;
+ObserverScope::ObserverScope(TapeObserver* observer) : before_(UpdateObserver::current_) {
+  UpdateObserver::current_ = observer;
   update_watched();
 }
 
 ObserverScope::~ObserverScope() {
-  observer = before_;
+  UpdateObserver::current_ = before_;
   update_watched();
 }
 
-TapeObserver* ObserverScope::current() { return observer; }
-
 void watch_op(std::string_view op, const Node* node, const Tensor& output,
               std::span<const Tensor* const> inputs) {
-  if (observer != nullptr) observer->on_op(op, node, output, inputs);
+  TapeObserver* const observer = ObserverScope::current();
+  if (observer != nullptr && (node != nullptr || !going_back))
+    observer->on_op(op, node, output, inputs);
   if (!anomaly_enabled || going_back) return;
   const std::int64_t at = first_nan(output);
   if (at < 0) return;

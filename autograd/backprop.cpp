@@ -80,8 +80,11 @@ Backprop::Backprop(const std::vector<Tensor>& outputs, const std::vector<Tensor>
   for (const Slot& slot : tape_) {
     if (slot.needed) slot.node->check_saved();
   }
+  observer_ = ObserverScope::current();
+  if (observer_ != nullptr) observer_->on_backward(*this);
   seed(outputs, seeds);
   if (tape_.empty()) finish();
+  observer_ = nullptr;
 }
 
 Backprop::~Backprop() = default;
@@ -150,7 +153,7 @@ void Backprop::seed(const std::vector<Tensor>& outputs, const std::vector<Tensor
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const TensorData& data = outputs[i].get();
     if (data.producer) {
-      accumulate(slot_of(*data.producer).at(data.output), gradients[i]);
+      add_to_sum(slot_of(*data.producer).at(data.output), gradients[i], edge_to(outputs[i]));
     } else {
       into_leaf(outputs[i].ref(), gradients[i]);
     }
@@ -176,25 +179,11 @@ Backprop::Slot& Backprop::slot_of(Node& node) {
 
 // Running it ------------------------------------------------------------------------------------
 
-Step Backprop::step() {
-  require<ValueError>(!done(), "step: the pass is done after {} nodes; make a new one",
-                      tape_.size());
-  Step step;
-  stepping_ = true;
-  advance(&step);
-  stepping_ = false;
-  return step;
-}
-
 void Backprop::run() {
-  TapeObserver* observer = ObserverScope::current();
-  if (observer == nullptr) {
+  if (ObserverScope::current() == nullptr) {
     while (!done()) advance(nullptr);
-    return;
-  }
-  while (!done()) {
-    const Step taken = step();
-    if (taken.node) observer->on_step(taken);
+  } else {
+    while (!done()) step();
   }
 }
 
@@ -248,6 +237,7 @@ void Backprop::advance(Step* step) {
     // Half a step cannot be repeated: its first gradients are under way.
     next_ = tape_.size();
     leaf_sums_.clear();
+    observer_ = nullptr;
     throw;
   }
 }
@@ -257,7 +247,11 @@ void Backprop::take(Step* step) {
   if (!done()) {
     Slot& slot = tape_[next_];
     finish_outputs(slot);
-    run_node(slot, step);
+    if (step == nullptr) {
+      run_node(slot);
+    } else {
+      run_node_watched(slot, *step);
+    }
     leave(slot);
     ++next_;
   }
@@ -291,43 +285,45 @@ Tensor Backprop::through_hook(GradientHook& hook, const Tensor& gradient) const 
   return changed.requires_grad() && !create_graph_ ? changed.detach() : changed;
 }
 
-void Backprop::run_node(Slot& slot, Step* step) {
+void Backprop::run_rule(Slot& slot, Gradients& gradients) {
   Node& node = *slot.node;
   if (node.released_) [[unlikely]]
     node.check_saved();  // freed since this pass began: by a hook, or a pass taking turns
-  Gradients gradients(*this, node);
-  {
+  const AutoGradMode mode(create_graph_);
+  node.backward_outputs(slot.gradient, slot.others.get(), gradients);
+}
+
+// The gradient of one input, checked and in the input's shape; undefined where it is zero or where
+// the op added it itself.
+Tensor Backprop::take_given(Node& node, std::size_t i, Gradients& gradients) {
+  Tensor gradient = std::move(gradients.given_[i].gradient);
+  const Edge& edge = node.input(i);
+  require<AutogradError>(gradients.given_[i].answered,
+                         "{}: backward gave no gradient for input {} of shape {}; give one, or "
+                         "an undefined tensor where it is zero",
+                         node.name(), i, edge.sizes());
+  if (!gradient.defined()) return gradient;
+  require<DTypeError>(
+      gradient.dtype() == edge.dtype(),
+      "{}: backward gave input {} of shape {} a {} gradient, it is {}; give one of its dtype",
+      node.name(), i, edge.sizes(), gradient.dtype(), edge.dtype());
+  if (gradient.sizes() != edge.sizes()) {
     const AutoGradMode mode(create_graph_);
-    node.backward_outputs(slot.gradient, slot.others.get(), gradients);
+    gradient = sum_to(gradient, edge.sizes(), node.name());
   }
-  if (step != nullptr) {
-    step->node = slot.node;
-    step->upstream.push_back(slot.gradient);
-    if (slot.others)
-      step->upstream.insert(step->upstream.end(), slot.others->begin(), slot.others->end());
-    step->gradients.resize(node.inputs());
-  }
+  if (AnomalyMode::is_enabled()) [[unlikely]]
+    watch_gradient(node, i, gradient, /*summed=*/false);
+  return gradient;
+}
+
+void Backprop::run_node(Slot& slot) {
+  Node& node = *slot.node;
+  Gradients gradients(*this, node, /*apart=*/false);
+  run_rule(slot, gradients);
   for (std::size_t i = 0; i < node.inputs(); ++i) {
     if (!node.wants(i)) continue;
-    Tensor& gradient = gradients.given_[i].gradient;
-    const Edge& edge = node.input(i);
-    require<AutogradError>(gradients.given_[i].answered,
-                           "{}: backward gave no gradient for input {} of shape {}; give one, or "
-                           "an undefined tensor where it is zero",
-                           node.name(), i, edge.sizes());
-    if (!gradient.defined()) continue;
-    require<DTypeError>(
-        gradient.dtype() == edge.dtype(),
-        "{}: backward gave input {} of shape {} a {} gradient, it is {}; give one of its dtype",
-        node.name(), i, edge.sizes(), gradient.dtype(), edge.dtype());
-    if (gradient.sizes() != edge.sizes()) {
-      const AutoGradMode mode(create_graph_);
-      gradient = sum_to(gradient, edge.sizes(), node.name());
-    }
-    if (AnomalyMode::is_enabled()) [[unlikely]]
-      watch_gradient(node, i, gradient, /*summed=*/false);
-    if (step != nullptr) step->gradients[i] = gradient;
-    route(node, i, std::move(gradient));
+    if (Tensor gradient = take_given(node, i, gradients); gradient.defined())
+      route(node, i, std::move(gradient));
   }
 }
 
@@ -335,7 +331,7 @@ void Backprop::route(Node& node, std::size_t input, Tensor gradient) {
   const Edge& edge = node.input(input);
   if (edge.leaf) return into_leaf(edge.leaf, std::move(gradient));
   Tensor& sum = slot_of(*edge.node).at(edge.output);
-  accumulate(sum, std::move(gradient));
+  add_to_sum(sum, std::move(gradient), edge);
   if (AnomalyMode::is_enabled()) [[unlikely]]
     watch_gradient(node, input, sum, /*summed=*/true);
 }
@@ -348,7 +344,14 @@ void Backprop::into_leaf(const Ref<TensorData>& leaf, Tensor gradient) {
     position = leaf_positions_.emplace(leaf.get(), leaf_sums_.size()).first;
     leaf_sums_.push_back({leaf, {}});
   }
-  accumulate(leaf_sums_[position->second].gradient, std::move(gradient));
+  add_to_sum(leaf_sums_[position->second].gradient, std::move(gradient), {nullptr, leaf, 0});
+}
+
+// A sum of this pass.
+void Backprop::add_to_sum(Tensor& sum, Tensor gradient, const Edge& to) {
+  if (observer_ == nullptr) [[likely]]
+    return accumulate(sum, std::move(gradient));
+  accumulate_watched(sum, std::move(gradient), to, /*in_grad=*/false);
 }
 
 // Taken out of the tensor meanwhile, so that the sum may be private, and put back even when adding
@@ -363,7 +366,10 @@ void Backprop::add_to_grad(TensorData& tensor, Tensor gradient) {
   // changing one grad would change the other.
   if (!borrowed.sum.defined() && !create_graph_ && !is_private(gradient))
     gradient = contiguous_copy(gradient);
-  accumulate(borrowed.sum, std::move(gradient));
+  if (observer_ == nullptr) [[likely]]
+    return accumulate(borrowed.sum, std::move(gradient));
+  const Edge to = edge_to(Tensor(Ref<TensorData>::share(&tensor)));
+  accumulate_watched(borrowed.sum, std::move(gradient), to, /*in_grad=*/true);
 }
 
 void Backprop::accumulate(Tensor& sum, Tensor gradient) {
@@ -402,34 +408,44 @@ void Backprop::finish() {
 
 // A sum that the op may add into itself ---------------------------------------------------------
 
-Tensor* Backprop::private_sum(const Edge& edge) {
-  if (create_graph_ || stepping_ || AnomalyMode::is_enabled()) return nullptr;
-  if (edge.node) {
-    Tensor& sum = slot_of(*edge.node).at(edge.output);
-    return sum.defined() && is_private(sum) ? &sum : nullptr;
-  }
-  return nullptr;
-}
-
 void Gradients::refuse(std::size_t i) const {
   fail<AutogradError>("{}: backward gave a gradient for input {}, the node has {}; count from 0",
                       node_.name(), i, node_.inputs());
 }
 
+// The sum of this input is also that of one which the op adds to already.
+bool Gradients::is_shared(std::size_t i) const {
+  const Edge& edge = node_.input(i);
+  for (std::size_t k = 0; k < given_.size(); ++k) {
+    const Edge& other = node_.input(k);
+    if (k != i && given_[k].fused && other.node == edge.node && other.leaf == edge.leaf &&
+        other.output == edge.output)
+      return true;
+  }
+  return false;
+}
+
 Tensor Gradients::accumulator(std::size_t i) {
   if (i >= given_.size()) refuse(i);
+  if (pass_.create_graph_ || AnomalyMode::is_enabled() || is_shared(i)) return {};
   const Edge& edge = node_.input(i);
-  if (Tensor* sum = pass_.private_sum(edge)) {
-    given_[i].answered = true;
-    return *sum;
+  Tensor sum;
+  if (edge.node) {
+    const Tensor& inner = pass_.slot_of(*edge.node).at(edge.output);
+    if (!inner.defined() || !is_private(inner)) return {};
+    sum = inner;
+  } else {
+    if (!edge.leaf || pass_.for_inputs_ || edge.leaf->hooks != nullptr || !edge.leaf->grad)
+      return {};
+    sum = Tensor(std::move(edge.leaf->grad));
+    const bool usable = is_private(sum);
+    edge.leaf->grad = sum.ref();
+    if (!usable) return {};
   }
-  if (!edge.leaf || pass_.for_inputs_ || edge.leaf->hooks != nullptr || !edge.leaf->grad) return {};
-  if (pass_.create_graph_ || pass_.stepping_ || AnomalyMode::is_enabled()) return {};
-  Tensor sum(std::move(edge.leaf->grad));
-  const bool usable = is_private(sum);
-  edge.leaf->grad = sum.ref();
-  given_[i].answered = usable;
-  return usable ? sum : Tensor();
+  given_[i].fused = true;
+  if (apart_) return {};
+  given_[i].answered = true;
+  return sum;
 }
 
 std::vector<Tensor> Backprop::gradients() const {
@@ -466,18 +482,5 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
   }
   return gradients;
 }
-
-std::string Step::str() const {
-  std::string text = fmt::format("{} #{}: {}", node->name(), node->number(), node->gradient_text());
-  if (const std::string place = node->place(); !place.empty()) text += "  (" + place + ")";
-  const auto append = [&](std::string_view what, std::size_t i, const Tensor& x) {
-    if (x.defined()) text += fmt::format("\n  {} {} {}: {}", what, i, x.sizes(), x.str());
-  };
-  for (std::size_t i = 0; i < upstream.size(); ++i) append("upstream of output", i, upstream[i]);
-  for (std::size_t i = 0; i < gradients.size(); ++i) append("gradient of input", i, gradients[i]);
-  return text;
-}
-
-std::ostream& operator<<(std::ostream& out, const Step& step) { return out << step.str(); }
 
 }  // namespace retrace

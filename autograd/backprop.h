@@ -12,6 +12,8 @@
 
 namespace retrace {
 
+class TapeObserver;
+
 struct BackwardOptions {
   Tensor gradient = {};       ///< of the output; needed unless it is a scalar
   bool retain_graph = false;  ///< keep what nodes saved, so that a second pass is possible
@@ -21,14 +23,23 @@ struct BackwardOptions {
 };
 
 /// One step of a pass: a node, the gradient that arrived at its output, and the gradients that it
-/// gave to its inputs (undefined where none is wanted).
+/// gave to its inputs (undefined where none is wanted). They are copies, unless the pass creates a
+/// graph: keeping a step changes nothing.
 struct Step {
   Ref<Node> node;
   std::vector<Tensor> upstream;
   std::vector<Tensor> gradients;
+  /// Of an elementwise op, for each input, dy/dx in the shape of the output: what the rule makes of
+  /// an upstream gradient of ones. Undefined elsewhere.
+  std::vector<Tensor> local;
+  /// What the rule gave where the engine summed it up, because the input was broadcast; undefined
+  /// elsewhere.
+  std::vector<Tensor> unsummed;
   /// "mul #17: da = g · b, db = g · a" and the tensors, a line each.
   std::string str() const;
 };
+/// "summed over axis 0, because [4] was broadcast to [32, 4]"
+std::string broadcast_text(const Shape& from, const Shape& to);
 std::ostream& operator<<(std::ostream& out, const Step& step);
 
 /// A backward pass from one or more outputs to the leaves they depend on: the nodes in between,
@@ -99,7 +110,16 @@ class Backprop {
   void take(Step* step);
   void pass_over();
   void leave(Slot& slot);
-  void run_node(Slot& slot, Step* step);
+  void run_node(Slot& slot);
+  void run_rule(Slot& slot, Gradients& gradients);
+  Tensor take_given(Node& node, std::size_t input, Gradients& gradients);
+  // The same watched: the step is filled in, the observer is told.
+  void run_node_watched(Slot& slot, Step& step);
+  void find_local_derivatives(Slot& slot, Step& step);
+  void add_fused(Slot& slot, const Step& step, const Gradients& apart);
+  void add_to_sum(Tensor& sum, Tensor gradient, const Edge& to);
+  void accumulate_watched(Tensor& sum, Tensor gradient, const Edge& to, bool in_grad);
+  Tensor shown(const Tensor& x) const;
   void finish_outputs(Slot& slot);
   void route(Node& node, std::size_t input, Tensor gradient);
   Tensor through_hook(GradientHook& hook, const Tensor& gradient) const;
@@ -107,7 +127,6 @@ class Backprop {
   void add_to_grad(TensorData& tensor, Tensor gradient);
   void into_leaf(const Ref<TensorData>& leaf, Tensor gradient);
   void finish();
-  Tensor* private_sum(const Edge& edge);
 
   std::vector<Slot> tape_;
   std::size_t next_ = 0;
@@ -116,7 +135,10 @@ class Backprop {
   std::unordered_map<const TensorData*, std::size_t> leaf_positions_;
   std::vector<Target> targets_;
   std::uint64_t pass_;
-  bool for_inputs_ = false, retain_graph_, create_graph_, stepping_ = false;
+  bool for_inputs_ = false, retain_graph_, create_graph_;
+  TapeObserver* observer_ = nullptr;  // while the pass begins or takes a watched step
+  const Node* giving_ = nullptr;      // whose gradients it is told of
+  std::size_t giving_input_ = 0;
 };
 
 /// Gradients of sum(outputs · grad_outputs) with respect to `inputs`; the grad of no tensor is

@@ -11,6 +11,7 @@ void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Te
     wanted.push_back(inputs[k]);
     positions.push_back(k);
   }
+  const ObserverScope nobody;  // whoever watches sees one op
   // Where no gradient can flow, as past a threshold, the inner tape may be empty.
   std::vector<Tensor> found(wanted.size());
   if (inner.requires_grad())

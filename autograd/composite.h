@@ -26,6 +26,7 @@
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/first_order.h>
 #include <retrace/autograd/node.h>
+#include <retrace/autograd/observer.h>
 
 namespace retrace {
 
@@ -65,8 +66,13 @@ struct CompositeNode final : NodeOf<CompositeNode<Texts, Body, N>> {
 template <class Texts, class Body, class... Tensors>
 Tensor composite(const Body& body, const Tensors&... inputs) {
   constexpr std::size_t kInputs = sizeof...(Tensors);
+  // Whoever watches is told of one op.
+  const auto unwatched = [&body](const auto&... x) {
+    const ObserverScope nobody;
+    return body(x...);
+  };
   if (!wants_recording({&inputs...})) {
-    Tensor y = body(inputs...);
+    Tensor y = unwatched(inputs...);
     if (ops_watched) [[unlikely]] {
       const std::array<const Tensor*, kInputs> all = {&inputs...};
       watch_op(Texts::op, nullptr, y, all);
@@ -78,7 +84,7 @@ Tensor composite(const Body& body, const Tensors&... inputs) {
     return input.detach().requires_grad_();
   };
   const std::array<Tensor, kInputs> leaves = {leaf(inputs)...};
-  const Tensor inner = std::apply(body, leaves);
+  const Tensor inner = std::apply(unwatched, leaves);
   return record<CompositeNode<Texts, Body, kInputs>>(
       inner.detach(), {&inputs...},
       [&](auto& node) {

@@ -142,6 +142,7 @@ template <class Rule>
 struct UnaryNode final : NodeOf<UnaryNode<Rule>> {
   static constexpr std::string_view op = Rule::op, formula = Rule::formula,
                                     gradient = Rule::gradient;
+  static constexpr bool elementwise = true;
   explicit UnaryNode(const Rule& r) : rule(r) {}
   void backward(const Tensor& upstream, Gradients& gradients) override {
     if constexpr (ConstantDerivative<Rule>) {
@@ -282,6 +283,7 @@ template <class Rule>
 struct BinaryNode final : NodeOf<BinaryNode<Rule>> {
   static constexpr std::string_view op = Rule::op, formula = Rule::formula,
                                     gradient = Rule::gradient;
+  static constexpr bool elementwise = true;
   explicit BinaryNode(const Rule& r) : rule(r) {}
   void backward(const Tensor& upstream, Gradients& gradients) override {
     const Tensor a = this->saved_input(0), b = this->saved_input(1);

@@ -62,6 +62,9 @@ class Node {
   virtual std::string_view formula_text() const = 0;
   /// The gradient rule as text: "dx = g · (1 - y²)", g being the upstream gradient.
   virtual std::string_view gradient_text() const = 0;
+  /// Each element of the output is computed from the same element of each input (broadcast): then
+  /// the gradient of an input is upstream · local derivative.
+  virtual bool is_elementwise() const { return false; }
   /// Gives the gradient of each input that wants one. `upstream` is the gradient of the output,
   /// undefined when there are several outputs and nothing flowed into the first.
   virtual void backward(const Tensor& upstream, Gradients& gradients) = 0;
@@ -156,12 +159,15 @@ class Node {
   std::vector<Output> other_outputs_;
 };
 
-/// Node whose texts are constants of the class.
+/// Node whose texts are constants of the class; `elementwise = true` may be one, too.
 template <class Self>
 struct NodeOf : Node {
   std::string_view name() const override { return Self::op; }
   std::string_view formula_text() const override { return Self::formula; }
   std::string_view gradient_text() const override { return Self::gradient; }
+  bool is_elementwise() const override {
+    return requires { requires Self::elementwise; };
+  }
 };
 
 /// The gradients that a node gives back, one for each input.
@@ -173,7 +179,8 @@ class Gradients {
   void give(std::size_t i, Tensor gradient) {
     if (i >= given_.size()) [[unlikely]]
       refuse(i);
-    given_[i] = {std::move(gradient), true};
+    given_[i].gradient = std::move(gradient);
+    given_[i].answered = true;
   }
   /// A buffer holding what was accumulated for input `i` so far, when nobody else can see it: the
   /// op may add its gradient there instead of giving it. Undefined when there is none.
@@ -184,12 +191,18 @@ class Gradients {
   struct Given {
     Tensor gradient;
     bool answered = false;
+    bool fused = false;  // added to the sum by the op, or would have been
   };
-  Gradients(Backprop& pass, Node& node) : pass_(pass), node_(node) { given_.reset(node.inputs()); }
+  /// Somebody wants to see the gradients `apart`: none is added to a sum by the op.
+  Gradients(Backprop& pass, Node& node, bool apart) : pass_(pass), node_(node), apart_(apart) {
+    given_.reset(node.inputs());
+  }
   [[noreturn]] void refuse(std::size_t i) const;
+  bool is_shared(std::size_t i) const;
 
   Backprop& pass_;
   Node& node_;
+  const bool apart_;
   SmallVector<Given, 3> given_;
 };
 

@@ -185,6 +185,17 @@ std::string Module::path() const {
   return path;
 }
 
+std::string Module::name_of(const TensorData& tensor) const {
+  std::string name;
+  for (const Entries entries : {&ModuleState::parameters, &ModuleState::buffers}) {
+    walk_tensors(state(), entries, [&](const std::string& below, const Tensor& each) {
+      if (&each.get() == &tensor) name = below;
+    });
+  }
+  const std::string place = name.empty() ? std::string() : path();
+  return place.empty() ? name : place + "." + name;
+}
+
 // A plain Module is a handle whose class was cut off; the class itself was seen before.
 void Module::remember_type() const {
   if (std::string type = type_name(); type != state().type) state_->type = std::move(type);

@@ -99,6 +99,8 @@ class Module : public Place {
   // What it is -----------------------------------------------------------------------------------
   /// "block0.norm": its place below the outermost module; "" for that one.
   std::string path() const override;
+  /// The same of a parameter or buffer of it or of a part: "block0.norm.weight".
+  std::string name_of(const TensorData& tensor) const override;
   /// "Linear": the class, without namespaces.
   std::string type_name() const;
   /// The tree of modules with sizes and numbers of parameters, as `std::cout << module` prints it.

@@ -9,6 +9,10 @@
 #include <retrace/optim/rule.h>
 #include <retrace/optim/state_reader.h>
 
+namespace retrace {
+class UpdateObserver;
+}
+
 namespace retrace::optim {
 
 class Algorithm {
@@ -59,6 +63,8 @@ class Algorithm {
 
  private:
   void prepare(std::size_t index, std::size_t group, const KeptTensors& tensors);
+  void finish(const Job& job);
+  void finish_watched(const Job& job, UpdateObserver& observer);
 
   std::vector<Tensor> parameters_;
   std::vector<std::size_t> group_ends_;

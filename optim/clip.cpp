@@ -6,6 +6,7 @@
 
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/kernels/reduce.h>
+#include <retrace/tensor/observer.h>
 
 namespace retrace::nn::utils {
 namespace {
@@ -65,6 +66,16 @@ double reduce_all(const Reducer& reducer, const std::vector<Tensor>& gradients) 
   return total;
 }
 
+// Copies of the gradients, for an observer; undefined where there is none.
+std::vector<Tensor> copies_of_gradients(const std::vector<Tensor>& parameters) {
+  std::vector<Tensor> copies;
+  for (const Tensor& parameter : parameters) {
+    const Tensor gradient = parameter.grad();
+    copies.push_back(gradient.defined() ? contiguous_copy(gradient) : Tensor());
+  }
+  return copies;
+}
+
 double norm_of(const std::vector<Tensor>& gradients, double p) {
   if (p == 2) return std::sqrt(reduce_all(SumOfSquares(), gradients));
   if (std::isinf(p)) return reduce_all(LargestMagnitude(), gradients);
@@ -104,7 +115,17 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
       "with anomaly mode, or pass error_if_nonfinite = false to scale all the same",
       norm_type, norm);
   const double factor = max_norm / (norm + 1e-6);
-  if (factor >= 1) return norm;
+  UpdateObserver* const observer = UpdateObserver::current();
+  const std::vector<Tensor> before =
+      observer != nullptr ? copies_of_gradients(parameters) : std::vector<Tensor>();
+  const auto tell = [&](double scale) {
+    if (observer != nullptr)
+      observer->on_clip({norm, norm_type, max_norm, scale, parameters, before});
+  };
+  if (factor >= 1) {
+    tell(1);
+    return norm;
+  }
   // In place only where every element is its own and nobody's twice: a gradient set on two
   // parameters, or one that repeats elements, would be scaled several times.
   std::vector<Tensor> copies(parameters.size());
@@ -121,6 +142,7 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
     if (copies[k].defined()) parameters[k].get().grad = copies[k].ref();
     if (const Tensor gradient = parameters[k].grad(); gradient.defined()) scale(gradient, factor);
   }
+  tell(factor);
   return norm;
 }
 

@@ -5,6 +5,7 @@
 
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tensor/observer.h>
 #include <retrace/tensor/view.h>
 
 namespace retrace::optim {
@@ -98,6 +99,9 @@ void require_parameters(const Algorithm& algorithm) {
 }
 
 void Algorithm::zero_grad() {
+  if (UpdateObserver* const observer = UpdateObserver::current()) [[unlikely]] {
+    for (const Tensor& parameter : parameters_) observer->on_zero_grad(parameter);
+  }
   for (const Tensor& parameter : parameters_) parameter.get().grad = nullptr;
 }
 
@@ -152,12 +156,29 @@ void Algorithm::step() {
       if (parameters_[index].get().grad) prepare(index, group, tensors);
     }
   }
-  for (const Job& job : jobs_) {
-    update(job, kept_[job.index]);
-    if (job.row_major.defined()) copy_elements(parameters_[job.index], job.row_major);
-    job.parameter->storage->changed();
-  }
+  UpdateObserver* const observer = UpdateObserver::current();
+  for (const Job& job : jobs_) observer == nullptr ? finish(job) : finish_watched(job, *observer);
   jobs_.clear();
+}
+
+void Algorithm::finish(const Job& job) {
+  update(job, kept_[job.index]);
+  if (job.row_major.defined()) copy_elements(parameters_[job.index], job.row_major);
+  job.parameter->storage->changed();
+}
+
+void Algorithm::finish_watched(const Job& job, UpdateObserver& observer) {
+  const Tensor& parameter = parameters_[job.index];
+  const Tensor before = contiguous_copy(parameter), gradient = contiguous_copy(parameter.grad());
+  const KeptTensors names = kept_tensors(job.group);
+  std::vector<Update::Kept> kept;
+  for (std::size_t k = 0; k < kMaxKept; ++k) {
+    const Tensor& tensor = kept_[job.index].tensors[k];
+    if (tensor.defined()) kept.push_back({names[k].name, contiguous_copy(tensor), tensor});
+  }
+  finish(job);
+  observer.on_update(
+      {name(), lr(job.group), kept_[job.index].step, parameter, gradient, before, kept});
 }
 
 // State -----------------------------------------------------------------------------------------

@@ -5,6 +5,14 @@ namespace retrace {
 
 thread_local constinit PlaceScope* PlaceScope::innermost_ = nullptr;
 
+std::string PlaceScope::name_of(const TensorData& tensor) {
+  for (const PlaceScope* scope = innermost_; scope != nullptr; scope = scope->outer_) {
+    std::string name = scope->place_->name_of(tensor);
+    if (!name.empty()) return name;
+  }
+  return {};
+}
+
 std::string PlaceScope::current() {
   for (const PlaceScope* scope = innermost_; scope != nullptr; scope = scope->outer_) {
     std::string path = scope->place_->path();

@@ -4,10 +4,17 @@
 
 namespace retrace {
 
+struct TensorData;
+
 /// Something with a place in the program, such as a module: `block0.norm`.
 class Place {
  public:
   virtual std::string path() const = 0;
+  /// "block0.norm.weight" for one of its own tensors; empty for others.
+  virtual std::string name_of(const TensorData& tensor) const {
+    static_cast<void>(tensor);
+    return {};
+  }
 
  protected:
   ~Place() = default;
@@ -26,6 +33,8 @@ class PlaceScope {
 
   /// Path of the innermost named place on this thread; empty outside of all.
   static std::string current();
+  /// What the innermost place that knows it calls a tensor; empty when none does.
+  static std::string name_of(const TensorData& tensor);
 
  private:
   const Place* place_;

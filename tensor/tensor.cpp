@@ -1,4 +1,5 @@
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/observer.h>
 #include <retrace/tensor/pool.h>
 #include <retrace/tensor/tensor.h>
 #include <retrace/tensor/view.h>
@@ -6,6 +7,8 @@
 #include <cstring>
 
 namespace retrace {
+
+thread_local constinit UpdateObserver* UpdateObserver::current_ = nullptr;
 
 // The data behind the handle --------------------------------------------------------------------
 
@@ -147,6 +150,8 @@ Tensor& Tensor::requires_grad_(bool wanted) {
 void Tensor::set_grad(const Tensor& gradient) const {
   TensorData& data = get();
   if (!gradient.defined()) {
+    if (UpdateObserver* const observer = UpdateObserver::current()) [[unlikely]]
+      observer->on_zero_grad(*this);
     data.grad = nullptr;
     return;
   }

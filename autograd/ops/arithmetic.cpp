@@ -9,6 +9,7 @@ namespace {
 struct AddNode final : NodeOf<AddNode> {
   static constexpr std::string_view op = "add", formula = "y = a + α·b",
                                     gradient = "da = g, db = α · g";
+  static constexpr bool elementwise = true;
   explicit AddNode(Scalar s) : alpha(s) {}
   void backward(const Tensor& g, Gradients& gradients) override {
     gradients.give(0, g);
@@ -20,6 +21,7 @@ struct AddNode final : NodeOf<AddNode> {
 struct SubNode final : NodeOf<SubNode> {
   static constexpr std::string_view op = "sub", formula = "y = a - α·b",
                                     gradient = "da = g, db = -α · g";
+  static constexpr bool elementwise = true;
   explicit SubNode(Scalar s) : alpha(s) {}
   void backward(const Tensor& g, Gradients& gradients) override {
     gradients.give(0, g);
@@ -32,6 +34,7 @@ struct SubNode final : NodeOf<SubNode> {
 struct MulNode final : NodeOf<MulNode> {
   static constexpr std::string_view op = "mul", formula = "y = a · b",
                                     gradient = "da = g · b, db = g · a";
+  static constexpr bool elementwise = true;
   void backward(const Tensor& g, Gradients& gradients) override {
     if (gradients.wants(0)) gradients.give(0, mul(g, saved_input(1)));
     if (gradients.wants(1)) gradients.give(1, mul(g, saved_input(0)));
@@ -41,6 +44,7 @@ struct MulNode final : NodeOf<MulNode> {
 struct DivNode final : NodeOf<DivNode> {
   static constexpr std::string_view op = "div", formula = "y = a / b",
                                     gradient = "da = g / b, db = -g · y / b";
+  static constexpr bool elementwise = true;
   void backward(const Tensor& g, Gradients& gradients) override {
     const Tensor b = saved_input(1);
     const Tensor by_b = div(g, b);

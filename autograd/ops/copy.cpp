@@ -5,12 +5,14 @@ namespace {
 
 struct CloneNode final : NodeOf<CloneNode> {
   static constexpr std::string_view op = "clone", formula = "y = x", gradient = "dx = g";
+  static constexpr bool elementwise = true;
   void backward(const Tensor& g, Gradients& gradients) override { gradients.give(0, g); }
 };
 
 struct CastNode final : NodeOf<CastNode> {
   static constexpr std::string_view op = "to", formula = "y = x in another dtype",
                                     gradient = "dx = g in x's dtype";
+  static constexpr bool elementwise = true;
   explicit CastNode(DType source) : from(source) {}
   void backward(const Tensor& g, Gradients& gradients) override { gradients.give(0, g.to(from)); }
   DType from;

@@ -10,6 +10,7 @@ Tensor masked_scale(const Tensor& x, const Tensor& mask, double factor);
 struct DropoutNode final : NodeOf<DropoutNode> {
   static constexpr std::string_view op = "dropout", formula = "y = x · m / (1 - p)",
                                     gradient = "dx = g · m / (1 - p)";
+  static constexpr bool elementwise = true;
   explicit DropoutNode(double scale) : factor(scale) {}
   void backward(const Tensor& g, Gradients& gradients) override {
     gradients.give(0, masked_scale(g, saved_extra(), factor));
@@ -32,6 +33,7 @@ Tensor masked_scale(const Tensor& x, const Tensor& mask, double factor) {
 struct AlphaDropoutNode final : NodeOf<AlphaDropoutNode> {
   static constexpr std::string_view op = "alpha_dropout", formula = "y = a (x m + α' (1 - m)) + b",
                                     gradient = "dx = g · a m";
+  static constexpr bool elementwise = true;
   explicit AlphaDropoutNode(double scale) : factor(scale) {}
   void backward(const Tensor& g, Gradients& gradients) override {
     gradients.give(0, masked_scale(g, saved_extra(), factor));

@@ -32,6 +32,7 @@ struct MaskedFillNode final : NodeOf<MaskedFillNode> {
   static constexpr std::string_view op = "masked_fill",
                                     formula = "y = value where the mask, else x",
                                     gradient = "dx = 0 where the mask, else g";
+  static constexpr bool elementwise = true;
   void backward(const Tensor& g, Gradients& gradients) override {
     gradients.give(0, masked_fill(g, saved_extra(), 0));
   }
@@ -40,6 +41,7 @@ struct MaskedFillNode final : NodeOf<MaskedFillNode> {
 struct WhereNode final : NodeOf<WhereNode> {
   static constexpr std::string_view op = "where", formula = "y = a where the condition, else b",
                                     gradient = "da = g where the condition, db = g elsewhere";
+  static constexpr bool elementwise = true;
   void backward(const Tensor& g, Gradients& gradients) override {
     const Tensor condition = saved_extra();
     if (gradients.wants(0)) gradients.give(0, where(condition, g, 0));
