@@ -15,4 +15,6 @@
 #include <retrace/tensor/random.h>
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tensor/tensor.h>
+#include <retrace/trace/recorder.h>
+#include <retrace/trace/story.h>
 #include <retrace/train/train.h>

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <unordered_map>
 #endif
 
 namespace retrace {
@@ -209,11 +210,15 @@ class DebugInformation {
   Dwfl* session_ = nullptr;
 };
 
+// Looked up once: that takes half a millisecond, and a recorder asks for every op.
 std::vector<Location> locations_at(const void* return_address) {
   static std::mutex mutex;
   static DebugInformation information;
+  static std::unordered_map<const void*, std::vector<Location>> known;
   const std::lock_guard lock(mutex);
-  return information.at(return_address);
+  const auto found = known.find(return_address);
+  if (found != known.end()) return found->second;
+  return known.emplace(return_address, information.at(return_address)).first->second;
 }
 
 #else

@@ -1,0 +1,168 @@
+#include <doctest/doctest.h>
+
+#include <retrace/retrace.h>
+#include <retrace/tests/files.h>
+
+using namespace retrace;
+using namespace retrace::testing;
+using trace::Trace;
+
+namespace {
+
+constexpr const char* kOddName = "w \"quoted\" </script><b> \\ \n\x01 süß 重み";
+
+Trace small_trace() {
+  trace::Recorder recorder({.program = "test"});
+  recorder.training_step(1);
+  const Tensor w = tensor({{0.1, -2.5}, {1e-30, 3.0}}).requires_grad_();
+  const Tensor b = tensor({0.0, -0.0}).requires_grad_();
+  recorder.name(w, kOddName);
+  optim::SGD optimizer({w, b}, {.lr = 0.1, .momentum = 0.9});
+  for (int i = 0; i < 2; ++i) {
+    optimizer.zero_grad();
+    (relu(w) + b).mean().backward();
+    nn::utils::clip_grad_norm_({w, b}, 1e-3);
+    optimizer.step();
+  }
+  return recorder.trace();
+}
+
+std::string refusal(const std::string& json) {
+  return message_of<IoError>([&] { Trace::parse(json, "t.json"); });
+}
+
+std::string with(std::string json, const std::string& old, const std::string& now) {
+  const std::size_t at = json.find(old);
+  REQUIRE(at != std::string::npos);
+  return json.replace(at, old.size(), now);
+}
+
+}  // namespace
+
+TEST_CASE("a trace comes back from its file as it was, and the same run gives the same bytes") {
+  const TemporaryFolder folder;
+  const Trace trace = small_trace();
+  const std::string path = folder / "trace.json";
+  trace.save(path);
+  CHECK(contents_of(path) == trace.json());
+  CHECK(folder.files() == 1);
+  const Trace again = Trace::load(path);
+  CHECK(again.json() == trace.json());
+  CHECK(small_trace().json() == trace.json());
+  CHECK(again.events.size() == trace.events.size());
+  CHECK(again.program == "test");
+  REQUIRE(again.numbers.size() == trace.numbers.size());
+  for (std::size_t i = 0; i < trace.numbers.size(); ++i)
+    CHECK(again.numbers[i].values.equal(trace.numbers[i].values));
+}
+
+TEST_CASE("a name may hold anything, and nothing of it can end a script") {
+  const Trace trace = small_trace();
+  const std::string json = trace.json();
+  CHECK(json.find('<') == std::string::npos);
+  CHECK(Trace::parse(json, "t").nodes[0].name == kOddName);
+  trace::Recorder recorder;
+  const Tensor x = ones({1}).requires_grad_();
+  recorder.name(x, "broken \xff\xc3");
+  x.exp();
+  CHECK(Trace::parse(recorder.trace().json(), "t").nodes[0].name ==
+        "broken \xef\xbf\xbd\xef\xbf\xbd");
+}
+
+TEST_CASE("what is no whole trace of this version is refused, and why") {
+  const std::string json = small_trace().json();
+  CHECK(says(refusal(""), "t.json: not a trace of Retrace"));
+  CHECK(says(refusal("{}"), "t.json: not a trace of Retrace: there is no \"format\""));
+  CHECK(says(refusal("[1, 2]"), "not a trace"));
+  CHECK(says(refusal("{\"format\": \"retrace-trace\", \"version\": 1,}"), "broken JSON at byte"));
+  CHECK(says(refusal(json.substr(0, json.size() / 2)), "cut off after"));
+  CHECK(says(refusal(with(json, "\"version\":1", "\"version\":7")),
+             "a trace of version 7, this build reads version 1"));
+  CHECK(says(refusal(with(json, "\"event\":\"computed\",\"node\":0",
+                          "\"event\":\"computed\",\"node\":99")),
+             "events[1].node: refers to node 99, which is not there; there are"));
+  CHECK(says(refusal(with(json, "\"value\":0", "\"value\":-1")), "refers to numbers -1"));
+  CHECK(says(refusal(with(json, "\"inputs\":[0]", "\"inputs\":[3]")), "inputs: refers to node 3"));
+  CHECK(says(refusal(with(json, "\"event\":\"seed\"", "\"event\":\"dance\"")),
+             "the event \"dance\" is none that this build knows"));
+  CHECK(says(refusal(with(json, "\"input\":0", "\"input\":5")), "has 1 inputs"));
+  CHECK(says(refusal(with(json, "\"shape\":[2,2]", "\"shape\":[2,-2]")), "is no shape"));
+  CHECK(says(refusal(with(json, "\"dtype\":\"float32\"", "\"dtype\":\"float8\"")), "float8"));
+  CHECK(says(refusal(with(json, "\"values\":\"", "\"values\":\"x ")), "is not a float32"));
+  CHECK(says(refusal(with(json, "\"values\":\"", "\"values\":\"1 ")), "numbers"));
+  CHECK(says(refusal(with(json, "\"complete\":true,", "")).empty() ? "ok" : "refused", "ok"));
+  CHECK(says(refusal(with(json, "\"ops\":[", "\"ops\":7,\"oops\":[")),
+             "trace.ops: there is no list"));
+  CHECK(says(message_of<IoError>([] { Trace::load("/no/such/trace.json"); }),
+             "/no/such/trace.json: "));
+}
+
+TEST_CASE("a shape that nobody has the memory for costs none") {
+  const std::string json = small_trace().json();
+  const std::string huge =
+      with(json, "\"numbers\":[\n{\"shape\":[2,2]", "\"numbers\":[\n{\"shape\":[1048576,1048576]");
+  CHECK(says(refusal(huge), "there cannot be 1099511627776 numbers in"));
+  CHECK(says(refusal(with(json, "\"shape\":[2,2]", "\"shape\":[9223372036854775807,9]")),
+             "is no shape"));
+  CHECK(says(refusal(std::string(100'000, '[')), "not a trace"));
+}
+
+TEST_CASE("of broken bytes nothing worse comes than a refusal") {
+  const std::string json = small_trace().json();
+  std::uint64_t random = 1;
+  const auto below = [&random](std::size_t n) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<std::size_t>(random >> 33) % n;
+  };
+  int read = 0, refused = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string broken = json;
+    for (std::size_t k = 0; k <= below(3); ++k) {
+      const std::size_t at = below(broken.size());
+      switch (below(4)) {
+        case 0:
+          broken[at] = static_cast<char>(below(256));
+          break;
+        case 1:
+          broken.erase(at, below(20));
+          break;
+        case 2:
+          broken.insert(at, std::string(1, "0123456789-,[]{}\"n"[below(18)]));
+          break;
+        default:
+          std::swap(broken[at], broken[below(broken.size())]);
+      }
+    }
+    try {
+      const Trace trace = Trace::parse(broken, "t");
+      const trace::Story story(trace);
+      for (std::size_t k = 0; k < story.size(); ++k) read += story.text(k).empty() ? 0 : 1;
+    } catch (const IoError&) {
+      ++refused;
+    }
+  }
+  CHECK(read > 100);
+  CHECK(refused > 1000);
+}
+
+TEST_CASE("a state is that after its events, forwards and backwards") {
+  const Trace trace = small_trace();
+  std::vector<std::vector<trace::NodeState>> states(
+      1, std::vector<trace::NodeState>(trace.nodes.size()));
+  for (const trace::Event& event : trace.events) {
+    states.push_back(states.back());
+    trace::replay(event, states.back());
+  }
+  trace::State state(trace);
+  const auto check_at = [&](std::size_t k) {
+    state.go_to(k);
+    CHECK(state.position() == k);
+    for (trace::Id node = 0; node < trace.nodes.size(); ++node) {
+      CHECK(state.of(node).value == states[k][node].value);
+      CHECK(state.of(node).upstream == states[k][node].upstream);
+      CHECK(state.of(node).grad == states[k][node].grad);
+    }
+  };
+  for (std::size_t k = 0; k <= trace.events.size(); ++k) check_at(k);
+  for (std::size_t k = trace.events.size() + 1; k-- > 0;) check_at(k);
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+// For .cpp files: numbers as they are kept in a trace, and as exact text.
+
+#include <string>
+#include <string_view>
+
+#include <retrace/trace/trace.h>
+
+namespace retrace::trace {
+
+/// Copies `dense`, which lies row-major: all of it, or a summary and a corner.
+Numbers keep_numbers(const Tensor& dense, bool complete, std::int64_t corner);
+
+/// How many elements are NaN or infinite.
+std::int64_t count_non_finite(const Tensor& dense);
+
+/// Sizes of the corner that is kept of a tensor.
+Shape corner_sizes(const Shape& sizes, std::int64_t corner);
+
+/// One element in the shortest form that reads back the same: "0.1", "-2", "NaN", "Infinity".
+std::string number_text(const Tensor& dense, std::int64_t index);
+std::string number_text(double value);
+
+/// All elements, with a space between them.
+std::string values_text(const Tensor& dense);
+/// Reads what values_text wrote. IoError, without a path, unless there are as many as `sizes` says.
+Tensor parse_values(std::string_view text, const Shape& sizes, DType dtype);
+
+}  // namespace retrace::trace

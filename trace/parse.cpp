@@ -1,0 +1,319 @@
+#include <cmath>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+#include <retrace/tensor/check.h>
+#include <retrace/trace/numbers.h>
+
+namespace retrace::trace {
+namespace {
+
+using Json = nlohmann::json;
+
+template <class... Args>
+[[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) {
+  fail<IoError>(format, std::forward<Args>(args)...);
+}
+
+// An object of a trace and where it stands, for messages: `events[12].node: ...`.
+class Object {
+ public:
+  Object(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
+    if (!json.is_object()) refuse("{}: there is no object, but {}", where_, json.type_name());
+  }
+
+  const std::string& where() const { return where_; }
+  bool has(const char* name) const { return json_.contains(name); }
+
+  const Json& member(const char* name) const {
+    const auto found = json_.find(name);
+    if (found == json_.end()) refuse("{}: there is no \"{}\"", where_, name);
+    return *found;
+  }
+  const Json& array(const char* name) const {
+    const Json& value = member(name);
+    if (!value.is_array())
+      refuse("{}.{}: there is no list, but {}", where_, name, value.type_name());
+    return value;
+  }
+  const std::string& text(const char* name) const {
+    const Json& value = member(name);
+    if (!value.is_string())
+      refuse("{}.{}: there is no text, but {}", where_, name, value.type_name());
+    return value.get_ref<const std::string&>();
+  }
+  std::string text_or_none(const char* name) const { return has(name) ? text(name) : ""; }
+  bool flag(const char* name) const {
+    if (!has(name)) return false;
+    const Json& value = member(name);
+    if (!value.is_boolean()) refuse("{}.{}: is neither true nor false", where_, name);
+    return value.get<bool>();
+  }
+  std::int64_t whole(const char* name, std::int64_t most) const {
+    const Json& value = member(name);
+    const bool fits = value.is_number_unsigned()
+                          ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
+                          : value.is_number_integer();
+    if (!fits) refuse("{}.{}: {} is no whole number up to {}", where_, name, value.dump(), most);
+    return value.get<std::int64_t>();
+  }
+  double number(const char* name) const {
+    const Json& value = member(name);
+    if (value.is_number()) return value.get<double>();
+    const std::string& word = text(name);
+    if (word == "NaN") return std::numeric_limits<double>::quiet_NaN();
+    if (word == "Infinity") return std::numeric_limits<double>::infinity();
+    if (word == "-Infinity") return -std::numeric_limits<double>::infinity();
+    refuse("{}.{}: \"{}\" is no number", where_, name, word.substr(0, 40));
+  }
+  DType dtype() const {
+    for (const DType each : {kFloat32, kFloat64, kInt64, kBool}) {
+      if (text("dtype") == name_of(each)) return each;
+    }
+    refuse("{}.dtype: \"{}\" is none that this build knows", where_, text("dtype").substr(0, 40));
+  }
+  Shape shape(const char* name) const {
+    const Json& values = array(name);
+    if (values.size() > kMaxDims)
+      refuse("{}.{}: {} dims, {} are possible", where_, name, values.size(), kMaxDims);
+    Shape sizes;
+    std::int64_t elements = 1;
+    for (const Json& value : values) {
+      constexpr std::int64_t kMost = std::int64_t{1} << 40;
+      const bool fits = value.is_number_unsigned() && value.get<std::uint64_t>() <= kMost;
+      const std::int64_t size = fits ? value.get<std::int64_t>() : 0;
+      if (!fits || (size > 0 && elements > kMost / size))
+        refuse("{}.{}: {} is no shape of a tensor", where_, name, values.dump());
+      elements *= size;
+      sizes.push_back(size);
+    }
+    return sizes;
+  }
+  Object object(const Json& json, const char* name, std::size_t i) const {
+    return {json, fmt::format("{}.{}[{}]", where_, name, i)};
+  }
+
+ private:
+  const Json& json_;
+  std::string where_;
+};
+
+// Reads the events of a trace whose nodes and numbers are known.
+class Events {
+ public:
+  explicit Events(const Trace& trace) : trace_(trace) {}
+
+  Event read(const Object& o) const {
+    const std::string& kind = o.text("event");
+    if (kind == "computed") return Computed{node(o, "node"), numbers(o, "value")};
+    if (kind == "seed")
+      return Seed{node(o, "node"), if_any(o, "before"), numbers(o, "gradient"),
+                  numbers(o, "after")};
+    if (kind == "contribution") return contribution(o);
+    if (kind == "accumulation") return accumulation(o);
+    if (kind == "zero_grad") {
+      ZeroGrad event;
+      for (const Json& value : o.array("nodes"))
+        event.nodes.push_back(id(value, o, "nodes", "node", trace_.nodes.size()));
+      return event;
+    }
+    if (kind == "clip") return clip(o);
+    if (kind == "update") return update(o);
+    if (kind == "change") return change(o);
+    if (kind == "training_step")
+      return TrainingStep{o.whole("number", std::numeric_limits<std::int64_t>::max())};
+    refuse("{}: the event \"{}\" is none that this build knows", o.where(), kind.substr(0, 40));
+  }
+
+  static Id id(const Json& value, const Object& o, const char* name, std::string_view what,
+               std::size_t count) {
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= count)
+      refuse("{}.{}: refers to {} {}, which is not there; there are {}", o.where(), name, what,
+             value.dump(), count);
+    return value.get<Id>();
+  }
+
+ private:
+  Id node(const Object& o, const char* name) const {
+    return id(o.member(name), o, name, "node", trace_.nodes.size());
+  }
+  Id numbers(const Object& o, const char* name) const {
+    return id(o.member(name), o, name, "numbers", trace_.numbers.size());
+  }
+  Id if_any(const Object& o, const char* name) const {
+    return o.has(name) ? numbers(o, name) : kNone;
+  }
+  // Which input of a node.
+  std::uint32_t input(const Object& o, Id of) const {
+    const std::int64_t input = o.whole("input", std::numeric_limits<std::int32_t>::max());
+    const std::size_t count = trace_.nodes[of].inputs.size();
+    if (input < 0 || static_cast<std::size_t>(input) >= count)
+      refuse("{}.input: is {}, node {} has {} inputs", o.where(), input, of, count);
+    return static_cast<std::uint32_t>(input);
+  }
+
+  Event contribution(const Object& o) const {
+    Contribution event{.node = node(o, "node"),
+                       .input = 0,
+                       .upstream = {},
+                       .local = if_any(o, "local"),
+                       .unsummed = if_any(o, "unsummed"),
+                       .gradient = numbers(o, "gradient")};
+    if (trace_.nodes[event.node].is_leaf())
+      refuse("{}.node: {} is a leaf, and has no inputs", o.where(), event.node);
+    event.input = input(o, event.node);
+    for (const Json& value : o.array("upstream"))
+      event.upstream.push_back(
+          value.is_null() ? kNone : id(value, o, "upstream", "numbers", trace_.numbers.size()));
+    if (event.upstream.empty()) refuse("{}.upstream: is empty", o.where());
+    return event;
+  }
+  Event accumulation(const Object& o) const {
+    Accumulation event{.node = node(o, "node"),
+                       .in_grad = o.flag("in_grad"),
+                       .from = o.has("from") ? node(o, "from") : kNone,
+                       .input = 0,
+                       .before = if_any(o, "before"),
+                       .contribution = numbers(o, "contribution"),
+                       .after = numbers(o, "after"),
+                       .fused = o.flag("fused")};
+    if (event.from != kNone) event.input = input(o, event.from);
+    return event;
+  }
+  Event clip(const Object& o) const {
+    Clip event{
+        o.number("norm"), o.number("norm_type"), o.number("max_norm"), o.number("scale"), {}};
+    std::size_t i = 0;
+    for (const Json& value : o.array("gradients")) {
+      const Object each = o.object(value, "gradients", i++);
+      event.gradients.push_back(
+          {node(each, "node"), numbers(each, "before"), numbers(each, "after")});
+    }
+    return event;
+  }
+  Event update(const Object& o) const {
+    Update event{o.text("optimizer"),
+                 o.number("lr"),
+                 o.whole("step", std::numeric_limits<std::int64_t>::max()),
+                 node(o, "node"),
+                 numbers(o, "gradient"),
+                 numbers(o, "before"),
+                 numbers(o, "after"),
+                 {}};
+    std::size_t i = 0;
+    for (const Json& value : o.array("kept")) {
+      const Object each = o.object(value, "kept", i++);
+      event.kept.push_back({each.text("name"), numbers(each, "before"), numbers(each, "after")});
+    }
+    return event;
+  }
+  Event change(const Object& o) const {
+    const std::string& of = o.text("of");
+    if (of != "value" && of != "gradient" && of != "upstream")
+      refuse("{}.of: \"{}\" is none of value, gradient, upstream", o.where(), of.substr(0, 40));
+    return Change{node(o, "node"),
+                  of == "value"      ? Change::Of::value
+                  : of == "gradient" ? Change::Of::gradient
+                                     : Change::Of::upstream,
+                  if_any(o, "before"), if_any(o, "after")};
+  }
+
+  const Trace& trace_;
+};
+
+Node read_node(const Object& o, const Trace& trace) {
+  Node node;
+  if (o.has("op")) node.op = Events::id(o.member("op"), o, "op", "op", trace.ops.size());
+  node.name = o.text_or_none("name");
+  node.place = o.text_or_none("place");
+  node.site = o.text_or_none("site");
+  node.sizes = o.shape("shape");
+  node.dtype = o.dtype();
+  node.requires_grad = o.flag("requires_grad");
+  if (o.has("output"))
+    node.output = static_cast<std::uint32_t>(
+        Events::id(o.member("output"), o, "output", "result", std::size_t{1} << 20));
+  if (!o.has("inputs")) return node;
+  // Of nodes before this one: a graph in a trace has no circles.
+  for (const Json& value : o.array("inputs"))
+    node.inputs.push_back(
+        value.is_null() ? kNone : Events::id(value, o, "inputs", "node", trace.nodes.size()));
+  return node;
+}
+
+Numbers read_numbers(const Object& o) {
+  Numbers numbers;
+  numbers.sizes = o.shape("shape");
+  numbers.dtype = o.dtype();
+  numbers.complete = !o.has("corner");
+  const Shape kept = numbers.complete ? numbers.sizes : o.shape("corner");
+  bool fits = kept.size() == numbers.sizes.size();
+  for (int d = 0; fits && d < kept.size(); ++d)
+    fits = kept[d] <= numbers.sizes[d] && (kept[d] > 0 || numbers.sizes[d] == 0);
+  if (!fits) refuse("{}: a corner of shape {} in a tensor {}", o.where(), kept, numbers.sizes);
+  try {
+    numbers.values = parse_values(o.text("values"), kept, numbers.dtype);
+  } catch (const Error& error) {
+    refuse("{}.{}", o.where(), error.what());
+  }
+  if (numbers.complete) {
+    numbers.non_finite = count_non_finite(numbers.values);
+    return numbers;
+  }
+  numbers.non_finite = o.whole("non_finite", std::int64_t{1} << 40);
+  numbers.min = o.number("min");
+  numbers.max = o.number("max");
+  numbers.mean = o.number("mean");
+  numbers.norm = o.number("norm");
+  return numbers;
+}
+
+Trace read_trace(const Json& json) {
+  const bool is_trace = json.is_object() && json.value("format", Json()) == "retrace-trace";
+  if (!is_trace) refuse("not a trace of Retrace: there is no \"format\": \"retrace-trace\"");
+  const Object root(json, "trace");
+  const std::int64_t version = root.whole("version", std::numeric_limits<std::int64_t>::max());
+  if (version != kVersion)
+    refuse("a trace of version {}, this build reads version {}; record it again", version,
+           kVersion);
+  Trace trace;
+  trace.program = root.text("program");
+  trace.compiler = root.text("compiler");
+  trace.blas = root.text("blas");
+  if (!root.member("seed").is_number_unsigned()) refuse("trace.seed: is no seed");
+  trace.seed = root.member("seed").get<std::uint64_t>();
+  trace.complete = root.flag("complete");
+  const auto each = [&root](const char* name, auto&& read) {
+    std::size_t i = 0;
+    for (const Json& value : root.array(name))
+      read(Object(value, fmt::format("{}[{}]", name, i++)));
+  };
+  each("ops", [&](const Object& o) {
+    trace.ops.push_back({o.text("name"), o.text_or_none("formula"), o.text_or_none("gradient"),
+                         o.flag("elementwise")});
+  });
+  each("nodes", [&](const Object& o) { trace.nodes.push_back(read_node(o, trace)); });
+  each("numbers", [&](const Object& o) { trace.numbers.push_back(read_numbers(o)); });
+  const Events events(trace);
+  each("events", [&](const Object& o) { trace.events.push_back(events.read(o)); });
+  return trace;
+}
+
+}  // namespace
+
+Trace Trace::parse(std::string_view json, const std::string& name) {
+  try {
+    return read_trace(Json::parse(json.begin(), json.end()));
+  } catch (const Json::parse_error& error) {
+    const bool is_cut_off = error.byte > json.size();
+    if (is_cut_off && json.find("\"retrace-trace\"") != std::string_view::npos)
+      fail<IoError>("{}: a trace that is cut off after {} bytes; copy or record it again", name,
+                    json.size());
+    fail<IoError>("{}: not a trace of Retrace: broken JSON at byte {}", name, error.byte);
+  } catch (const IoError& error) {
+    fail<IoError>("{}: {}", name, error.what());
+  }
+}
+
+}  // namespace retrace::trace

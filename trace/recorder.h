@@ -1,0 +1,95 @@
+#pragma once
+
+// Records what a program computes, as a listener on the tape.
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <retrace/autograd/observer.h>
+#include <retrace/tensor/named.h>
+#include <retrace/trace/trace.h>
+
+namespace retrace::trace {
+
+struct RecorderOptions {
+  std::int64_t elements = 4096;      ///< of a larger tensor a summary and a corner are kept
+  std::int64_t corner = 8;           ///< elements of the corner along the last two dims
+  std::size_t events = 500'000;      ///< what comes after so many is left out
+  std::size_t bytes = 256ull << 20;  ///< of numbers kept in full; later ones are summarised
+  std::string program = "";          ///< "": the name of this process
+};
+
+/// While it lives, everything that this thread computes is recorded:
+///
+///     trace::Recorder recorder;
+///     Tensor loss = (w * x - y).square().mean();
+///     loss.backward();
+///     optimizer.step();
+///     recorder.save("trace.json");
+///
+/// ops, backward passes, gradients dropped and clipped, updates of optimizers; where in the program
+/// and in which module. The numbers that the program computes are those of a run without it, bit
+/// for bit; the time is not. Leaves and constants that took part live as long as it does.
+///
+/// Parameters of modules in whose forward function they are used have their names; name() gives
+/// names to others. Ops of before it are known by their nodes, without their results.
+class Recorder final : public TapeObserver {
+ public:
+  explicit Recorder(const RecorderOptions& options = {});
+
+  void name(const Tensor& tensor, const std::string& name);
+  /// As model.named_parameters() gives them.
+  void name(const NamedTensors& tensors);
+  /// Marks that a step of training begins.
+  void training_step(std::int64_t number);
+
+  const Trace& trace() const { return trace_; }
+  /// IoError when the file cannot be written.
+  void save(const std::string& path) const { trace_.save(path); }
+
+  void on_op(std::string_view op, const retrace::Node* node, const Tensor& output,
+             std::span<const Tensor* const> inputs) override;
+  void on_backward(const Backprop& pass) override;
+  void on_step(const Step& step) override;
+  void on_accumulation(const retrace::Accumulation& sum) override;
+  void on_zero_grad(const Tensor& tensor) override;
+  void on_clip(const Clipping& clipping) override;
+  void on_update(const retrace::Update& update) override;
+
+ private:
+  struct Leaf {
+    Ref<TensorData> tensor;  // held, so that no other takes its address
+    Id node;
+  };
+
+  bool is_full();
+  void emit(Event event);
+  void give_pending();
+  Id add_op(std::string_view name, const retrace::Node* node);
+  Id add_node(Node node);
+  Id add_recorded(const retrace::Node& node, std::uint32_t output, std::vector<Id> inputs);
+  Id of_tensor(const Tensor& tensor);
+  Id of_leaf(const Tensor& tensor, Id value = kNone);
+  Id of_edge(const Edge& edge);
+  Id find_recorded(const retrace::Node& node, std::uint32_t output) const;
+  void look_again(Id node, const Tensor& tensor);
+  void note_change(Id node, Change::Of of, Id now);
+  Id numbers_of(const Tensor& tensor);
+  Id gradient_of(const Tensor& tensor);
+
+  RecorderOptions options_;
+  Trace trace_;
+  std::unordered_map<std::uint64_t, std::vector<Id>> recorded_;  // by the op's number: its outputs
+  std::unordered_map<const TensorData*, Leaf> leaves_;
+  std::unordered_map<const TensorData*, std::pair<Ref<TensorData>, std::string>> names_;
+  std::unordered_map<std::string, Id> ops_;
+  std::unordered_multimap<std::size_t, Id> by_content_;
+  std::vector<NodeState> known_;         // of each node, as the events so far tell it
+  std::vector<std::uint32_t> versions_;  // of each node's storage when its value was last seen
+  std::vector<Contribution> pending_;    // not added to a sum yet
+  std::size_t bytes_ = 0;
+  ObserverScope scope_;
+};
+
+}  // namespace retrace::trace

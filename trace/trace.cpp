@@ -1,0 +1,56 @@
+#include <retrace/tensor/file.h>
+#include <retrace/trace/trace.h>
+
+#include <algorithm>
+
+namespace retrace::trace {
+namespace {
+
+struct Apply {
+  std::vector<NodeState>& nodes;
+
+  void operator()(const Computed& e) const { nodes.at(e.node).value = e.value; }
+  void operator()(const Seed& e) const { nodes.at(e.node).upstream = e.after; }
+  void operator()(const Contribution&) const {}
+  void operator()(const Accumulation& e) const {
+    NodeState& node = nodes.at(e.node);
+    (e.in_grad ? node.grad : node.upstream) = e.after;
+  }
+  void operator()(const ZeroGrad& e) const {
+    for (const Id node : e.nodes) nodes.at(node).grad = kNone;
+  }
+  void operator()(const Clip& e) const {
+    for (const Clip::Clipped& clipped : e.gradients) nodes.at(clipped.node).grad = clipped.after;
+  }
+  void operator()(const Update& e) const { nodes.at(e.node).value = e.after; }
+  void operator()(const Change& e) const {
+    NodeState& node = nodes.at(e.node);
+    (e.of == Change::Of::value      ? node.value
+     : e.of == Change::Of::gradient ? node.grad
+                                    : node.upstream) = e.after;
+  }
+  void operator()(const TrainingStep&) const {}
+};
+
+}  // namespace
+
+void replay(const Event& event, std::vector<NodeState>& nodes) { std::visit(Apply{nodes}, event); }
+
+// A state is what its events make of nothing: going back begins anew.
+void State::go_to(std::size_t events) {
+  if (events < position_) {
+    std::fill(nodes_.begin(), nodes_.end(), NodeState());
+    position_ = 0;
+  }
+  for (; position_ < std::min(events, trace_.events.size()); ++position_)
+    replay(trace_.events[position_], nodes_);
+}
+
+void Trace::save(const std::string& path) const { write_file(path, json()); }
+
+Trace Trace::load(const std::string& path) {
+  constexpr std::uint64_t kLargest = 1 << 30;
+  return parse(read_file(path, kLargest), path);
+}
+
+}  // namespace retrace::trace

@@ -1,0 +1,167 @@
+#pragma once
+
+// A trace: what a program computed, in the order in which it did, with the numbers. A Recorder
+// makes one, a file keeps it, and whoever shows it needs nothing else.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <retrace/tensor/tensor.h>
+
+namespace retrace::trace {
+
+/// Of the files that this build writes and reads.
+inline constexpr int kVersion = 1;
+
+/// A position in one of the lists of a Trace.
+using Id = std::uint32_t;
+inline constexpr Id kNone = 0xffffffff;
+
+/// The numbers of a tensor at one moment.
+struct Numbers {
+  Shape sizes;
+  DType dtype = DType::float32;
+  /// All of them, or of a large tensor the corner: the first few of the last two dims, the first of
+  /// the others.
+  Tensor values;
+  bool complete = true;
+  std::int64_t non_finite = 0;  ///< how many of all elements are NaN or infinite
+  /// Of all finite elements, unless complete; NaN where there are none. norm: sqrt(Σ x²).
+  double min = 0, max = 0, mean = 0, norm = 0;
+};
+
+/// What a kind of op says of itself.
+struct Op {
+  std::string name, formula, gradient;
+  bool elementwise = false;
+};
+
+/// A tensor that took part: the result of an op, a leaf or a constant.
+struct Node {
+  Id op = kNone;  ///< that made it; none: a leaf, or a constant that was there before
+  std::string place, site, name;  ///< "block0.norm"; "train.cpp:42 (step)"; "block0.norm.weight"
+  Shape sizes;
+  DType dtype = DType::float32;
+  bool requires_grad = false;
+  std::uint32_t output = 0;  ///< which of the op's results it is
+  std::vector<Id> inputs;    ///< nodes; none: an argument left out, or not known
+  bool is_leaf() const { return op == kNone; }
+};
+
+// Events ------------------------------------------------------------------------------------------
+// Nodes and numbers are given by position.
+
+/// A tensor has its numbers: an op has run, or a leaf or constant was used for the first time.
+struct Computed {
+  Id node, value;
+};
+/// A backward pass begins at a node with this gradient.
+struct Seed {
+  Id node, before, gradient, after;
+};
+/// The rule of `node` gave its input number `input` a gradient.
+struct Contribution {
+  Id node;
+  std::uint32_t input;
+  std::vector<Id> upstream;  ///< of each output; none where no gradient arrived
+  Id local;                  ///< dy/dx of an elementwise op in the output's shape, else none
+  Id unsummed;  ///< the gradient before it was summed because the input was broadcast, else none
+  Id gradient;  ///< in the input's shape
+};
+/// A gradient was added: after = before + contribution. `in_grad`: into the tensor's `grad`, else
+/// into the sum of the pass that will be the upstream gradient of `node`.
+struct Accumulation {
+  Id node;
+  bool in_grad;
+  Id from;  ///< whose input number `input` it came through; none: the sum of the pass, complete
+  std::uint32_t input;
+  Id before, contribution, after;  ///< before: none at first
+  bool fused;  ///< added by the product that made it, which may round the last digits otherwise
+};
+/// Gradients were dropped.
+struct ZeroGrad {
+  std::vector<Id> nodes;
+};
+/// Gradients were scaled by `scale`, because their norm was larger than max_norm; 1: it was not.
+struct Clip {
+  struct Clipped {
+    Id node, before, after;
+  };
+  double norm, norm_type, max_norm, scale;
+  std::vector<Clipped> gradients;
+};
+/// An optimizer updated a parameter.
+struct Update {
+  struct Kept {
+    std::string name;
+    Id before, after;
+  };
+  std::string optimizer;
+  double lr;
+  std::int64_t step;
+  Id node, gradient, before, after;
+  std::vector<Kept> kept;
+};
+/// Numbers differ from what the trace knew: the program changed them itself (in place, by a hook).
+struct Change {
+  enum class Of { value, gradient, upstream };
+  Id node;
+  Of of;
+  Id before, after;
+};
+/// A step of training begins.
+struct TrainingStep {
+  std::int64_t number;
+};
+
+using Event = std::variant<Computed, Seed, Contribution, Accumulation, ZeroGrad, Clip, Update,
+                           Change, TrainingStep>;
+
+// The whole ---------------------------------------------------------------------------------------
+
+struct Trace {
+  std::string program, compiler, blas;
+  std::uint64_t seed = 0;
+  bool complete = true;  ///< false: there were more events than the recorder was told to keep
+  std::vector<Op> ops;
+  std::vector<Node> nodes;
+  std::vector<Numbers> numbers;
+  std::vector<Event> events;
+
+  /// The same trace gives the same bytes.
+  std::string json() const;
+  /// IoError when the file cannot be written; then there is the old one, or none.
+  void save(const std::string& path) const;
+  /// IoError, which starts with the path, for what is not a whole trace of kVersion.
+  static Trace load(const std::string& path);
+  /// The same from a text; `name` stands for the path.
+  static Trace parse(std::string_view json, const std::string& name);
+};
+
+/// What is known of a node after some events; none: nothing.
+struct NodeState {
+  Id value = kNone, upstream = kNone, grad = kNone;
+};
+
+/// The state after the first so many events of a trace, which must outlive it.
+class State {
+ public:
+  explicit State(const Trace& trace) : trace_(trace), nodes_(trace.nodes.size()) {}
+  /// Forwards or backwards.
+  void go_to(std::size_t events);
+  std::size_t position() const { return position_; }
+  const NodeState& of(Id node) const { return nodes_.at(node); }
+
+ private:
+  const Trace& trace_;
+  std::vector<NodeState> nodes_;
+  std::size_t position_ = 0;
+};
+
+/// Changes what is known of nodes as `event` does. For those who keep states of their own.
+void replay(const Event& event, std::vector<NodeState>& nodes);
+
+}  // namespace retrace::trace

@@ -1,0 +1,107 @@
+// Names, rules and numbers, as the story tells them.
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include <retrace/tensor/check.h>
+#include <retrace/trace/numbers.h>
+#include <retrace/trace/story.h>
+
+namespace retrace::trace {
+namespace {
+
+constexpr std::int64_t kInLine = 8;  // numbers of a tensor that stand in a line
+
+// The parts of "dx = g W, dW = gᵀ x": each begins with a d, a letter or more, and " = ".
+std::vector<std::string> parts_of(std::string_view gradient) {
+  const auto begins_part = [](std::string_view text) {
+    const std::size_t equals = text.find(" = ");
+    return text.starts_with('d') && equals != std::string_view::npos && equals > 1 &&
+           text.find(' ') == equals;
+  };
+  std::vector<std::string> parts;
+  if (!begins_part(gradient)) return parts;
+  for (std::size_t begin = 0; begin < gradient.size();) {
+    std::size_t end = gradient.find(", d", begin);
+    while (end != std::string_view::npos && !begins_part(gradient.substr(end + 2)))
+      end = gradient.find(", d", end + 1);
+    parts.emplace_back(gradient.substr(begin, end - begin));
+    begin = end == std::string_view::npos ? gradient.size() : end + 2;
+  }
+  return parts;
+}
+
+// Elements [first, first + sizes.numel()) of row-major numbers, in nested brackets.
+std::string nested(const Tensor& values, int dim, std::int64_t& next) {
+  if (dim == values.dim()) return number_text(values, next++);
+  std::string text = "[";
+  for (std::int64_t i = 0; i < values.sizes()[dim]; ++i) {
+    if (i > 0) text += ", ";
+    text += nested(values, dim + 1, next);
+  }
+  return text + "]";
+}
+
+std::string non_finite_text(const Numbers& numbers) {
+  if (numbers.non_finite == 0) return "";
+  return fmt::format("  !! {} of {} are NaN or infinite", numbers.non_finite,
+                     numbers.sizes.numel());
+}
+
+}  // namespace
+
+std::string label(const Trace& trace, Id node) {
+  if (node == kNone) return "nothing";
+  const Node& which = trace.nodes.at(node);
+  if (!which.name.empty()) return which.name;
+  const std::string_view what = !which.is_leaf() ? std::string_view(trace.ops.at(which.op).name)
+                                : which.requires_grad ? "leaf"
+                                                      : "constant";
+  const std::string output = which.output > 0 ? fmt::format(" result {}", which.output) : "";
+  return fmt::format("{} #{}{}", what, node, output);
+}
+
+std::vector<std::string> letters(const Op& op, std::size_t inputs) {
+  std::vector<std::string> result;
+  for (const std::string& part : parts_of(op.gradient))
+    result.push_back(part.substr(1, part.find(' ') - 1));
+  if (result.size() != inputs) result.clear();
+  return result;
+}
+
+std::string rule_of(const Op& op, std::size_t k, std::size_t inputs) {
+  const std::vector<std::string> parts = parts_of(op.gradient);
+  return parts.size() == inputs ? parts.at(k) : op.gradient;
+}
+
+std::string brief(const Numbers& numbers) {
+  if (numbers.complete && numbers.values.numel() <= kInLine) {
+    std::int64_t next = 0;
+    return nested(numbers.values, 0, next) + non_finite_text(numbers);
+  }
+  Numbers whole = numbers;
+  if (numbers.complete) whole = keep_numbers(numbers.values, /*complete=*/false, 1);
+  return fmt::format("{} from {:.6g} to {:.6g}, norm {:.6g}{}", numbers.sizes, whole.min, whole.max,
+                     whole.norm, non_finite_text(numbers));
+}
+
+std::string table(const Numbers& numbers) {
+  const Tensor& values = numbers.values;
+  std::string text = fmt::format("{} {}{}", numbers.dtype, numbers.sizes, non_finite_text(numbers));
+  if (!numbers.complete)
+    text += fmt::format("\nfrom {:.6g} to {:.6g}, mean {:.6g}, norm {:.6g}; the corner {}:",
+                        numbers.min, numbers.max, numbers.mean, numbers.norm, values.sizes());
+  if (values.numel() == 0) return text;
+  const std::int64_t columns = values.dim() == 0 ? 1 : values.sizes().back();
+  std::size_t width = 0;
+  for (std::int64_t i = 0; i < values.numel(); ++i)
+    width = std::max(width, number_text(values, i).size());
+  for (std::int64_t i = 0; i < values.numel(); ++i)
+    text +=
+        fmt::format("{}{:>{}}", i % columns == 0 ? "\n  " : "  ", number_text(values, i), width);
+  return text;
+}
+
+}  // namespace retrace::trace
