@@ -14,10 +14,12 @@ void learn_xor(train::Run& run) {
   const double start = loss_now().item<double>();
 
   for (std::int64_t step = 1; step <= run.options().steps.value_or(200); ++step) {
+    auto recorder = run.record_trace(step, net.named_parameters());  // --trace: of one step
     optimizer.zero_grad();     // forget the last step's gradients
     Tensor loss = loss_now();  // compute, and record how
     loss.backward();           // walk back: which way does each weight make the loss smaller?
     optimizer.step();          // go a little that way
+    run.write_trace(std::move(recorder));
     run.step(step, loss.item<double>());
   }
 

@@ -229,6 +229,14 @@ void CommandLine::Parser::offer(std::string_view name) {
     decides(
         option(kRun, "--steps", o.steps, "How many batches to train on", "N")->check(at_least(1)),
         "", true);
+    // What trains by steps can show one.
+    option(kResults, "--trace", o.trace,
+           "Write all that one step of training computes, forward, backward and update, for "
+           "`retrace step FILE`",
+           "FILE");
+    option(kResults, "--trace-step", o.trace_step,
+           fmt::format("Which step, counted from 1 ({})", o.trace_step), "N")
+        ->check(at_least(1));
   } else if (name == "batch-size") {
     decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")->check(at_least(1)));
   } else if (name == "lr") {
@@ -301,6 +309,7 @@ void CommandLine::Parser::check() const {
   needs("--test-fraction", {"--data"});
   needs("--target", {"--data"});
   needs("--labels", {"--data"});
+  needs("--trace-step", {"--trace"});
   needs("--save-every", {"--save", "--resume"});
   if (app.get_option_no_throw("--predict") != nullptr) needs("--load", {"--predict"});
   needs("--predict", {"--load"});
@@ -308,7 +317,8 @@ void CommandLine::Parser::check() const {
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there
-  for (const char* other : {"--save", "--resume", "--check", "--csv"}) excludes("--load", other);
+  for (const char* other : {"--save", "--resume", "--check", "--csv", "--trace"})
+    excludes("--load", other);
   for (const char* other : {"--data", "--json", "--report"}) excludes("--predict", other);
   require<UsageError>(!given("--save") || !given("--resume") || options.save == resume_folder,
                       "--save and --resume name different folders; --resume goes on saving in its "

@@ -29,6 +29,8 @@ struct Options {
   std::int64_t patience = 0;   ///< 0: no early stop
   // Results
   std::string json = "", csv = "", report = "";
+  std::string trace = "";       ///< where a trace of one step of training goes
+  std::int64_t trace_step = 1;  ///< which step, from 1 on
   bool check = false;
   // Keeping and using a model
   std::string save = "";  ///< where to keep the run: with --resume, that folder

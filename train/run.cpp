@@ -144,6 +144,22 @@ void Run::begin_training(std::int64_t total, std::int64_t done, const std::strin
   training_started_ = training_ended_ = next_flush_ = Clock::now();
 }
 
+std::unique_ptr<trace::Recorder> Run::record_trace(std::int64_t step,
+                                                   const NamedTensors& parameters) {
+  if (options_.trace.empty() || step != options_.trace_step) return nullptr;
+  auto recorder = std::make_unique<trace::Recorder>(trace::RecorderOptions{.program = name()});
+  recorder->name(parameters);
+  recorder->training_step(step);
+  return recorder;
+}
+
+void Run::write_trace(std::unique_ptr<trace::Recorder> recorder) {
+  if (!recorder) return;
+  writing([&] { recorder->save(options_.trace); });
+  trace_written_ = true;
+  log_info(fmt::format("wrote {}", options_.trace));
+}
+
 void Run::step(std::int64_t step, double loss) {
   if (!progress_) begin_training(options_.steps.value_or(step), step - 1);
   record({.step = step, .loss = loss});
@@ -193,6 +209,9 @@ double Run::training_seconds() const {
 
 void Run::finish(std::string_view data, const Result& result) {
   if (progress_) progress_->clear();
+  require<UsageError>(options_.trace.empty() || trace_written_,
+                      "--trace-step {}: no such step was made; steps count from 1",
+                      options_.trace_step);
   JsonObject metrics;
   std::optional<double> test_loss;
   for (const auto& [name, value] : result.metrics) {

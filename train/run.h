@@ -4,12 +4,14 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <retrace/trace/recorder.h>
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/interrupt.h>
@@ -73,6 +75,10 @@ class Run {
   /// Starts the clock of training, `done` of whose `total` steps an interrupted run has made. The
   /// first step() does it, too. Curve and progress are of the training that began last.
   void begin_training(std::int64_t total, std::int64_t done = 0, const std::string& stage = {});
+  /// Of the step that --trace asks for, at its head, a recorder to hold until its end; else null.
+  std::unique_ptr<trace::Recorder> record_trace(std::int64_t step, const NamedTensors& parameters);
+  /// At the step's end: writes what was recorded, if anything was, to --trace.
+  void write_trace(std::unique_ptr<trace::Recorder> recorder);
   /// What one step did. Throws NotFiniteError when the loss is not finite, and Interrupted when a
   /// signal came, unless somebody wants to save something first (see Trainer).
   void step(std::int64_t step, double loss);
@@ -102,7 +108,7 @@ class Run {
   InterruptGuard interrupts_;
   std::optional<Checkpoint> checkpoint_;  // the one that the options came from, until it is taken
   std::string checkpoint_stage_;
-  bool folder_opened_ = false;
+  bool folder_opened_ = false, trace_written_ = false;
   std::optional<Report> report_;
   std::optional<Progress> progress_;
   std::string stage_;

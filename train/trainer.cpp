@@ -63,9 +63,12 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
   folder_ = run_.open_folder(options_.stage);
   const std::int64_t done = first_step();
   model_.train();
+  check_trace_step(done);
   run_.begin_training(options_.steps, done, options_.stage);
   for (std::int64_t step = done + 1; step <= options_.steps && !out_of_patience(); ++step) {
     const StateDict before = sources_.state_dict();
+    auto recorder =
+        options_.stage.empty() ? run_.record_trace(step, model_.named_parameters()) : nullptr;
     StepRecord record{.step = step, .lr = optimizer_.lr()};
     record.loss = compute_gradients(loss, &record.metrics);
     if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
@@ -73,10 +76,13 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
           nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
     }
     run_.record(record);
+    if (!std::isfinite(record.loss + record.gradient_norm.value_or(0)))
+      run_.write_trace(std::move(recorder));
     if (!std::isfinite(record.loss)) explain(step, "the loss", record.loss, before, loss);
     if (!std::isfinite(record.gradient_norm.value_or(0)))
       explain(step, "the gradient's norm", *record.gradient_norm, before, loss);
     optimizer_.step();
+    run_.write_trace(std::move(recorder));
     if (schedule_ != nullptr) schedule_->step();
     look_at_validation(step);
 
@@ -99,6 +105,15 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     metadata["program"] = run_.name();
     folder_->save_model(delivered_.value_or(model_).state_dict(), metadata);
   }
+}
+
+// Told before training, not after it.
+void Trainer::check_trace_step(std::int64_t done) const {
+  const std::int64_t wanted = run_.options().trace_step;
+  require<UsageError>(run_.options().trace.empty() || !options_.stage.empty() ||
+                          (wanted > done && wanted <= options_.steps),
+                      "--trace-step {}: the training makes the steps {} to {}", wanted, done + 1,
+                      options_.steps);
 }
 
 // Steps already made, by the run that this one resumes.

@@ -65,6 +65,7 @@ class Trainer {
 
  private:
   std::int64_t first_step();
+  void check_trace_step(std::int64_t done) const;
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
   double compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics = nullptr);
