@@ -27,6 +27,14 @@ if(missing_packages)
     "  apt-get install --no-install-recommends ${missing_packages}")
 endif()
 
+if(RETRACE_BUILD_TOOLS)
+  set(CURSES_NEED_NCURSES TRUE)
+  set(CURSES_NEED_WIDE TRUE)
+  find_package(Curses QUIET)  # optional: the full-screen view of `retrace step`
+  if(NOT CURSES_FOUND)
+    message(STATUS "ncurses not found (Debian: libncurses-dev): `retrace step` will print only")
+  endif()
+endif()
 find_package(LibDw QUIET MODULE)  # optional: names the line of a program that called an op
 if(NOT LibDw_FOUND)
   message(STATUS "libdw not found (Debian: libdw-dev): call sites will not name files and lines")

@@ -40,6 +40,11 @@ if(RETRACE_BUILD_TOOLS AND tool_sources)
   set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
   target_compile_definitions(retrace_tool PRIVATE RETRACE_VERSION="${PROJECT_VERSION}"
     RETRACE_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+  if(CURSES_FOUND)
+    target_compile_definitions(retrace_tool PRIVATE RETRACE_HAVE_NCURSES ${CURSES_CFLAGS})
+    target_include_directories(retrace_tool SYSTEM PRIVATE ${CURSES_INCLUDE_DIRS})
+    target_link_libraries(retrace_tool PRIVATE ${CURSES_LIBRARIES})
+  endif()
   # docs/catalogue.md from the table, the headers and the tape.
   add_custom_target(catalogue_page
     COMMAND retrace_tool catalogue --headers ${PROJECT_SOURCE_DIR}

@@ -1,13 +1,15 @@
-// The program `retrace`: what this build is, and the catalogue of ops as a page.
+// The program `retrace`: what this build is, a trace step by step, the catalogue of ops as a page.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include <retrace/catalogue/document.h>
 #include <retrace/tensor/file.h>
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tools/step.h>
 #include <retrace/train/exit.h>
 
 using namespace retrace;
@@ -47,6 +49,19 @@ int run(int argc, char** argv) {
       ->required();
   page->add_option("-o,--out", out, "file to write; - is standard output")->capture_default_str();
 
+  std::string trace;
+  std::optional<std::string> script;
+  bool plain = false;
+  CLI::App* walk = app.add_subcommand(
+      "step", "Walks through a trace, that --trace of the examples or a trace::Recorder wrote");
+  walk->add_option("TRACE", trace, "the file")->required();
+  walk->add_flag("--plain", plain,
+                 "print all steps, a paragraph each, as it does without a terminal");
+  walk->add_option("--script", script,
+                   "keys with spaces between them, and what each shows: n p N P (next and previous "
+                   "step, in this node), g 17 (go to), /tanh (search), c (collapse the module), t "
+                   "(tensors), Home, End, q");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -54,6 +69,8 @@ int run(int argc, char** argv) {
   }
   if (page->parsed()) {
     write_catalogue(headers, out);
+  } else if (walk->parsed()) {
+    tools::step(trace, plain, script);
   } else {
     fmt::print("{}", app.help());
   }
@@ -68,6 +85,9 @@ int main(int argc, char** argv) {
   } catch (const IoError& error) {
     fmt::print(stderr, "retrace: {}\n", error.what());
     return static_cast<int>(train::ExitCode::bad_file);
+  } catch (const train::UsageError& error) {
+    fmt::print(stderr, "retrace: {}\n", error.what());
+    return static_cast<int>(train::ExitCode::usage);
   } catch (const std::exception& error) {
     fmt::print(stderr, "retrace: {}\n", error.what());
     return static_cast<int>(train::ExitCode::failure);

@@ -1,0 +1,78 @@
+#include <retrace/tools/step.h>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include <retrace/tools/screen.h>
+#include <retrace/tools/stepper.h>
+#include <retrace/train/exit.h>
+
+namespace retrace::tools {
+namespace {
+
+// False when nobody reads any more, as behind `| head`.
+bool write(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return true;
+  if (errno == EPIPE) return false;
+  throw train::WriteError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
+}
+
+std::string introduction(const trace::Trace& trace, std::size_t steps) {
+  std::size_t leaves = 0;
+  for (const trace::Node& node : trace.nodes) leaves += node.is_leaf() && node.requires_grad;
+  std::string text = fmt::format(
+      "A run of {}: {} steps over {} tensors, {} of them leaves that want a gradient.\n",
+      trace.program, steps, trace.nodes.size(), leaves);
+  if (!trace.complete)
+    text += "It went on: the recorder kept as much as it was told to, and this is the beginning.\n";
+  return printable(text);
+}
+
+void run_script(Stepper& stepper, const std::string& script) {
+  std::istringstream words(script);
+  if (!write(stepper.card() + "\n")) return;
+  for (std::string key; words >> key;) {
+    std::string argument;
+    if (key.size() > 1 && key.front() == '/') {  // "/loss" as "/ loss"
+      argument = key.substr(1);
+      key.resize(1);
+    } else if ((key == "g" || key == "/") && !(words >> argument)) {
+      throw train::UsageError(fmt::format("--script: {} needs something behind it", key));
+    }
+    if (!stepper.press(key, argument)) return;
+    const std::string& message = stepper.message();
+    if (!write(fmt::format("\n{}\n", message.empty() ? stepper.card() : printable(message))))
+      return;
+  }
+}
+
+}  // namespace
+
+void step(const std::string& path, bool plain, const std::optional<std::string>& script) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const trace::Trace trace = trace::Trace::load(path);
+  const trace::Story story(trace);
+  if (story.size() == 0) {
+    write("The trace is empty: nothing was computed while it was recorded.\n");
+    return;
+  }
+  Stepper stepper(trace);
+  if (script) return run_script(stepper, *script);
+  const bool on_terminal = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
+  if (!plain && on_terminal && show_screen(stepper, path)) return;
+
+  if (!write(introduction(trace, story.size()))) return;
+  for (std::size_t k = 0; k < story.size(); ++k) {
+    if (!write(printable(fmt::format("\n{}. {}\n", k + 1, story.text(k))))) return;
+  }
+}
+
+}  // namespace retrace::tools
