@@ -57,10 +57,11 @@ std::string Figure::shapes(const Range& x, const Range& y, double width, double 
   for (const Mark& mark : marks_) {
     const std::string hue = colour(mark.series);
     if (mark.kind == Kind::dots) {
+      const char* const size = mark.x.size() <= 8 ? "3.5" : "1.6";  // few are to be seen at all
       all += fmt::format("<g fill=\"{}\" fill-opacity=\"0.75\">", hue);
       for (std::size_t i = 0; i < mark.x.size(); ++i)
-        all += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"1.6\"/>", px(mark.x[i]),
-                           py(mark.y[i]));
+        all += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"/>", px(mark.x[i]),
+                           py(mark.y[i]), size);
       all += "</g>\n";
       continue;
     }
