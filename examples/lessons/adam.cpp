@@ -31,7 +31,8 @@ void show(const char* what, const std::vector<double>& numbers) {
   std::cout << "\n";
 }
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   const double lr = 0.1;
   const std::vector<double> small = {0.001, 0.001, 0.001, 0.001}, large = {1000, 1000, 1000, 1000},
                             turning = {1, -1, 1, -1}, spike = {1, 1, 100, 1, 1};
@@ -49,4 +50,5 @@ int main() {
             << fmt::format("v = {:.1e}, corrected {:.1e}\n", v, v_hat)
             << fmt::format("first move = {:.5f}\n", -lr * m_hat / (std::sqrt(v_hat) + 1e-8))
             << fmt::format("without the correction = {:.5f}\n", -lr * m / (std::sqrt(v) + 1e-8));
+  if (argc > 1) recorder.save(argv[1]);
 }

@@ -10,7 +10,8 @@
 
 using namespace retrace;
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   // One query, three keys with their values, two channels.
   Tensor q = tensor({{{{1.0, 0.5}}}}, kFloat64).requires_grad_();
   Tensor k = tensor({{{{1.0, 0.0}, {0.0, 1.0}, {-1.0, -1.0}}}}, kFloat64).requires_grad_();
@@ -42,4 +43,5 @@ int main() {
     scaled_dot_product_attention(q2, k.detach(), v.detach()).select(3, 0).sum().backward();
   }
   std::cout << "q.grad of the fused op = " << q2.grad() << "\n";
+  if (argc > 1) recorder.save(argv[1]);
 }

@@ -8,7 +8,8 @@
 
 using namespace retrace;
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   const Tensor x = tensor({{1.0, 2.0, 3.0}, {0.0, -1.0, 0.5}});
   Tensor bias = tensor({0.1, 0.2, 0.3}).requires_grad_();
   Tensor scale = tensor({{2.0}, {-1.0}}).requires_grad_();  // a number for each row
@@ -40,4 +41,5 @@ int main() {
   };
   std::cout << fmt::format("of a mean over 1 row: {:.4f}, over 1000: {:.4f}\n", of_rows(1),
                            of_rows(1000));
+  if (argc > 1) recorder.save(argv[1]);
 }

@@ -9,7 +9,8 @@
 
 using namespace retrace;
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   // Two responses to one prompt, and a policy that is a table of two logits.
   const Tensor reference = tensor({0.0, 1.0}, kFloat64).log_softmax(0);  // likes the rejected one
   Tensor logits = tensor({0.0, 1.0}, kFloat64).requires_grad_();
@@ -40,4 +41,5 @@ int main() {
     }
     optimizer.step();
   }
+  if (argc > 1) recorder.save(argv[1]);
 }

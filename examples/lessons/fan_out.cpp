@@ -8,7 +8,8 @@
 
 using namespace retrace;
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   Tensor x = tensor(3.0).requires_grad_();
 
   Tensor square_part = x * x;  // uses x twice in one op
@@ -33,4 +34,5 @@ int main() {
   x.zero_grad();
   (x * x + 4.0 * x).backward();
   std::cout << fmt::format("after zero_grad and backward: {:.1f}\n", x.grad().item<double>());
+  if (argc > 1) recorder.save(argv[1]);
 }

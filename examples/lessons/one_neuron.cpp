@@ -8,7 +8,8 @@
 
 using namespace retrace;
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   // What comes in, what should come out, and what the neuron has to learn with.
   const double x = 1.5, target = 0.0;
   Tensor w = tensor(0.8).requires_grad_(), b = tensor(-0.2).requires_grad_();
@@ -39,4 +40,5 @@ int main() {
   const Tensor after = square(sigmoid((w - w.grad()) * x + (b - b.grad())) - target);
   std::cout << fmt::format("after a step: foretold {:.4f}, loss {:.4f}\n", foretold,
                            after.item<double>());
+  if (argc > 1) recorder.save(argv[1]);
 }

@@ -8,7 +8,8 @@
 
 using namespace retrace;
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   const std::int64_t label = 2;
   Tensor logits = tensor({{1.0, 0.0, 2.0}}, kFloat64).requires_grad_();
 
@@ -34,4 +35,5 @@ int main() {
   const double naive = (-log(q[0][label])).item<double>();
   std::cout << fmt::format("logits 800, 0, -800: the long way {}, cross_entropy {}\n", naive,
                            losses::cross_entropy(far, tensor({label})).item<double>());
+  if (argc > 1) recorder.save(argv[1]);
 }

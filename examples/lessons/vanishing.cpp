@@ -42,7 +42,8 @@ void measure(const Kind& kind) {
   std::cout << fmt::format("{:>10.0f} %\n", 100 * dead);
 }
 
-int main() {
+int main(int argc, char** argv) {
+  trace::Recorder recorder;
   std::cout << fmt::format("{:<28}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}\n", "norm of the gradient",
                            "layer 1", "13", "25", "37", "50", "dead units");
   const auto sigmoids = [](const Tensor& x) { return sigmoid(x); };
@@ -59,4 +60,5 @@ int main() {
   sigmoid(x).sum().backward();
   std::cout << "slope of sigmoid at -4, -2, 0, 2, 4: " << x.grad() << "\n";
   std::cout << fmt::format("0.25 to the power of 50 = {:.1e}\n", std::pow(0.25, 50));
+  if (argc > 1) recorder.save(argv[1]);
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include <retrace/tests/train/process.h>
+#include <retrace/trace/story.h>
 
 using namespace retrace::testing;
 
@@ -32,9 +33,13 @@ TEST_CASE("the text of every lesson has the numbers of its program") {
     CAPTURE(name);
     const std::string program = contents_of(file.path().string());
     CHECK(std::count(program.begin(), program.end(), '\n') < 80);
-    const Outcome ran = run_example("lessons/" + name, {});
+    const TemporaryFolder kept;
+    const Outcome ran = run_example("lessons/" + name, {kept / "trace.json"});
     CAPTURE(ran.err);
     REQUIRE(ran.code == 0);
+    const auto trace = retrace::trace::Trace::load(kept / "trace.json");
+    CHECK(trace.complete);
+    CHECK(retrace::trace::Story(trace).size() > 5);
     const std::string text = contents_of((folder / (name + ".md")).string());
     CHECK(says(text, "<details><summary>Answer</summary>"));
     const std::set<std::string> known = fractions(ran.out + program), used = fractions(text);
