@@ -49,16 +49,22 @@ Tensor filled(const Input& input, DType dtype, Generator& generator) {
 
 std::vector<Row> all_rows() {
   std::vector<Row> rows;
-  for (const auto add_family : {add_arithmetic,      add_math,        add_activations,
-                                add_softmax,         add_gated,       add_comparisons,
-                                add_selections,      add_views,       add_reductions,
-                                add_extremes,        add_indexing,    add_joining,
-                                add_linalg,          add_layers,      add_normalization,
-                                add_convolution,     add_attention,   add_recurrent,
-                                add_regression,      add_quantiles,   add_binary_classification,
-                                add_classification,  add_divergences, add_distances,
-                                add_metric_learning, add_language,    add_preference,
-                                add_policy_gradient})
+  for (const auto add_family : {add_arithmetic,     add_math,
+                                add_rectifiers,     add_activations,
+                                add_softmax,        add_gated,
+                                add_comparisons,    add_selections,
+                                add_views,          add_reductions,
+                                add_extremes,       add_indexing,
+                                add_joining,        add_linalg,
+                                add_layers,         add_normalization,
+                                add_convolution,    add_attention,
+                                add_recurrent,      add_regression,
+                                add_quantiles,      add_binary_classification,
+                                add_classification, add_divergences,
+                                add_distances,      add_metric_learning,
+                                add_contrastive,    add_language,
+                                add_preference,     add_policy_gradient,
+                                add_advantages})
     add_family(rows);
   return rows;
 }
@@ -96,6 +102,10 @@ std::vector<Sample> of_one(const Domain& domain, const Arguments& arguments) {
   for (const Shape& sizes : {Shape{3, 4}, Shape{2, 3, 4}, Shape{1, 3, 1}, Shape{}, Shape{2, 0, 3}})
     samples.push_back({{{"x", sizes, domain}}, arguments});
   return samples;
+}
+
+std::vector<Sample> of_pieces(const std::vector<double>& kinks, const Arguments& arguments) {
+  return both(of_one(between(-4, 8, kinks), arguments), of_one(between(-30, 30, kinks), arguments));
 }
 
 std::vector<Sample> of_two(const Domain& a, const Domain& b, const Arguments& arguments) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <retrace/catalogue/call.h>
+#include <retrace/catalogue/card.h>
 
 namespace retrace::catalogue {
 
@@ -49,6 +50,8 @@ struct Row {
   bool allows_same = true;     ///< has one where its first two inputs are the same tensor
   /// Results that are reported only: they depend on the inputs, but have no gradient.
   std::vector<std::string> detached = {};
+  /// Of each activation and each loss.
+  Card card = {};
 
   std::string_view called() const { return function.empty() ? name : function; }
 };

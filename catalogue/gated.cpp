@@ -1,5 +1,6 @@
 #include <retrace/autograd/ops/gated.h>
 #include <retrace/catalogue/samples.h>
+#include <retrace/catalogue/scenes.h>
 
 namespace retrace::catalogue {
 namespace {
@@ -41,6 +42,15 @@ std::vector<Sample> halved(const Domain& domain = {}) {
           shaped({0, 4}, {}, domain)};
 }
 
+Scene along_gate() {
+  return {.inputs = {{"x", {2}, {1, 0}}},
+          .moved = "x",
+          .element = 1,
+          .axis = {.symbol = "a", .label = "gate a"},
+          .arguments = {{"gate", "second"}},
+          .watched = {{"v", 0}}};
+}
+
 std::vector<Sample> blocks() {
   const auto block = [](const Shape& x, bool biases) {
     const std::int64_t d = x.back(), hidden = 5;
@@ -76,33 +86,90 @@ void add_gated(std::vector<Row>& rows) {
            .family = "gated",
            .question = "What is left of one half when the sigmoid of the other lets it through?",
            .run = call_gated<glu>,
-           .samples = halved()},
+           .samples = halved(),
+           .card =
+               {.topic = 11,
+                .about = "The network learns what to pass: a gate near 0 shuts its partner off, "
+                         "one near 1 lets it through.",
+                .range = "between 0 and v",
+                .slope =
+                    "To the gate v σ(a) σ(-a), which vanishes on both sides; to the value σ(a).",
+                .call = "glu(x, -1, Gate::second)",
+                .trap = "Which half is the gate differs: the second in PyTorch's glu, the first in "
+                        "LLaMA's fused projections. The argument says it.",
+                .scene = along_gate()}},
           {.name = "swiglu",
            .family = "gated",
            .question = "What is one half times the silu of the other?",
            .run = call_gated<swiglu>,
-           .samples = halved()},
+           .samples = halved(),
+           .card =
+               {.topic = 11,
+                .about = "The gate is a silu. Usual in the feed-forward blocks of language models.",
+                .range = "(-∞, ∞)",
+                .slope =
+                    "To the gate v silu'(a); to the value silu(a): what is shut learns nothing.",
+                .call = "swiglu(x, -1, Gate::second)",
+                .trap = "Which half is the gate differs: the second in PyTorch's glu, the first in "
+                        "LLaMA's fused projections. The argument says it. Three matrices at ⅔ of "
+                        "the width have as many weights as two.",
+                .scene = along_gate()}},
           {.name = "geglu",
            .family = "gated",
            .question = "What is one half times the gelu of the other?",
            .run = call_geglu<Approximate::none>,
-           .samples = halved()},
+           .samples = halved(),
+           .card = {.topic = 11,
+                    .about = "The gate is a gelu. The exact form, with erf.",
+                    .range = "(-∞, ∞)",
+                    .slope = "To the gate v gelu'(a); to the value gelu(a).",
+                    .call = "geglu(x, -1, Gate::second)",
+                    .trap = "Which half is the gate differs: the second in PyTorch's glu, the "
+                            "first in LLaMA's fused projections. The argument says it.",
+                    .scene = along_gate()}},
           {.name = "geglu_tanh",
            .family = "gated",
            .question = "What is one half times the gelu of the other, gelu in its tanh form?",
            .run = call_geglu<Approximate::tanh>,
            .samples = halved(),
-           .function = "geglu"},
+           .function = "geglu",
+           .card =
+               {.topic = 11,
+                .about =
+                    "The gate is a gelu in its tanh form, as models derived from GPT-2 have it.",
+                .range = "(-∞, ∞)",
+                .slope = "To the gate v gelu'(a); to the value gelu(a).",
+                .call = "geglu(x, -1, Gate::second, Approximate::tanh)",
+                .trap = "Which half is the gate differs: the second in PyTorch's glu, the "
+                        "first in LLaMA's fused projections. The argument says it.",
+                .scene = along_gate()}},
           {.name = "reglu",
            .family = "gated",
            .question = "What is left of one half where the other is above 0, times that?",
            .run = call_gated<reglu>,
-           .samples = halved(away_from({0}))},
+           .samples = halved(away_from({0})),
+           .card = {.topic = 11,
+                    .about = "The gate is a relu: what is below 0 shuts its partner off.",
+                    .range = "[0, ∞) for v > 0",
+                    .slope = "0 to both halves where the gate is below 0; jumps at 0.",
+                    .call = "reglu(x, -1, Gate::second)",
+                    .trap = "Which half is the gate differs: the second in PyTorch's glu, the "
+                            "first in LLaMA's fused projections. The argument says it.",
+                    .scene = along_gate()}},
           {.name = "bilinear_glu",
            .family = "gated",
            .question = "What is one half times the other?",
            .run = call_gated<bilinear_glu>,
-           .samples = halved()},
+           .samples = halved(),
+           .card = {.topic = 11,
+                    .about = "A gate without an activation: a product of two linear maps, which "
+                             "already is no longer linear.",
+                    .range = "(-∞, ∞)",
+                    .slope = "To the gate v, to the value a: never bounded.",
+                    .call = "bilinear_glu(x, -1, Gate::second)",
+                    .trap = "Which half is the gate differs: the second in PyTorch's glu, the "
+                            "first in LLaMA's fused projections. The argument says it.",
+                    .scene = along_gate()}},
           {.name = "glu_ffn",
            .family = "composition",
            .question = "What does a feed-forward block gated by a sigmoid give?",

@@ -5,6 +5,7 @@
 #include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/catalogue/samples.h>
+#include <retrace/catalogue/scenes.h>
 
 namespace retrace::catalogue {
 namespace {
@@ -98,7 +99,24 @@ void add_linalg(std::vector<Row>& rows) {
                        {{{"x", {3, 3}}, {"weight", {3, 3}}}},
                        {{{"x", {0, 4}}, {"weight", {2, 4}}, {"bias", {2}}}},
                        {{{"x", {3, 0}}, {"weight", {2, 0}}, {"bias", {2}}}},
-                       {{{"x", {3, 1}}, {"weight", {1, 1}}, {"bias", {1}}}}}},
+                       {{{"x", {3, 1}}, {"weight", {1, 1}}, {"bias", {1}}}}},
+           .card =
+               {.topic = 1,
+                .about =
+                    "Weighs its inputs, adds them up and adds a bias. Many of them in a row are no "
+                    "more than one: without an activation between, depth is for nothing.",
+                .range = "(-∞, ∞)",
+                .slope = "The weight, everywhere: never vanishes, never jumps.",
+                .call = "linear(x, weight, bias)",
+                .example = "mlp_classifier --linear",
+                .trap = "No straight line separates the four points of exclusive or, however many "
+                        "layers make it: ./run xor.",
+                .scene =
+                    {.inputs = {{"x", {1, 1}, {0}}, {"weight", {1, 1}, {0.5}}, {"bias", {1}, {0}}},
+                     .moved = "x",
+                     .axis = along_x().axis,
+                     .knobs = {{"weight", "w", {-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0}, 0.5},
+                               {"bias", "b", {-2.0, -1.0, 0.0, 1.0, 2.0}, 0.0}}}}},
           {.name = "chain_diamond",
            .family = "composition",
            .question = "Does a tensor that is used on several ways get all their gradients?",

@@ -6,6 +6,15 @@ Input constant(std::string name, const Shape& sizes, const Domain& domain) {
   return {std::move(name), sizes, domain, false};
 }
 
+bool coordinates_differ(const Call& c, std::string_view x1, std::string_view x2) {
+  const auto a = numbers_of(c, x1), b = numbers_of(c, x2);
+  if (a.size() != b.size()) return true;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!far(a[i], b[i])) return false;
+  }
+  return true;
+}
+
 std::vector<Sample> with_reductions(const std::vector<Sample>& samples,
                                     std::initializer_list<const char*> reductions) {
   std::vector<Sample> all;

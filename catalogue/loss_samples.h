@@ -23,6 +23,9 @@ inline std::vector<double> numbers_of(const Call& c, std::string_view name) {
 /// Far enough apart for differences to be taken.
 inline bool far(double a, double b) { return a - b > 0.01 || b - a > 0.01; }
 
+/// No coordinate of one input is close to the other's.
+bool coordinates_differ(const Call& call, std::string_view a, std::string_view b);
+
 /// Each of the samples with every reduction.
 std::vector<Sample> with_reductions(const std::vector<Sample>& samples,
                                     std::initializer_list<const char*> reductions = {"mean", "sum",

@@ -1,44 +1,15 @@
 #include <retrace/autograd/ops/distance.h>
 #include <retrace/catalogue/loss_samples.h>
-#include <retrace/losses/contrastive.h>
+#include <retrace/catalogue/scenes.h>
 #include <retrace/losses/metric_learning.h>
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
 
 #include <algorithm>
 #include <cmath>
 
 namespace retrace::catalogue {
 namespace {
-
-// Distances ---------------------------------------------------------------------------------------
-
-template <Tensor (*op)(const Tensor&, const Tensor&)>
-Results call_distance(const Call& c) {
-  return op(c["x1"], c["x2"]);
-}
-
-Sample points(const Shape& x1, const Shape& x2, Arguments arguments = {}) {
-  return {{{"x1", x1}, {"x2", x2}}, std::move(arguments)};
-}
-
-std::vector<Sample> of_points() {
-  return {points({3, 4}, {3, 4}), points({4}, {4}), points({2, 1, 3}, {4, 3}),
-          points({0, 3}, {0, 3})};
-}
-
-// No coordinate of one vector is close to the other's.
-bool coordinates_differ(const Call& c, std::string_view x1, std::string_view x2) {
-  const auto a = numbers_of(c, x1), b = numbers_of(c, x2);
-  if (a.size() != b.size()) return true;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!far(a[i], b[i])) return false;
-  }
-  return true;
-}
-
-bool points_differ(const Call& c) { return coordinates_differ(c, "x1", "x2"); }
-
-// Triplets ----------------------------------------------------------------------------------------
 
 losses::DistanceFunction distance_named(const std::string& name) {
   if (name == "euclidean") return euclidean_distance;
@@ -108,82 +79,7 @@ Sample pairs(const Shape& x, Arguments arguments) {
   return {{{"x1", x}, {"x2", x}, {"label", rows, {0, 1, {}, kInt64}}}, std::move(arguments)};
 }
 
-// Similarities ------------------------------------------------------------------------------------
-
-Sample matching(const std::string& first, const std::string& second, Arguments arguments = {},
-                const std::vector<Input>& more = {}) {
-  Sample sample{{{first, {4, 3}}, {second, {4, 3}}}, std::move(arguments)};
-  sample.inputs.insert(sample.inputs.end(), more.begin(), more.end());
-  return sample;
-}
-
-Results call_info_nce(const Call& c) {
-  return losses::info_nce(
-      c["query"], c["keys"],
-      {.negatives = c.optional("negatives"),
-       .temperature = c.number("temperature", 0.1),
-       .normalize = c.flag("normalize", true),
-       .negatives_mode = losses::negatives_mode_from_string(c.text("negatives_mode", "shared")),
-       .symmetric = c.flag("symmetric", false)});
-}
-
-std::vector<Sample> of_info_nce() {
-  const Argument one = 1.0;
-  return {matching("query", "keys", {{"temperature", one}}),
-          matching("query", "keys", {{"temperature", one}, {"symmetric", true}}),
-          matching("query", "keys", {{"temperature", one}, {"normalize", false}}),
-          matching("query", "keys", {{"temperature", one}}, {{"negatives", {5, 3}}}),
-          matching("query", "keys", {{"temperature", one}, {"negatives_mode", "own"}},
-                   {{"negatives", {4, 2, 3}}})};
-}
-
 }  // namespace
-
-void add_distances(std::vector<Row>& rows) {
-  rows.insert(
-      rows.end(),
-      {
-          {.name = "pairwise_distance",
-           .family = "distance",
-           .question = "How far is each vector from its partner?",
-           .run = [](const Call& c) -> Results {
-             return pairwise_distance(c["x1"], c["x2"], c.number("p", 2), c.number("eps", 1e-6));
-           },
-           .samples = both(of_points(), {points({3, 4}, {3, 4}, {{"p", 1.0}}),
-                                         points({3, 4}, {3, 4}, {{"p", 3.0}, {"eps", 0.0}})}),
-           .smooth = points_differ,
-           .allows_same = false},
-          {.name = "euclidean_distance",
-           .family = "distance",
-           .question = "How far is it as the crow flies?",
-           .run = call_distance<euclidean_distance>,
-           .samples = of_points(),
-           .allows_same = false},
-          {.name = "squared_euclidean_distance",
-           .family = "distance",
-           .question = "How far is it, squared?",
-           .run = call_distance<squared_euclidean_distance>,
-           .samples = of_points()},
-          {.name = "manhattan_distance",
-           .family = "distance",
-           .question = "How far is it along the streets?",
-           .run = call_distance<manhattan_distance>,
-           .samples = of_points(),
-           .smooth = points_differ,
-           .allows_same = false},
-          {.name = "cosine_distance",
-           .family = "distance",
-           .question = "How far apart do two vectors point?",
-           .run = call_distance<cosine_distance>,
-           .samples = of_points()},
-          {.name = "cdist",
-           .family = "distance",
-           .question = "How far is every point from every other?",
-           .run = call_distance<cdist>,
-           .samples = {points({3, 4}, {5, 4}), points({1, 2}, {3, 2}), points({0, 3}, {2, 3})},
-           .second_derivatives = false},
-      });
-}
 
 void add_metric_learning(std::vector<Row>& rows) {
   rows.insert(
@@ -203,7 +99,32 @@ void add_metric_learning(std::vector<Row>& rows) {
            },
            .samples = triplets({{}, {{"p", 1.0}}, {{"swap", true}}}),
            .smooth = triplets_are_smooth,
-           .allows_same = false},
+           .allows_same = false,
+           .card =
+               {.topic = 23,
+                .about = "By at least a margin: the anchor pulls its positive in and pushes its "
+                         "negative away until that is so.",
+                .range = "[0, ∞)",
+                .slope = "The negative is pushed straight away with force 1, until it is farther "
+                         "by the margin; then 0.",
+                .call = "losses::triplet_margin_loss(anchor, positive, negative, {.margin = "
+                        "$(margin), .swap = $(swap)})",
+                .example = "embeddings --loss triplet",
+                .trap =
+                    "Triplets that are in order teach nothing: which ones are picked decides "
+                    "(triplet_mined_loss). A margin of 0 is satisfied by all points in one place.",
+                .scene = {.inputs = {{"anchor", {2}, {0, 0}},
+                                     {"positive", {2}, {0.5, 0}},
+                                     {"negative", {2}, {0, 0}}},
+                          .moved = "negative",
+                          .axis = {.symbol = "D",
+                                   .label = "distance from the anchor to its negative",
+                                   .low = 0,
+                                   .high = 3,
+                                   .edges = {0, 1e4}},
+                          .shown = {{"L"}},
+                          .knobs = {{"margin", "margin", spaced(0.25, 2, 8), 1.0},
+                                    {"swap", "swap", {false, true}, false}}}}},
           {.name = "triplet_margin_with_distance_loss",
            .family = "metric learning",
            .question = "Is each anchor closer to its positive, by a distance of one's own?",
@@ -220,7 +141,31 @@ void add_metric_learning(std::vector<Row>& rows) {
                                 {{"distance", "cosine"}},
                                 {{"distance", "manhattan"}}}),
            .smooth = triplets_are_smooth,
-           .allows_same = false},
+           .allows_same = false,
+           .card = {.topic = 23,
+                    .about = "triplet_margin_loss with any distance, even one that is learnt.",
+                    .range = "[0, ∞)",
+                    .slope = "That of the distance, until the negative is farther by the margin.",
+                    .call = "losses::triplet_margin_with_distance_loss(anchor, positive, negative, "
+                            "{.distance_function = $(distance)_distance, .margin = $(margin)})",
+                    .example = "embeddings --loss triplet",
+                    .trap =
+                        "A margin belongs to its distance: 1 is far for cosines, which end at 2.",
+                    .scene = {.inputs = {{"anchor", {1, 2}, {1, 0}},
+                                         {"positive", {1, 2}, {0.8, 0.6}},
+                                         {"negative", {1, 2}, {0, 1}}},
+                              .moved = "negative",
+                              .axis = {.symbol = "n₁",
+                                       .label = "first coordinate of the negative",
+                                       .low = -4,
+                                       .high = 4,
+                                       .points = 81},
+                              .shown = {{"L"}},
+                              .knobs = {{"distance",
+                                         "distance",
+                                         {"euclidean", "squared_euclidean", "cosine", "manhattan"},
+                                         "euclidean"},
+                                        {"margin", "margin", spaced(0.25, 2, 8), 1.0}}}}},
           {.name = "mine_triplets",
            .family = "metric learning",
            .question = "Which triplets of a batch are worth learning from?",
@@ -231,7 +176,43 @@ void add_metric_learning(std::vector<Row>& rows) {
            },
            .samples = {labelled({}), labelled({{"kind", "all_valid"}}),
                        labelled({{"kind", "semihard"}, {"margin", 0.6}})},
-           .differentiable = false},
+           .differentiable = false,
+           .card = {.topic = 23,
+                    .about = "Most triplets are in order already and teach nothing. Four points on "
+                             "a line, two of each label; one of them moves.",
+                    .range = "0, 1, 2, ... triplets",
+                    .slope = "None: a choice has no gradient.",
+                    .call = "losses::mine_triplets(embeddings, labels, {.kind = "
+                            "losses::TripletMining::$(kind), .margin = $(margin)})",
+                    .example = "embeddings --loss triplet --mining batch_hard",
+                    .trap = "semihard means farther than the positive but within the margin; hard "
+                            "means closer than the positive.",
+                    .formula = "the rows (a, p, n) with n of another label than a and p that the "
+                               "kind of mining takes",
+                    .scene = {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}},
+                                         classes("labels", {0, 0, 1, 1})},
+                              .moved = "embeddings",
+                              .element = 2,
+                              .axis = {.symbol = "x₃",
+                                       .label = "place of the third of four points",
+                                       .low = -1,
+                                       .high = 3,
+                                       .points = 81},
+                              .shown = {{"triplets"}},
+                              .knobs = {{"kind",
+                                         "mining",
+                                         {"batch_hard", "all_valid", "violating", "semihard",
+                                          "hard"},
+                                         "batch_hard"},
+                                        {"margin", "margin", {0.2, 0.5, 1.0}, 0.2}},
+                              .run = [](const Call& c) -> Results {
+                                const std::int64_t found =
+                                    losses::mine_triplets(
+                                        c["embeddings"], c["labels"],
+                                        {.kind = mining_of(c), .margin = c.number("margin")})
+                                        .size(0);
+                                return full({}, found);
+                              }}}},
           {.name = "triplet_mined_loss",
            .family = "metric learning",
            .question = "How far are the mined triplets from being in order?",
@@ -246,7 +227,35 @@ void add_metric_learning(std::vector<Row>& rows) {
                        labelled({{"kind", "violating"}, {"margin", 0.6}, {"soft", true}})},
            .second_derivatives = false,
            .smooth = mining_is_smooth,
-           .allows_repeats = false},
+           .allows_repeats = false,
+           .card = {.topic = 23,
+                    .about = "The triplet loss over those that are worth it. Four points on a "
+                             "line, two of each label; one of them moves.",
+                    .range = "[0, ∞)",
+                    .slope = "That of the mined triplets; jumps where others are mined.",
+                    .call =
+                        "losses::triplet_mined_loss(embeddings, labels, {.kind = "
+                        "losses::TripletMining::$(kind), .margin = $(margin), .soft = $(soft)})",
+                    .example = "embeddings --loss triplet --mining batch_hard",
+                    .trap = "The hardest triplets of noisy labels are the wrong ones. A batch "
+                            "without a triplet costs 0.",
+                    .scene = {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}},
+                                         classes("labels", {0, 0, 1, 1})},
+                              .moved = "embeddings",
+                              .element = 2,
+                              .axis = {.symbol = "x₃",
+                                       .label = "place of the third of four points",
+                                       .low = -1,
+                                       .high = 3,
+                                       .points = 81},
+                              .shown = {{"L"}},
+                              .knobs = {{"kind",
+                                         "mining",
+                                         {"batch_hard", "all_valid", "violating", "semihard",
+                                          "hard"},
+                                         "batch_hard"},
+                                        {"margin", "margin", {0.2, 0.5, 1.0}, 0.2},
+                                        {"soft", "soft", {false, true}, false}}}}},
           {.name = "triplet_semihard_loss",
            .family = "metric learning",
            .question = "Is each pair closer than the nearest stranger beyond it?",
@@ -258,7 +267,30 @@ void add_metric_learning(std::vector<Row>& rows) {
            .samples = {labelled({{"margin", 0.6}}), labelled({{"margin", 0.6}, {"squared", true}})},
            .second_derivatives = false,
            .smooth = mining_is_smooth,
-           .allows_repeats = false},
+           .allows_repeats = false,
+           .card =
+               {.topic = 23,
+                .about = "FaceNet's choice of negatives. Four points on a line, two of each label; "
+                         "one of them moves.",
+                .range = "[0, ∞)",
+                .slope = "That of the chosen triplets; jumps where another negative is chosen.",
+                .call = "losses::triplet_semihard_loss(embeddings, labels, {.margin = $(margin), "
+                        ".squared = $(squared)})",
+                .example = "embeddings --loss triplet --mining semi_hard",
+                .trap =
+                    "TensorFlow Addons takes squared distances for its L2; here that is an option.",
+                .scene = {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}},
+                                     classes("labels", {0, 0, 1, 1})},
+                          .moved = "embeddings",
+                          .element = 2,
+                          .axis = {.symbol = "x₃",
+                                   .label = "place of the third of four points",
+                                   .low = -1,
+                                   .high = 3,
+                                   .points = 81},
+                          .shown = {{"L"}},
+                          .knobs = {{"margin", "margin", spaced(0.25, 2, 8), 1.0},
+                                    {"squared", "squared", {false, true}, false}}}}},
           {.name = "contrastive_loss",
            .family = "metric learning",
            .question = "Are alike points close, and others at least a margin apart?",
@@ -274,52 +306,33 @@ void add_metric_learning(std::vector<Row>& rows) {
                  }
                  return true;
                },
-           .allows_same = false},
-          {.name = "info_nce",
-           .family = "metric learning",
-           .question = "Can each query find its key among the others?",
-           .run = call_info_nce,
-           .samples = of_info_nce(),
-           .second_derivatives = false},
-          {.name = "nt_xent",
-           .family = "metric learning",
-           .question = "Can each view find the other one of its sample?",
-           .run = [](const Call& c) -> Results {
-             return losses::nt_xent(c["z1"], c["z2"],
-                                    {.temperature = c.number("temperature", 0.5)});
-           },
-           .samples = {matching("z1", "z2"), matching("z1", "z2", {{"temperature", 1.0}})},
-           .second_derivatives = false},
-          {.name = "sup_con",
-           .family = "metric learning",
-           .question = "Are rows of one label alike, and those of others not?",
-           .run = [](const Call& c) -> Results {
-             return losses::sup_con(c["embeddings"], c["labels"],
-                                    {.temperature = c.number("temperature", 0.07),
-                                     .base_temperature = c.number("base_temperature", 0)});
-           },
-           .samples = {labelled({{"temperature", 0.5}}),
-                       labelled({{"temperature", 1.0}, {"base_temperature", 0.5}})},
-           .second_derivatives = false},
-          {.name = "clip_loss",
-           .family = "metric learning",
-           .question = "Do image and text find each other, at a temperature that is learned?",
-           .run = [](const Call& c) -> Results {
-             return losses::clip_loss(c["image"], c["text"], c["log_scale"]);
-           },
-           .samples = {matching("image", "text", {}, {{"log_scale", {}, between(0, 1)}}),
-                       matching("image", "text", {}, {{"log_scale", {}, between(-1, 0)}})},
-           .second_derivatives = false},
-          {.name = "siglip_loss",
-           .family = "metric learning",
-           .question = "Does each image belong to each text, judged pair by pair?",
-           .run = [](const Call& c) -> Results {
-             return losses::siglip_loss(c["image"], c["text"], c["log_scale"], c["bias"]);
-           },
-           .samples = {matching("image", "text", {},
-                                {{"log_scale", {}, between(0, 1)}, {"bias", {}}}),
-                       matching("image", "text", {},
-                                {{"log_scale", {}, between(-1, 0)}, {"bias", {}, positive()}})}},
+           .allows_same = false,
+           .card =
+               {.topic = 24,
+                .about = "Alike points are pulled together by a spring, others pushed apart by one "
+                         "that ends at the margin.",
+                .range = "[0, ∞)",
+                .slope = "D for alike points; -(m - D) for others, 0 beyond the margin.",
+                .call = "losses::contrastive_loss(x1, x2, label, {.margin = $(margin)})",
+                .example = "embeddings --loss contrastive",
+                .trap =
+                    "Label 1 means alike here, 0 in the paper of 2006: similar_label says which. "
+                    "At D = 0 two unlike points have no direction to part in, and get no gradient.",
+                .scene = {.inputs = {{"x1", {2}, {0, 0}},
+                                     {"x2", {2}, {0, 0}},
+                                     {"label", {}, {0}, kInt64}},
+                          .moved = "x2",
+                          .axis = {.symbol = "D",
+                                   .label = "distance",
+                                   .low = 0,
+                                   .high = 3,
+                                   .edges = {0, 1e4}},
+                          .shown = {{"L"}},
+                          .knobs = {{"label",
+                                     "label",
+                                     {std::int64_t{0}, std::int64_t{1}},
+                                     std::int64_t{0}},
+                                    {"margin", "margin", spaced(0.25, 2.5, 10), 1.0}}}}},
       });
 }
 

@@ -1,6 +1,6 @@
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/catalogue/loss_samples.h>
-#include <retrace/losses/advantages.h>
+#include <retrace/catalogue/scenes.h>
 #include <retrace/losses/policy_gradient.h>
 
 #include <algorithm>
@@ -8,8 +8,6 @@
 
 namespace retrace::catalogue {
 namespace {
-
-// Policies ----------------------------------------------------------------------------------------
 
 const Shape kTokens = {2, 5};
 
@@ -100,38 +98,6 @@ Results call_grpo(const Call& c) {
        .level = losses::ratio_level_from_string(c.text("level", "token"))});
 }
 
-// Advantages --------------------------------------------------------------------------------------
-
-Results call_gae(const Call& c) {
-  const losses::GaeResult result =
-      losses::gae(c["rewards"], c["values"], c.optional("last_value"), c.optional("dones"),
-                  {.gamma = c.number("gamma", 1), .lam = c.number("lam", 0.95)});
-  return Results({{"advantages", result.advantages}, {"returns", result.returns}});
-}
-
-losses::KlEstimator estimator_of(const Call& c) {
-  return losses::kl_estimator_from_string(c.text("estimator", "k1"));
-}
-
-Sample kl(const Shape& sizes, const std::string& estimator) {
-  return {
-      {{"logps", sizes, log_probabilities()}, constant("ref_logps", sizes, log_probabilities())},
-      {{"estimator", estimator}}};
-}
-
-Sample shaped_rewards(const std::string& estimator) {
-  return {{constant("logps", kTokens), constant("ref_logps", kTokens), constant("scores", {2}),
-           constant("last", {2}, indices(5))},
-          {{"estimator", estimator}, {"kl_coef", 0.05}}};
-}
-
-Sample rewards(Arguments arguments) { return {{constant("rewards", {6})}, std::move(arguments)}; }
-
-bool three_kept(const Call& c) {
-  const auto mask = numbers_of(c, "mask");
-  return std::count_if(mask.begin(), mask.end(), [](double m) { return m != 0; }) >= 3;
-}
-
 }  // namespace
 
 void add_policy_gradient(std::vector<Row>& rows) {
@@ -148,7 +114,29 @@ void add_policy_gradient(std::vector<Row>& rows) {
            .samples = {masked(policy_inputs(), truths()),
                        masked(policy_inputs(), between(1, 1), {{"clip", 0.5}}),
                        {policy_inputs(), {}}},
-           .smooth = policy_is_smooth},
+           .smooth = policy_is_smooth,
+           .card = {.topic = 32,
+                    .about = "What a better token gains is clipped at ρ = 1 ± ε, so that one batch "
+                             "cannot carry the policy far; what a worse one loses never is.",
+                    .range = "(-∞, ∞)",
+                    .slope = "-A ρ; exactly 0 where a better token has already gained ε, or a "
+                             "worse one lost it. Jumps there.",
+                    .call = "losses::ppo_policy_loss(new_logps, old_logps, advantages, {}, {.clip "
+                            "= $(clip)})",
+                    .example = "ppo --algorithm ppo --clip 0.2",
+                    .trap = "For A < 0 clipping stops at 1 - ε only: a bad token that became "
+                            "likelier is punished without bound. The loss is minus the paper's "
+                            "objective. The slope here is by log π.",
+                    .scene = {.inputs = {number("new_logps"), number("old_logps"),
+                                         number("advantages", 1)},
+                              .moved = "new_logps",
+                              .axis = probability_ratio(),
+                              .shown = {{"L"}},
+                              .knobs = {{"advantages",
+                                         "advantage A",
+                                         {-2.0, -1.0, -0.5, 0.5, 1.0, 2.0},
+                                         1.0},
+                                        {"clip", "ε", spaced(0.05, 0.5, 10), 0.2}}}}},
           {.name = "ppo_value_loss",
            .family = "policy gradient",
            .question = "How far are the values from the returns, moving with care?",
@@ -159,7 +147,23 @@ void add_policy_gradient(std::vector<Row>& rows) {
            .samples = {masked(value_inputs(), truths()),
                        masked(value_inputs(), between(1, 1), {{"clip", 0.5}}),
                        {value_inputs(), {}}},
-           .smooth = value_is_smooth},
+           .smooth = value_is_smooth,
+           .card =
+               {.topic = 32,
+                .about = "A square, but one step may move a value by at most ε from what it was.",
+                .range = "[0, ∞)",
+                .slope = "v - R; exactly 0 where the step was clipped.",
+                .call =
+                    "losses::ppo_value_loss(values, old_values, returns, {}, {.clip = $(clip)})",
+                .example = "ppo --algorithm ppo",
+                .trap = "ε is in units of the value, not a ratio: with large rewards 0.2 clips "
+                        "nearly everything.",
+                .scene = {.inputs = {number("values"), number("old_values"), number("returns", 1)},
+                          .moved = "values",
+                          .axis = {.symbol = "v", .label = "value", .low = -1, .high = 2},
+                          .shown = {{"L"}},
+                          .knobs = {{"clip", "ε", {0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0}, 0.2},
+                                    {"returns", "return R", {-1.0, 0.0, 1.0}, 1.0}}}}},
           {.name = "ppo_loss",
            .family = "policy gradient",
            .question = "How good are policy, values and curiosity together?",
@@ -177,7 +181,30 @@ void add_policy_gradient(std::vector<Row>& rows) {
            },
            .samples = {whole_ppo(truths()),
                        whole_ppo(between(1, 1), {{"value_coef", 0.5}, {"entropy_coef", 0.1}})},
-           .smooth = ppo_is_smooth},
+           .smooth = ppo_is_smooth,
+           .card =
+               {.topic = 32,
+                .about =
+                    "What one step of PPO makes small: policy loss, value loss, and less entropy.",
+                .range = "(-∞, ∞)",
+                .slope = "Those of its terms, times their weights.",
+                .call = "losses::ppo_loss(new_logps, values, logits, batch, {.clip = $(clip), "
+                        ".value_coef = $(value_coef), .entropy_coef = $(entropy_coef)})",
+                .example = "ppo --algorithm ppo --entropy 0.01",
+                .trap = "The entropy is subtracted: curiosity lowers the loss.",
+                .scene = {.inputs = {number("new_logps"),
+                                     number("old_logps"),
+                                     number("advantages", 1),
+                                     number("values", 0.5),
+                                     number("old_values"),
+                                     number("returns", 1),
+                                     {"logits", {1, 3}, {0, 0.5, -1}}},
+                          .moved = "new_logps",
+                          .axis = probability_ratio(),
+                          .shown = {{"L"}},
+                          .knobs = {{"clip", "ε", {0.1, 0.2, 0.3, 0.5}, 0.2},
+                                    {"value_coef", "value weight", {0.0, 0.1, 0.5}, 0.1},
+                                    {"entropy_coef", "entropy weight", {0.0, 0.01, 0.1}, 0.01}}}}},
           {.name = "grpo_loss",
            .family = "policy gradient",
            .question = "Do responses better than their group become likelier?",
@@ -186,7 +213,37 @@ void add_policy_gradient(std::vector<Row>& rows) {
                        grpo("grpo", {{"delta", 1.1}}), grpo("grpo", {{"level", "sequence"}}),
                        grpo("bnpo", {}, between(1, 1)),
                        grpo("dr_grpo", {{"max_len", std::int64_t{8}}, {"beta", 0.5}})},
-           .smooth = grpo_is_smooth},
+           .smooth = grpo_is_smooth,
+           .card = {.topic = 32,
+                    .about = "PPO without a critic: the group's mean reward is the expectation. "
+                             "Two responses, of three tokens and one; the first token moves.",
+                    .range = "(-∞, ∞)",
+                    .slope = "-A ρ over the divisor of the type, 0 where clipped; β (1 - r / π) "
+                             "towards the reference.",
+                    .call = "losses::grpo_loss(new_logps, old_logps, advantages, mask, ref_logps, "
+                            "{.eps_high = $(eps_high), .beta = $(beta), .max_len = 4, .loss_type = "
+                            "losses::GrpoLossType::$(loss_type)})",
+                    .example = "ppo --algorithm grpo --loss-type dapo",
+                    .trap = "The types differ in what they divide by: grpo by the tokens of each "
+                            "response, so that long ones count less per token; dapo by all tokens; "
+                            "dr_grpo by a constant. cispo holds its factor constant: finite "
+                            "differences do not confirm it.",
+                    .scene = {.inputs = {{"new_logps", {2, 3}, {0, 0, 0, 0, 0, 0}},
+                                         {"old_logps", {2, 3}, {0, 0, 0, 0, 0, 0}},
+                                         {"advantages", {2}, {1, 1}},
+                                         {"mask", {2, 3}, {1, 1, 1, 1, 0, 0}, kBool},
+                                         {"ref_logps", {2, 3}, {0, 0, 0, 0, 0, 0}}},
+                              .moved = "new_logps",
+                              .axis = probability_ratio(),
+                              .shown = {{"L"}},
+                              .knobs = {{"loss_type",
+                                         "type",
+                                         {"grpo", "bnpo", "dapo", "dr_grpo", "cispo"},
+                                         "dapo"},
+                                        {"advantages", "advantage A", {-1.0, 1.0}, 1.0},
+                                        {"eps_high", "ε high", {0.2, 0.28, 0.5}, 0.2},
+                                        {"beta", "β", {0.0, 0.04, 0.2}, 0.0}},
+                              .arguments = {{"max_len", std::int64_t{4}}}}}},
           {.name = "rloo_loss",
            .family = "policy gradient",
            .question = "Do responses better than the others of their group become likelier?",
@@ -201,64 +258,26 @@ void add_policy_gradient(std::vector<Row>& rows) {
                [](const Call& c) {
                  return ratio_is_smooth(c, 1 - c.number("clip_low", 0.2),
                                         1 + c.number("clip_high", 0.2));
-               }},
-          {.name = "kl_estimate",
-           .family = "policy gradient",
-           .question = "How far is the policy from the reference, judged by its samples?",
-           .run = [](const Call& c) -> Results {
-             return losses::kl_estimate(c["logps"], c["ref_logps"], estimator_of(c));
-           },
-           .samples = {kl(kTokens, "k1"), kl(kTokens, "k2"), kl(kTokens, "k3"), kl({}, "k3")}},
-          {.name = "kl_shaped_rewards",
-           .family = "policy gradient",
-           .question = "What is each token rewarded for: the score, less the way from home?",
-           .run = [](const Call& c) -> Results {
-             return losses::kl_shaped_rewards(
-                 c["logps"], c["ref_logps"], c["scores"], c["last"],
-                 {.kl_coef = c.number("kl_coef", 0.05), .estimator = estimator_of(c)});
-           },
-           .samples = {shaped_rewards("k1"), shaped_rewards("k3")},
-           .differentiable = false},
-          {.name = "gae",
-           .family = "policy gradient",
-           .question = "How much better than expected was what happened?",
-           .run = call_gae,
-           .samples = {{{constant("rewards", kTokens), constant("values", kTokens)}},
-                       {{constant("rewards", kTokens), constant("values", kTokens),
-                         constant("last_value", {2}), constant("dones", kTokens, truths())},
-                        {{"gamma", 0.99}, {"lam", 0.9}}}},
-           .differentiable = false},
-          {.name = "masked_whiten",
-           .family = "policy gradient",
-           .question = "How do the kept values compare, in units of their spread?",
-           .run = [](const Call& c) -> Results {
-             return losses::masked_whiten(
-                 c["values"], c.optional("mask"),
-                 {.shift_mean = c.flag("shift_mean", true), .eps = c.number("eps", 1e-8)});
-           },
-           .samples = {masked({{"values", kTokens}}, truths()),
-                       masked({{"values", kTokens}}, between(1, 1), {{"shift_mean", false}})},
-           .smooth = three_kept},
-          {.name = "group_advantages",
-           .family = "policy gradient",
-           .question = "How much better than its group is each response?",
-           .run = [](const Call& c) -> Results {
-             return losses::group_advantages(
-                 c["rewards"], c.integer("group"),
-                 {.scale = losses::advantage_scale_from_string(c.text("scale", "group")),
-                  .eps = c.number("eps", 1e-4)});
-           },
-           .samples = {rewards({{"group", 3}}), rewards({{"group", 2}, {"scale", "batch"}}),
-                       rewards({{"group", 3}, {"scale", "none"}})},
-           .differentiable = false},
-          {.name = "rloo_advantages",
-           .family = "policy gradient",
-           .question = "How much better than the others of its group is each response?",
-           .run = [](const Call& c) -> Results {
-             return losses::rloo_advantages(c["rewards"], c.integer("group"));
-           },
-           .samples = {rewards({{"group", 3}})},
-           .differentiable = false},
+               },
+           .card =
+               {.topic = 32,
+                .about =
+                    "One probability ratio for the whole response, instead of one for each token.",
+                .range = "(-∞, ∞)",
+                .slope = "-A ρ, exactly 0 where clipped.",
+                .call = "losses::rloo_loss(new_logps, old_logps, advantages, {.clip_low = "
+                        "$(clip_low), .clip_high = $(clip_high)})",
+                .example = "ppo --algorithm rloo",
+                .trap = "The log-probabilities are sums over the response, so ratios leave 1 fast.",
+                .scene =
+                    {.inputs = {number("new_logps"), number("old_logps"), number("advantages", 1)},
+                     .moved = "new_logps",
+                     .axis = probability_ratio(),
+                     .shown = {{"L"}},
+                     .knobs =
+                         {{"advantages", "advantage A", {-2.0, -1.0, -0.5, 0.5, 1.0, 2.0}, 1.0},
+                          {"clip_low", "ε low", {0.1, 0.2, 0.5}, 0.2},
+                          {"clip_high", "ε high", {0.1, 0.2, 0.5}, 0.2}}}}},
       });
 }
 

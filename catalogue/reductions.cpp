@@ -2,6 +2,7 @@
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/scan.h>
 #include <retrace/catalogue/samples.h>
+#include <retrace/catalogue/scenes.h>
 
 namespace retrace::catalogue {
 namespace {
@@ -107,7 +108,14 @@ void add_reductions(std::vector<Row>& rows) {
            .samples = {shaped({3, 4}, {{"dim", 1}}), shaped({2, 3, 4}, {{"dim", list({0, 2})}}),
                        shaped({3, 4}, {{"dim", 0}, {"keepdim", true}}),
                        shaped({5}, {{"dim", 0}}, between(-900, 900)), shaped({}, {{"dim", 0}}),
-                       shaped({0, 3}, {{"dim", 1}})}},
+                       shaped({0, 3}, {{"dim", 1}})},
+           .card = {.topic = 10,
+                    .about = "A smooth maximum, and what a softmax divides by: the logarithm of "
+                             "the sum of exponentials, without ever overflowing.",
+                    .range = "(max, max + ln n]",
+                    .slope = "The softmax: between 0 and 1, and their sum is 1.",
+                    .call = "logsumexp(x, 0)",
+                    .scene = along_first_logit({{"y"}})}},
           {.name = "var",
            .family = "moment",
            .question = "How far from their mean are the numbers, squared, on average?",

@@ -32,6 +32,8 @@ inline Domain truths() { return {0, 1, {}, kBool}; }
 Sample shaped(const Shape& sizes, Arguments arguments = {}, const Domain& domain = {});
 /// Of one tensor "x": matrix, 3-d, sizes of 1, 0-d, empty.
 std::vector<Sample> of_one(const Domain& domain = {}, const Arguments& arguments = {});
+/// Of one tensor "x", around the points where the pieces of an op meet, and far from them.
+std::vector<Sample> of_pieces(const std::vector<double>& kinks, const Arguments& arguments = {});
 /// Of two tensors "a" and "b": equal shapes, broadcast on either side and on both, 0-d, empty.
 std::vector<Sample> of_two(const Domain& a = {}, const Domain& b = {},
                            const Arguments& arguments = {});
@@ -81,6 +83,7 @@ bool sides_differ(const Call& call);
 
 void add_arithmetic(std::vector<Row>& rows);
 void add_math(std::vector<Row>& rows);
+void add_rectifiers(std::vector<Row>& rows);
 void add_activations(std::vector<Row>& rows);
 void add_softmax(std::vector<Row>& rows);
 void add_gated(std::vector<Row>& rows);
@@ -101,11 +104,13 @@ void add_regression(std::vector<Row>& rows);
 void add_quantiles(std::vector<Row>& rows);
 void add_distances(std::vector<Row>& rows);
 void add_metric_learning(std::vector<Row>& rows);
+void add_contrastive(std::vector<Row>& rows);
 void add_language(std::vector<Row>& rows);
 void add_binary_classification(std::vector<Row>& rows);
 void add_classification(std::vector<Row>& rows);
 void add_divergences(std::vector<Row>& rows);
 void add_preference(std::vector<Row>& rows);
 void add_policy_gradient(std::vector<Row>& rows);
+void add_advantages(std::vector<Row>& rows);
 
 }  // namespace retrace::catalogue
