@@ -1,4 +1,5 @@
-// The program `retrace`: what this build is, a trace step by step, the catalogue of ops as a page.
+// The program `retrace`: what this build is, a trace step by step, and the catalogue of ops as a
+// page: as Markdown, and as an atlas of curves.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 #include <retrace/tensor/file.h>
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tools/atlas/page.h>
 #include <retrace/tools/step.h>
 #include <retrace/train/exit.h>
 
@@ -21,13 +23,19 @@ std::string version() {
                      RETRACE_VERSION, RETRACE_COMPILER, kernels::blas_kernels(), num_threads());
 }
 
-void write_catalogue(const std::string& headers, const std::string& out) {
-  const std::string page = catalogue::document(headers);
+void write(const std::string& out, const std::string& page) {
   if (out == "-") {
     fmt::print("{}", page);
   } else {
     train::writing([&] { write_file(out, page); });
   }
+}
+
+void write_atlas(const std::string& out) {
+  const atlas::Page page = atlas::page();
+  write(out, page.html);
+  fmt::print(stderr, "{}: {} cards, {:.1f} MB\n", out, page.cards,
+             static_cast<double>(page.html.size()) / 1e6);
 }
 
 int run(int argc, char** argv) {
@@ -62,15 +70,22 @@ int run(int argc, char** argv) {
                    "step, in this node), g 17 (go to), /tanh (search), c (collapse the module), t "
                    "(tensors), Home, End, q");
 
+  std::string atlas_out;
+  CLI::App* atlas = app.add_subcommand(
+      "atlas", "Writes a page with a card for each activation and each loss: curves to play with");
+  atlas->add_option("-o,--out", atlas_out, "file to write; - is standard output")->required();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(train::ExitCode::usage);
   }
   if (page->parsed()) {
-    write_catalogue(headers, out);
+    write(out, catalogue::document(headers));
   } else if (walk->parsed()) {
     tools::step(trace, plain, script);
+  } else if (atlas->parsed()) {
+    write_atlas(atlas_out);
   } else {
     fmt::print("{}", app.help());
   }

@@ -64,15 +64,25 @@ void Page::add_first(const Figure& figure) { parts_.insert(parts_.begin(), secti
 void Page::add_first(const Table& table) { parts_.insert(parts_.begin(), section_of(table)); }
 
 std::string Page::html() const {
-  // An icon of nothing, or a browser would ask for one.
   std::string all = fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>{1}</style>\n</head>\n"
-      "<body>\n<main>\n<header>\n<h1>{0}</h1>\n<p>{2}</p>\n</header>\n<div class=\"parts\">\n",
-      escape_html(title_), kStyle, escape_html(about_));
+      "<main>\n<header>\n<h1>{}</h1>\n<p>{}</p>\n</header>\n"
+      "<div class=\"parts\">\n",
+      escape_html(title_), escape_html(about_));
   for (const std::string& part : parts_) all += part;
-  return all + "</div>\n</main>\n</body>\n</html>\n";
+  return html_file(title_, "", all + "</div>\n</main>\n");
+}
+
+std::string html_file(const std::string& title, const std::string& style, const std::string& body) {
+  // An icon of nothing, or a browser would ask for one; and a policy under which it asks for
+  // nothing else.
+  return fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+      "style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>{}{}</style>\n</head>\n"
+      "<body>\n{}</body>\n</html>\n",
+      escape_html(title), kStyle, style, body);
 }
 
 }  // namespace retrace::train

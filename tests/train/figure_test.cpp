@@ -89,7 +89,8 @@ TEST_CASE("a page shows its parts in order, escaped, and asks for nothing from e
   CHECK(html.find("--shade:50%") != std::string::npos);
   CHECK(html.find("first") < html.find("curve"));
   CHECK(html.find("curve") < html.find("numbers"));
-  CHECK(html.find("http") == std::string::npos);
+  CHECK(html.find("://") == std::string::npos);
+  CHECK(html.find("default-src 'none'") != std::string::npos);
   CHECK(html.find("<script") == std::string::npos);
   CHECK(html.find("prefers-color-scheme: dark") != std::string::npos);
 }
