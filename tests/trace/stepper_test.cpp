@@ -49,6 +49,24 @@ std::vector<std::string> paragraphs(std::string text) {
 
 }  // namespace
 
+TEST_CASE("a program with --trace ends with the model of one without, and refuses a step too far") {
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& name, std::vector<std::string> more) {
+    more.insert(more.end(), {"--steps", "4", "--batch-size", "32", "--save", folder / name});
+    CHECK(run_example("mlp_classifier", more).code == 0);
+    return contents_of(folder / name + "/model.safetensors");
+  };
+  const std::string file = folder / "trace.json";
+  CHECK(train("traced", {"--trace", file, "--trace-step", "3"}) == train("plain", {}));
+  const trace::Trace trace = trace::Trace::load(file);
+  CHECK(trace.program == "mlp_classifier");
+  REQUIRE(std::holds_alternative<trace::TrainingStep>(trace.events[0]));
+  CHECK(std::get<trace::TrainingStep>(trace.events[0]).number == 3);
+  check_refused("mlp_classifier", 2, {"--steps", "4", "--trace", file, "--trace-step", "5"},
+                "--trace-step 5: the training makes the steps 1 to 4");
+  check_refused("xor", 2, {"--trace-step", "5"}, "--trace-step needs --trace");
+}
+
 TEST_CASE("--plain tells every step, in order and with the engine's numbers") {
   const Outcome outcome = run_tool({"step", xor_trace(), "--plain"});
   CHECK(outcome.code == 0);
