@@ -8,7 +8,8 @@ say() { printf '%s\n' "$*" >&2; }
 
 # shellcheck disable=SC2034 # for those who source this
 packages=(g++ cmake ninja-build libopenblas-pthread-dev librandom123-dev libfmt-dev libspdlog-dev
-  zlib1g-dev libpcre2-dev nlohmann-json3-dev libcli11-dev doctest-dev libdw-dev libncurses-dev)
+  zlib1g-dev libpcre2-dev nlohmann-json3-dev libcli11-dev doctest-dev libdw-dev libncurses-dev
+  libgraphviz-dev)
 
 # missing_packages PACKAGE...: those that dpkg does not have.
 missing_packages() {

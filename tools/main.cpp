@@ -11,6 +11,7 @@
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tools/atlas/page.h>
+#include <retrace/tools/page/page.h>
 #include <retrace/tools/step.h>
 #include <retrace/train/exit.h>
 
@@ -36,6 +37,12 @@ void write_atlas(const std::string& out) {
   write(out, page.html);
   fmt::print(stderr, "{}: {} cards, {:.1f} MB\n", out, page.cards,
              static_cast<double>(page.html.size()) / 1e6);
+}
+
+void write_page(const std::string& trace, const std::string& out) {
+  const page::Page page = page::page(trace::Trace::load(trace));
+  write(out, page.html);
+  fmt::print(stderr, "{}: {}\n", out, page.about);
 }
 
 int run(int argc, char** argv) {
@@ -75,6 +82,12 @@ int run(int argc, char** argv) {
       "atlas", "Writes a page with a card for each activation and each loss: curves to play with");
   atlas->add_option("-o,--out", atlas_out, "file to write; - is standard output")->required();
 
+  std::string recorded, html_out;
+  CLI::App* html = app.add_subcommand(
+      "html", "Writes a page that steps through a trace, forwards and backwards");
+  html->add_option("TRACE", recorded, "the file")->required();
+  html->add_option("-o,--out", html_out, "file to write; - is standard output")->required();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -84,6 +97,8 @@ int run(int argc, char** argv) {
     write(out, catalogue::document(headers));
   } else if (walk->parsed()) {
     tools::step(trace, plain, script);
+  } else if (html->parsed()) {
+    write_page(recorded, html_out);
   } else if (atlas->parsed()) {
     write_atlas(atlas_out);
   } else {

@@ -1,0 +1,120 @@
+// Pages of traces in a real browser: at every step, forwards and backwards, they show what the
+// trace says.
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include <retrace/tests/browser/browser.h>
+#include <retrace/tests/tools/traces.h>
+#include <retrace/trace/numbers.h>
+
+using namespace retrace;
+using namespace retrace::testing;
+using nlohmann::json;
+
+namespace {
+
+json id_or_null(trace::Id id) { return id == trace::kNone ? json() : json(id); }
+
+std::string unescaped(std::string text) {
+  for (const auto& [entity, character] :
+       {std::pair("&lt;", "<"), std::pair("&gt;", ">"), std::pair("&amp;", "&")})
+    for (std::size_t at; (at = text.find(entity)) != std::string::npos && *character != '&';)
+      text.replace(at, std::string_view(entity).size(), character);
+  for (std::size_t at = 0; (at = text.find("&amp;", at)) != std::string::npos; ++at)
+    text.replace(at, 5, "&");
+  return text;
+}
+
+void check_sound(const Visit& visit) {
+  CHECK(visit.attribute("data-ready") == "1");
+  CHECK(visit.attribute("data-errors") == "0");
+  CHECK(visit.attribute("data-overlaps") == "0");
+  CHECK(visit.attribute("data-unnamed") == "0");
+  CHECK(visit.attribute("data-overflow") == "0");
+  CHECK(visit.console == "");
+}
+
+// Compares what the page showed with the trace itself, not with what is in the page.
+void check_walk(const trace::Trace& trace, const std::string& walk) {
+  const trace::Story story(trace);
+  trace::State state(trace);
+  std::istringstream lines(unescaped(walk));
+  std::size_t k = 0;
+  int fields = 0;
+  for (std::string line; std::getline(lines, line); ++k) {
+    const json told = json::parse(line);
+    CAPTURE(k);
+    REQUIRE(k < story.size());
+    std::string text = told["card"]["title"];
+    for (const json& each : told["card"]["text"]) text += "\n  " + each.get<std::string>();
+    CHECK(text == story.text(k));
+    state.go_to(story.end(k));
+    for (const json& node : told["state"]) {
+      const trace::NodeState& expected = state.of(node[0]);
+      CHECK(node[1] == id_or_null(expected.value));
+      CHECK(node[2] == id_or_null(expected.upstream));
+      CHECK(node[3] == id_or_null(expected.grad));
+    }
+    for (std::size_t i = story.begin(k); i < story.end(k); ++i) {
+      const auto shows = [&](const std::string& role, trace::Id id) {
+        if (id == trace::kNone) return;
+        const std::string expected = trace::values_text(trace.numbers[id].values);
+        bool found = false;
+        for (const json& field : told["card"]["fields"])
+          found = found || (field[0] == role && field[1] == expected && field[2] == expected);
+        CHECK_MESSAGE(found, role);
+        ++fields;
+      };
+      if (const auto* e = std::get_if<trace::Contribution>(&trace.events[i])) {
+        for (const trace::Id each : e->upstream) shows("upstream", each);
+        shows("local", e->local);
+        shows("unsummed", e->unsummed);
+        shows("contribution", e->gradient);
+      } else if (const auto* sum = std::get_if<trace::Accumulation>(&trace.events[i])) {
+        shows("before", sum->before);
+        shows("accumulated", sum->after);
+      } else if (const auto* update = std::get_if<trace::Update>(&trace.events[i])) {
+        shows("before", update->before);
+        shows("value", update->after);
+        for (const auto& kept : update->kept) shows("kept", kept.after);
+      } else if (const auto* made = std::get_if<trace::Computed>(&trace.events[i])) {
+        shows(i + 1 == story.end(k) ? "value" : "operand", made->value);
+      }
+    }
+  }
+  CHECK(k == story.size());
+  CHECK(fields > 0);
+}
+
+}  // namespace
+
+TEST_CASE("every step of every page shows the trace's numbers, to the end and back") {
+  if (!has_browser()) return;
+  for (const trace::Trace& trace : {xor_trace(), mlp_trace(), dpo_trace(), odd_trace()}) {
+    CAPTURE(trace.program);
+    const TracePage page(trace);
+    const Visit visit = open_in_browser("file://" + page.path + "#selftest", 1280, 800);
+    check_sound(visit);
+    CHECK(visit.attribute("data-selftest") ==
+          "ok " + std::to_string(trace::Story(trace).size()) + " steps");
+    check_walk(trace, visit.text_of("walk"));
+  }
+}
+
+TEST_CASE("a page fits on a desk and in a hand, and its address names the step") {
+  if (!has_browser()) return;
+  const TracePage page(mlp_trace());
+  for (const auto& size : {std::pair(1280, 800), std::pair(390, 844)}) {
+    const Visit visit = open_in_browser("file://" + page.path + "#s=17", size.first, size.second);
+    check_sound(visit);
+    CHECK(visit.attribute("data-step") == "17");
+    for (const char* word : {">undefined<", ">null<", "[object"}) CHECK(!says(visit.dom, word));
+  }
+}
+
+TEST_CASE("the first number that is not finite is a button away") {
+  if (!has_browser()) return;
+  const TracePage page(odd_trace());
+  CHECK(open_in_browser("file://" + page.path, 1280, 800).attribute("data-bad") == "0");
+}

@@ -1,0 +1,105 @@
+#pragma once
+
+// Traces of small runs, and the page that the tool makes of one.
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include <retrace/retrace.h>
+#include <retrace/tests/train/process.h>
+
+namespace retrace::testing {
+
+/// Full-batch steps of a network with two inputs, on xor: fan-out, broadcasting, Adam.
+inline trace::Trace xor_trace() {
+  manual_seed(7);
+  trace::Recorder recorder({.program = "xor"});
+  nn::Linear hidden{2, 4}, out{4, 1};
+  nn::Sequential model{hidden, nn::Tanh(), out};
+  optim::Adam optimizer(model.parameters(), {.lr = 0.1});
+  recorder.name(model.named_parameters());
+  const Tensor x = tensor({{0., 0.}, {0., 1.}, {1., 0.}, {1., 1.}});
+  const Tensor y = tensor({{0.}, {1.}, {1.}, {0.}});
+  for (int step = 1; step <= 3; ++step) {
+    recorder.training_step(step);
+    optimizer.zero_grad();
+    losses::bce_with_logits(model.forward(x), y).backward();
+    optimizer.step();
+  }
+  return recorder.trace();
+}
+
+/// A step of a classifier with clipping, and a sum to which two ways lead.
+inline trace::Trace mlp_trace() {
+  manual_seed(8);
+  trace::Recorder recorder({.program = "mlp"});
+  nn::Linear up{12, 16}, down{16, 3};
+  const Tensor scale = ones({3}).requires_grad_();
+  recorder.name(scale, "scale");
+  std::vector<Tensor> parameters = up.parameters();
+  for (const Tensor& each : down.parameters()) parameters.push_back(each);
+  parameters.push_back(scale);
+  optim::SGD optimizer(parameters, {.lr = 0.1, .momentum = 0.9});
+  const Tensor x = randn({5, 12}), target = tensor({0, 1, 2, 1, 0});
+  for (int step = 1; step <= 2; ++step) {
+    recorder.training_step(step);
+    optimizer.zero_grad();
+    const Tensor h = gelu(up(x));
+    const Tensor logits = down(h) * scale + (h * h).sum(1, true) * 0.01;
+    losses::cross_entropy(logits, target).backward();
+    nn::utils::clip_grad_norm_(parameters, 0.5);
+    optimizer.step();
+  }
+  return recorder.trace();
+}
+
+/// -log σ(β ((π_c - ref_c) - (π_r - ref_r))) on the log-probabilities of two pairs.
+inline trace::Trace dpo_trace() {
+  trace::Recorder recorder({.program = "dpo"});
+  const Tensor chosen = tensor({-1.5, -2.25}).requires_grad_();
+  const Tensor rejected = tensor({-1.75, -2.0}).requires_grad_();
+  recorder.name(chosen, "policy_chosen");
+  recorder.name(rejected, "policy_rejected");
+  optim::SGD optimizer({chosen, rejected}, {.lr = 0.5});
+  losses::dpo_loss(chosen, rejected, tensor({-1.6, -2.1}), tensor({-1.6, -2.1})).loss.backward();
+  optimizer.step();
+  return recorder.trace();
+}
+
+/// Names and numbers that a page could trip over.
+inline constexpr const char* kOddName =
+    "w \"q\" 'a' </script><script>alert(1)</script> & \\ süß 重み";
+inline trace::Trace odd_trace() {
+  trace::Recorder recorder({.program = "<b>odd</b> </script> \"run\""});
+  const Tensor w =
+      tensor({std::nan(""), -1.0, std::numeric_limits<double>::infinity()}).requires_grad_();
+  recorder.name(w, kOddName);
+  optim::SGD optimizer({w}, {.lr = 0.1});
+  (w.sqrt() * w).sum().backward();
+  optimizer.step();
+  return recorder.trace();
+}
+
+struct TracePage {
+  TemporaryFolder folder;
+  std::string path = folder / "page.html", said, html;
+  nlohmann::json data;
+
+  explicit TracePage(const trace::Trace& trace) {
+    trace.save(folder / "trace.json");
+    const auto self = std::filesystem::read_symlink("/proc/self/exe");
+    Process process((self.parent_path().parent_path() / "tools" / "retrace").string(),
+                    {"html", folder / "trace.json", "-o", path}, folder / "out", folder / "err");
+    const int code = process.wait();
+    said = contents_of(folder / "err");
+    CAPTURE(said);
+    REQUIRE(code == 0);
+    html = contents_of(path);
+    const std::string begin = "<script type=\"application/json\" id=\"data\">";
+    const std::size_t at = html.find(begin) + begin.size();
+    data = nlohmann::json::parse(html.substr(at, html.find("</script>", at) - at));
+  }
+};
+
+}  // namespace retrace::testing

@@ -1,0 +1,140 @@
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include <retrace/tools/page/picture.h>
+
+#ifdef RETRACE_HAVE_GRAPHVIZ
+#include <graphviz/gvc.h>
+#endif
+
+namespace retrace::page {
+namespace {
+
+void lay_out_as_list(Picture& picture) {
+  constexpr double kGap = 14, kArcs = 110;
+  double y = kGap, widest = 0;
+  for (Box& box : picture.boxes) {
+    box.x = kArcs;
+    box.y = y;
+    y += box.h + kGap;
+    widest = std::max(widest, box.w);
+  }
+  for (Line& line : picture.lines) {
+    const Box &from = picture.boxes[line.from], &to = picture.boxes[line.to];
+    const double begin = from.y + from.h * 0.6, end = to.y + to.h * 0.4;
+    const double rows = std::abs(end - begin) / (from.h + kGap);
+    const double out = kArcs - std::min(kArcs - 6, 18 + 22 * std::log2(1 + rows));
+    line.path = fmt::format("M{:.1f},{:.1f} C{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}", kArcs,
+                            begin, out, begin, out, end, kArcs, end);
+  }
+  picture.w = kArcs + widest + kGap;
+  picture.h = y;
+}
+
+#ifdef RETRACE_HAVE_GRAPHVIZ
+
+// Names and labels of a trace are not given to Graphviz: it would read escapes and markup in them.
+class Graph {
+ public:
+  explicit Graph(const Picture& picture) {
+    agseterr(AGMAX);
+    set_graph("rankdir", "LR");
+    set_graph("nodesep", "0.2");
+    set_graph("ranksep", "0.45");
+    // Past a few hundred lines the best of all layouts takes long to find.
+    if (picture.lines.size() > 400) set_graph("nslimit", "2");
+    for_all_nodes("shape", "box");
+    for_all_nodes("fixedsize", "true");
+    for_all_nodes("label", "");
+    for_all_nodes("width", "1");
+    for_all_nodes("height", "1");
+    for (std::size_t i = 0; i < picture.boxes.size(); ++i) {
+      nodes_.push_back(agnode(graph_, text(fmt::format("{}", i)), 1));
+      set(nodes_[i], "width", picture.boxes[i].w);
+      set(nodes_[i], "height", picture.boxes[i].h);
+    }
+    for (std::size_t i = 0; i < picture.lines.size(); ++i)
+      lines_.push_back(agedge(graph_, nodes_[picture.lines[i].from], nodes_[picture.lines[i].to],
+                              text(fmt::format("{}", i)), 1));
+  }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph() {
+    if (laid_out_) gvFreeLayout(context_, graph_);
+    agclose(graph_);
+    gvFreeContext(context_);
+  }
+
+  bool lay_out() { return laid_out_ = gvLayout(context_, graph_, "dot") == 0; }
+
+  void read(Picture& picture) const {
+    constexpr double kEdge = 8;
+    const boxf bounds = GD_bb(graph_);
+    const auto x = [&](double at) { return at - bounds.LL.x + kEdge; };
+    const auto y = [&](double at) { return bounds.UR.y - at + kEdge; };  // theirs goes up
+    picture.w = x(bounds.UR.x) + kEdge;
+    picture.h = y(bounds.LL.y) + kEdge;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      picture.boxes[i].x = x(ND_coord(nodes_[i]).x) - picture.boxes[i].w / 2;
+      picture.boxes[i].y = y(ND_coord(nodes_[i]).y) - picture.boxes[i].h / 2;
+    }
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      const splines* found = ED_spl(lines_[i]);
+      if (found == nullptr) continue;
+      std::string& path = picture.lines[i].path;
+      for (std::size_t part = 0; part < static_cast<std::size_t>(found->size); ++part) {
+        const bezier& curve = found->list[part];
+        for (std::size_t k = 0; k < static_cast<std::size_t>(curve.size); ++k)
+          path += fmt::format("{}{:.1f},{:.1f}",
+                              k == 0   ? "M"
+                              : k == 1 ? " C"
+                                       : " ",
+                              x(curve.list[k].x), y(curve.list[k].y));
+        if (curve.eflag != 0) path += fmt::format(" L{:.1f},{:.1f}", x(curve.ep.x), y(curve.ep.y));
+      }
+    }
+  }
+
+ private:
+  // The library takes what it does not change as char*, and keeps a copy.
+  char* text(const std::string& value) { return (kept_ = value).data(); }
+  void set_graph(const char* name, const std::string& value) {
+    std::string key = name;
+    agattr(graph_, AGRAPH, key.data(), text(value));
+  }
+  void for_all_nodes(const char* name, const std::string& value) {
+    std::string key = name;
+    agattr(graph_, AGNODE, key.data(), text(value));
+  }
+  void set(Agnode_t* node, const char* name, double points) {
+    std::string key = name;
+    agset(node, key.data(), text(fmt::format("{:.4f}", points / 72)));
+  }
+
+  std::string kept_;
+  GVC_t* context_ = gvContext();
+  Agraph_t* graph_ = agopen(text("g"), Agdirected, nullptr);
+  std::vector<Agnode_t*> nodes_;
+  std::vector<Agedge_t*> lines_;
+  bool laid_out_ = false;
+};
+
+#endif
+
+}  // namespace
+
+bool lay_out(Picture& picture) {
+#ifdef RETRACE_HAVE_GRAPHVIZ
+  Graph graph(picture);
+  if (graph.lay_out()) {
+    graph.read(picture);
+    return true;
+  }
+#endif
+  lay_out_as_list(picture);
+  return false;
+}
+
+}  // namespace retrace::page

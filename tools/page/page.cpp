@@ -1,0 +1,284 @@
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include <retrace/tensor/check.h>
+#include <retrace/tools/page/data.h>
+#include <retrace/tools/page/files.h>
+#include <retrace/tools/page/page.h>
+#include <retrace/tools/page/picture.h>
+#include <retrace/trace/numbers.h>
+#include <retrace/trace/story.h>
+#include <retrace/train/page.h>
+#include <retrace/train/table.h>
+
+namespace retrace::page {
+
+using nlohmann::json;
+using trace::Id;
+using trace::kNone;
+using trace::Trace;
+
+namespace {
+
+constexpr std::int64_t kCorner = 8;  // of a tensor that is too much for the page
+
+std::string plural(std::size_t count, const char* what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+json shape_data(const Shape& sizes) {
+  json list = json::array();
+  for (const std::int64_t size : sizes) list.push_back(size);
+  return list;
+}
+
+// The first steps of a trace, all that they show, and what had to be left out.
+class Data {
+ public:
+  explicit Data(const Trace& trace)
+      : trace_(trace),
+        story_(trace),
+        steps_(std::min(story_.size(), kSteps)),
+        events_(steps_ == 0 ? 0 : story_.end(steps_ - 1)),
+        shown_(trace.nodes.size()),
+        used_(trace.numbers.size()) {}
+
+  std::size_t steps() const { return steps_; }
+  std::size_t tensors() const {
+    return static_cast<std::size_t>(std::count(shown_.begin(), shown_.end(), true));
+  }
+  const std::vector<std::string>& left_out() const { return left_out_; }
+
+  json all() {
+    if (!trace_.complete)
+      left_out_.push_back(
+          "The recorder was told to keep no more events: what came later is not here.");
+    if (steps_ < story_.size())
+      left_out_.push_back(
+          fmt::format("The page holds the first {} of {} steps.", steps_, story_.size()));
+    json data;
+    data["program"] = trace_.program;
+    data["steps"] = step_list();
+    data["events"] = event_list();
+    data["nodes"] = node_list();
+    data["numbers"] = number_list();
+    data["pictures"] = picture_list();
+    data["notes"] = left_out_;
+    return data;
+  }
+
+ private:
+  void see(Id node) {
+    if (node == kNone || shown_[node]) return;
+    shown_[node] = true;
+    for (const Id input : trace_.nodes[node].inputs)
+      if (input != kNone) shown_[input] = true;
+  }
+
+  // Leaves of a step come before the event that it is about.
+  std::size_t main_event(std::size_t k) const {
+    std::size_t i = story_.begin(k);
+    const auto is_leaf = [&](const trace::Event& event) {
+      const auto* computed = std::get_if<trace::Computed>(&event);
+      return computed != nullptr && trace_.nodes[computed->node].is_leaf();
+    };
+    while (i + 1 < story_.end(k) && is_leaf(trace_.events[i])) ++i;
+    return i;
+  }
+
+  json step(std::size_t k) {
+    state_.go_to(story_.end(k));
+    const std::size_t main = main_event(k);
+    const trace::Event& event = trace_.events[main];
+    const bool has_sum = main + 1 < story_.end(k) &&
+                         std::holds_alternative<trace::Contribution>(event) &&
+                         std::holds_alternative<trace::Accumulation>(trace_.events[main + 1]);
+    json step;
+    std::istringstream text(story_.text(k));
+    std::string line;
+    std::getline(text, line);
+    step["title"] = line;
+    json& lines = step["text"] = json::array();
+    while (std::getline(text, line)) lines.push_back(line.substr(line.find_first_not_of(' ')));
+    step["end"] = story_.end(k);
+    step["node"] = id_or_null(story_.node(k));
+    step["phase"] = phase_of(event);
+    if (const std::string rule = formula(trace_, event); !rule.empty()) step["formula"] = rule;
+    json& list = step["fields"] = json::array();
+    for (const Field& field :
+         fields(trace_, event, has_sum ? &trace_.events[main + 1] : nullptr, state_)) {
+      list.push_back({field.role, field.label, field.numbers});
+      used_[field.numbers] = true;
+    }
+    if (story_.is_non_finite(k)) step["bad"] = true;
+    if (const auto* mark = std::get_if<trace::TrainingStep>(&event)) step["mark"] = mark->number;
+    return step;
+  }
+
+  json step_list() {
+    json list = json::array();
+    for (std::size_t k = 0; k < steps_; ++k) list.push_back(step(k));
+    return list;
+  }
+
+  json event_list() {
+    json list = json::array();
+    for (std::size_t i = 0; i < events_; ++i) {
+      list.push_back(event_data(trace_.events[i]));
+      std::visit(
+          [this]<class E>(const E& e) {
+            if constexpr (requires { e.node; }) see(e.node);
+            if constexpr (requires { e.nodes; })
+              for (const Id node : e.nodes) see(node);
+            if constexpr (std::is_same_v<E, trace::Clip>)
+              for (const trace::Clip::Clipped& clipped : e.gradients) see(clipped.node);
+            // Boxes show what is known of a node, the numbers of which no step shows otherwise.
+            if constexpr (requires { e.after; }) use(e.after);
+            if constexpr (std::is_same_v<E, trace::Computed>) use(e.value);
+            if constexpr (std::is_same_v<E, trace::Clip>)
+              for (const trace::Clip::Clipped& clipped : e.gradients) use(clipped.after);
+          },
+          trace_.events[i]);
+    }
+    return list;
+  }
+  void use(Id numbers) {
+    if (numbers != kNone) used_[numbers] = true;
+  }
+
+  json node_list() const {
+    json list = json::array();
+    for (Id id = 0; id < trace_.nodes.size(); ++id) {
+      if (!shown_[id]) continue;
+      const trace::Node& node = trace_.nodes[id];
+      json inputs = json::array();
+      for (const Id input : node.inputs) inputs.push_back(id_or_null(input));
+      list.push_back({id, label(trace_, id), fmt::format("{}", node.sizes), node.is_leaf(),
+                      node.requires_grad, inputs, node.place, node.site});
+    }
+    return list;
+  }
+
+  // [id, dtype, shape, exact texts, how many are not finite] and of a corner its shape and a line.
+  json number_list() {
+    json list = json::array();
+    std::size_t bytes = 0, cut = 0;
+    for (Id id = 0; id < trace_.numbers.size(); ++id) {
+      if (!used_[id]) continue;
+      const trace::Numbers* numbers = &trace_.numbers[id];
+      std::string text = trace::values_text(numbers->values);
+      trace::Numbers corner;
+      if (bytes + text.size() > kBytesOfNumbers && numbers->complete &&
+          numbers->values.numel() > kCorner * kCorner) {
+        corner = trace::keep_numbers(numbers->values, /*complete=*/false, kCorner);
+        numbers = &corner;
+        text = trace::values_text(corner.values);
+        ++cut;
+      }
+      bytes += text.size();
+      json entry = {id, std::string(name_of(numbers->dtype)), shape_data(numbers->sizes), text,
+                    numbers->non_finite};
+      if (!numbers->complete) {
+        entry.push_back(shape_data(numbers->values.sizes()));
+        entry.push_back(fmt::format("from {:.6g} to {:.6g}, mean {:.6g}, norm {:.6g}", numbers->min,
+                                    numbers->max, numbers->mean, numbers->norm));
+      }
+      list.push_back(std::move(entry));
+    }
+    if (cut > 0)
+      left_out_.push_back(
+          fmt::format("Of {} only a corner is here: all numbers would be too much for a page.",
+                      plural(cut, "tensor")));
+    return list;
+  }
+
+  json picture_list() {
+    json list = json::array();
+    bool all_laid_out = true;
+    for (Picture& picture : pictures(trace_, shown_)) {
+      all_laid_out = lay_out(picture) && all_laid_out;
+      json boxes = json::array(), lines = json::array(), of = json::array();
+      const auto rounded = [](double value) { return std::round(value * 10) / 10; };
+      for (const Box& box : picture.boxes)
+        boxes.push_back({rounded(box.x), rounded(box.y), rounded(box.w), rounded(box.h), box.label,
+                         box.tensors});
+      for (const Line& line : picture.lines)
+        lines.push_back({line.from, line.to, line.input, line.path});
+      // Of the nodes in the order of the list of nodes.
+      for (Id id = 0; id < trace_.nodes.size(); ++id)
+        if (shown_[id]) of.push_back(id_or_null(picture.box_of[id]));
+      list.push_back({{"title", picture.title},
+                      {"size", {rounded(picture.w), rounded(picture.h)}},
+                      {"boxes", std::move(boxes)},
+                      {"lines", std::move(lines)},
+                      {"of", std::move(of)}});
+    }
+    if (tensors() > kBoxes)
+      left_out_.push_back(
+          fmt::format("{} are too many for a picture: a box stands for several, by their module or "
+                      "their place on the tape.",
+                      plural(tensors(), "tensor")));
+    if (!all_laid_out)
+      left_out_.push_back("Built without Graphviz: the picture is the tape as a list.");
+    return list;
+  }
+
+  const Trace& trace_;
+  const trace::Story story_;
+  trace::State state_{trace_};
+  const std::size_t steps_, events_;
+  std::vector<bool> shown_, used_;
+  std::vector<std::string> left_out_;
+};
+
+// "<" only stands within strings of JSON: without it nothing can end the script.
+std::string as_script(const json& data) {
+  const std::string text = data.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string safe;
+  safe.reserve(text.size());
+  for (const char c : text) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+std::string origin(const Trace& trace) {
+  std::string text = fmt::format("Seed {}", trace.seed);
+  if (!trace.compiler.empty()) text += ", " + trace.compiler;
+  if (!trace.blas.empty()) text += ", " + trace.blas;
+  return text;
+}
+
+}  // namespace
+
+Page page(const Trace& trace) {
+  Data data(trace);
+  const std::string script_data = as_script(data.all());
+  const std::string name = trace.program.empty() ? "a run" : trace.program;
+  Page result;
+  result.html = train::html_file(
+      name + ", step by step", kStyle,
+      fmt::format("<main id=\"page\">\n<header>\n<h1>{}, step by step</h1>\n"
+                  "<p>{}, {}. {}.</p>\n</header>\n"
+                  "<noscript><p>The page walks through its trace with the script in this file: "
+                  "allow it to run.</p></noscript>\n</main>\n"
+                  "<script type=\"application/json\" id=\"data\">{}</script>\n"
+                  "<script>{}</script>\n",
+                  train::escape_html(name), plural(data.steps(), "step"),
+                  plural(data.tensors(), "tensor"), train::escape_html(origin(trace)), script_data,
+                  kScript));
+  result.about =
+      fmt::format("{}, {}, {:.1f} MB", plural(data.steps(), "step"),
+                  plural(data.tensors(), "tensor"), static_cast<double>(result.html.size()) / 1e6);
+  for (const std::string& note : data.left_out()) result.about += "\n" + note;
+  return result;
+}
+
+}  // namespace retrace::page
