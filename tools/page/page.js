@@ -132,11 +132,11 @@ class Page {
     this.slider = html("input", {type: "range", min: 0, max: steps.length - 1, value: 0, "aria-label": "step"});
     this.slider.addEventListener("input", () => { this.stop(); this.go(Number(this.slider.value)); });
     this.where = html("span", {class: "where", role: "status"});
-    this.first = this.button("⏮", "first step (Home)", () => this.go(0));
+    this.first = this.button("|◀", "first step (Home)", () => this.go(0));
     this.previous = this.button("◀", "previous step (left arrow)", () => this.go(this.at - 1));
     this.play = this.button("Play", "play (space)", () => this.toggle());
     this.next = this.button("▶", "next step (right arrow)", () => this.go(this.at + 1));
-    this.last = this.button("⏭", "last step (End)", () => this.go(steps.length - 1));
+    this.last = this.button("▶|", "last step (End)", () => this.go(steps.length - 1));
     // Where forward, backward and updates begin, and the steps of a training.
     this.parts = [];
     steps.forEach((step, k) => {
@@ -167,8 +167,8 @@ class Page {
         this.button("+", "larger", () => this.zoom(this.picture.by * 1.25)),
         this.button("−", "smaller", () => this.zoom(this.picture.by / 1.25)),
         this.button("Fit", "the whole graph", () => this.fit()),
-        this.button("n", "next step of this tensor (n)", () => this.along(1)),
-        this.button("p", "previous step of this tensor (p)", () => this.along(-1)));
+        this.button("◀ this one", "previous step of this tensor (p)", () => this.along(-1)),
+        this.button("this one ▶", "next step of this tensor (n)", () => this.along(1)));
     this.draw(0);
     return html("section", {class: "graph", "aria-label": "graph"}, bar, this.view,
         html("p", {class: "note", style: "margin: 6px 0 0"},

@@ -99,11 +99,13 @@ std::vector<Picture> pictures(const Trace& trace, const std::vector<bool>& shown
   std::vector<Picture> all;
   std::size_t last = count;
   if (count <= kBoxes) {
-    all.push_back(grouped(trace, shown, "every tensor", [&](Id id) { return label(trace, id); }));
-    // Two may have the same name.
-    if (all[0].boxes.size() < count)
-      all[0] = grouped(trace, shown, "every tensor",
-                       [&](Id id) { return fmt::format("{} #{}", label(trace, id), id); });
+    std::map<std::string, int> same;
+    for (Id id = 0; id < trace.nodes.size(); ++id)
+      if (shown[id]) ++same[label(trace, id)];
+    all.push_back(grouped(trace, shown, "every tensor", [&](Id id) {
+      const std::string name = label(trace, id);
+      return same[name] > 1 ? fmt::format("{} #{}", name, id) : name;
+    }));
   }
   std::size_t deepest = 0;
   for (Id id = 0; id < trace.nodes.size(); ++id)
