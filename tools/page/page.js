@@ -172,7 +172,7 @@ class Page {
     this.draw(0);
     return html("section", {class: "graph", "aria-label": "graph"}, bar, this.view,
         html("p", {class: "note", style: "margin: 6px 0 0"},
-             "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. A click on a box goes to its next step."));
+             "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. !!: some number is not finite. A click on a box goes to its next step."));
   }
 
   draw(index) {
@@ -214,10 +214,10 @@ class Page {
   list() {
     const {steps} = this.data;
     this.items = [];
-    const list = html("ol", {start: 0});
+    const list = html("ol", {role: "list"});
     const fill = () => {
       if (this.items.length > 0) return;
-      this.items = steps.map((step, k) => html("li", {}, html("a", {href: `#s=${k}`}, `${step.bad ? "!! " : ""}${step.title}`),
+      this.items = steps.map((step, k) => html("li", {}, html("a", {href: `#s=${k}`}, `${k}. ${step.bad ? "!! " : ""}${step.title}`),
           ...(steps.length <= kListed ? step.text.map((line) => html("p", {}, line)) : [])));
       list.append(...this.items);
     };

@@ -37,7 +37,7 @@ class Picture {
   brief(id, shape) {
     const numbers = this.data.numbers.get(id);
     if (numbers && numbers.whole && !numbers.text.includes(" ") && numbers.text !== "") return numbers.text;
-    return numbers && numbers.bad > 0 ? `${shape} !! not finite` : shape;
+    return numbers && numbers.bad > 0 ? `${shape} !!` : shape;
   }
 
   show(state, step) {
