@@ -17,6 +17,15 @@
 
 using namespace retrace;
 
+#ifdef __SANITIZE_ADDRESS__
+// What Graphviz, ncurses and the libraries behind them keep until the end is not ours to free.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libgvc\nleak:libcgraph\nleak:libgvplugin\nleak:libfontconfig\nleak:libpango\n"
+         "leak:libglib\nleak:libltdl\nleak:libtinfo\nleak:libncurses\n";
+}
+extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
+#endif
+
 namespace {
 
 std::string version() {

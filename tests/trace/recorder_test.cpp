@@ -279,7 +279,7 @@ TEST_CASE("large tensors are summarised, and the recorder keeps to its limits") 
   const Tensor x = arange(200).to(kFloat32).view({2, 10, 10}).requires_grad_();
   Recorder recorder({.elements = 100, .corner = 3});
   x.sum().backward();
-  const trace::Numbers& numbers = recorder.trace().numbers[0];
+  const trace::Numbers numbers = recorder.trace().numbers[0];
   CHECK_FALSE(numbers.complete);
   CHECK(numbers.values.equal(tensor({0., 1., 2., 10., 11., 12., 20., 21., 22.}).view({1, 3, 3})));
   CHECK(numbers.max == 199);

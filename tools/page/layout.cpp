@@ -7,15 +7,6 @@
 
 #ifdef RETRACE_HAVE_GRAPHVIZ
 #include <graphviz/gvc.h>
-
-#ifdef __SANITIZE_ADDRESS__
-// What Graphviz and the libraries behind it keep until the process ends is not ours to free.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libgvc\nleak:libcgraph\nleak:libgvplugin\nleak:libfontconfig\nleak:libpango\n"
-         "leak:libglib\nleak:libltdl\n";
-}
-extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
-#endif
 #endif
 
 namespace retrace::page {
