@@ -43,6 +43,16 @@ bool three_kept(const Call& c) {
   return std::count_if(mask.begin(), mask.end(), [](double m) { return m != 0; }) >= 3;
 }
 
+// The rewards of a group of four, of which the first moves.
+Scene along_first_reward(Knobs knobs = {}) {
+  return {.inputs = {{"rewards", {4}, {0, 1, 0, -1}}},
+          .moved = "rewards",
+          .axis = {.symbol = "r₁", .label = "first of four rewards", .low = -3, .high = 3},
+          .shown = {{"A₁", 0}, {"A₂", 1}, {"A₃", 2}, {"A₄", 3}},
+          .knobs = std::move(knobs),
+          .arguments = {{"group", std::int64_t{4}}}};
+}
+
 }  // namespace
 
 void add_advantages(std::vector<Row>& rows) {
@@ -191,18 +201,8 @@ void add_advantages(std::vector<Row>& rows) {
                     .trap = "Dividing by the group's deviation makes prompts that are nearly "
                             "always right or wrong count as much as others: none avoids that.",
                     .formula = "(r - mean of the group) / (deviation + 1e-4)",
-                    .scene = {.inputs = {{"rewards", {4}, {0, 1, 0, -1}}},
-                              .moved = "rewards",
-                              .axis = {.symbol = "r₁",
-                                       .label = "first of four rewards",
-                                       .low = -3,
-                                       .high = 3},
-                              .shown = {{"A₁", 0}, {"A₂", 1}, {"A₃", 2}, {"A₄", 3}},
-                              .knobs = {{"scale",
-                                         "divided by",
-                                         {"group", "batch", "none"},
-                                         "group"}},
-                              .arguments = {{"group", std::int64_t{4}}}}}},
+                    .scene = along_first_reward(
+                        {{"scale", "divided by", {"group", "batch", "none"}, "group"}})}},
           {.name = "rloo_advantages",
            .family = "policy gradient",
            .question = "How much better than the others of its group is each response?",
@@ -220,14 +220,7 @@ void add_advantages(std::vector<Row>& rows) {
                     .example = "ppo --algorithm rloo",
                     .trap = "It is the group's mean that is subtracted, times G / (G - 1).",
                     .formula = "r - mean of the others of its group",
-                    .scene = {.inputs = {{"rewards", {4}, {0, 1, 0, -1}}},
-                              .moved = "rewards",
-                              .axis = {.symbol = "r₁",
-                                       .label = "first of four rewards",
-                                       .low = -3,
-                                       .high = 3},
-                              .shown = {{"A₁", 0}, {"A₂", 1}, {"A₃", 2}, {"A₄", 3}},
-                              .arguments = {{"group", std::int64_t{4}}}}}},
+                    .scene = along_first_reward()}},
       });
 }
 

@@ -57,6 +57,18 @@ Results call_mlm_corrupt(const Call& c) {
   return Results({{"ids", batch.ids}, {"labels", batch.labels}});
 }
 
+// A student's scores of three classes, of which the first is right and moves; the teacher's stand.
+Scene along_student(Knobs knobs) {
+  return {.inputs = {{"student", {1, 3}, {1, 2, 3}},
+                     {"teacher", {1, 3}, {3, 1, 0}},
+                     classes("labels", {0})},
+          .moved = "student",
+          .axis = {.symbol = "z₁", .label = "student's score of the right class, of three"},
+          .shown = {{"L"}},
+          .knobs = std::move(knobs),
+          .watched = {{"z₂", 1}, {"z₃", 2}}};
+}
+
 }  // namespace
 
 void add_language(std::vector<Row>& rows) {
@@ -203,19 +215,9 @@ void add_language(std::vector<Row>& rows) {
                     .trap = "The soft part is multiplied by T², or its gradient would shrink as T "
                             "grows. α is the teacher's share here, the labels' in some other code. "
                             "The labels' part is at T = 1.",
-                    .scene = {.inputs = {{"student", {1, 3}, {1, 2, 3}},
-                                         {"teacher", {1, 3}, {3, 1, 0}},
-                                         classes("labels", {0})},
-                              .moved = "student",
-                              .axis = {.symbol = "z₁",
-                                       .label = "student's score of the right class, of three"},
-                              .shown = {{"L"}},
-                              .knobs = {{"temperature",
-                                         "T",
-                                         {0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0},
-                                         2.0},
-                                        {"alpha", "α", {0.0, 0.25, 0.5, 0.75, 1.0}, 0.5}},
-                              .watched = {{"z₂", 1}, {"z₃", 2}}}}},
+                    .scene = along_student(
+                        {{"temperature", "T", {0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0}, 2.0},
+                         {"alpha", "α", {0.0, 0.25, 0.5, 0.75, 1.0}, 0.5}})}},
           {.name = "generalized_jsd",
            .family = "language",
            .question = "How far apart are teacher and student, seen from between them?",
@@ -236,16 +238,8 @@ void add_language(std::vector<Row>& rows) {
                         ".temperature = $(temperature)})",
                 .trap = "The two ends are cases of their own, not limits of the formula. No factor "
                         "T². The labels only say which tokens count.",
-                .scene = {.inputs = {{"student", {1, 3}, {1, 2, 3}},
-                                     {"teacher", {1, 3}, {3, 1, 0}},
-                                     classes("labels", {0})},
-                          .moved = "student",
-                          .axis = {.symbol = "z₁",
-                                   .label = "student's score of the right class, of three"},
-                          .shown = {{"L"}},
-                          .knobs = {{"beta", "β", spaced(0, 1, 11), 0.5},
-                                    {"temperature", "T", {0.5, 1.0, 2.0}, 1.0}},
-                          .watched = {{"z₂", 1}, {"z₃", 2}}}}},
+                .scene = along_student({{"beta", "β", spaced(0, 1, 11), 0.5},
+                                        {"temperature", "T", {0.5, 1.0, 2.0}, 1.0}})}},
           {.name = "mlm_corrupt",
            .family = "language",
            .question = "Which tokens is the model to guess, and what does it see instead?",

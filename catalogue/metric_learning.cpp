@@ -79,6 +79,31 @@ Sample pairs(const Shape& x, Arguments arguments) {
   return {{{"x1", x}, {"x2", x}, {"label", rows, {0, 1, {}, kInt64}}}, std::move(arguments)};
 }
 
+// Four points on a line, two of each label, of which the third moves.
+Scene along_third_point(std::vector<Shown> shown, Knobs knobs,
+                        Results (*run)(const Call& call) = nullptr) {
+  return {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}}, classes("labels", {0, 0, 1, 1})},
+          .moved = "embeddings",
+          .element = 2,
+          .axis = {.symbol = "x₃",
+                   .label = "place of the third of four points",
+                   .low = -1,
+                   .high = 3,
+                   .points = 81},
+          .shown = std::move(shown),
+          .knobs = std::move(knobs),
+          .run = run};
+}
+Knobs of_mining(Knobs more = {}) {
+  Knobs knobs = {{"kind",
+                  "mining",
+                  {"batch_hard", "all_valid", "violating", "semihard", "hard"},
+                  "batch_hard"},
+                 {"margin", "margin", {0.2, 0.5, 1.0}, 0.2}};
+  knobs.insert(knobs.end(), more.begin(), more.end());
+  return knobs;
+}
+
 }  // namespace
 
 void add_metric_learning(std::vector<Row>& rows) {
@@ -189,30 +214,16 @@ void add_metric_learning(std::vector<Row>& rows) {
                             "means closer than the positive.",
                     .formula = "the rows (a, p, n) with n of another label than a and p that the "
                                "kind of mining takes",
-                    .scene = {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}},
-                                         classes("labels", {0, 0, 1, 1})},
-                              .moved = "embeddings",
-                              .element = 2,
-                              .axis = {.symbol = "x₃",
-                                       .label = "place of the third of four points",
-                                       .low = -1,
-                                       .high = 3,
-                                       .points = 81},
-                              .shown = {{"triplets"}},
-                              .knobs = {{"kind",
-                                         "mining",
-                                         {"batch_hard", "all_valid", "violating", "semihard",
-                                          "hard"},
-                                         "batch_hard"},
-                                        {"margin", "margin", {0.2, 0.5, 1.0}, 0.2}},
-                              .run = [](const Call& c) -> Results {
-                                const std::int64_t found =
-                                    losses::mine_triplets(
-                                        c["embeddings"], c["labels"],
-                                        {.kind = mining_of(c), .margin = c.number("margin")})
-                                        .size(0);
-                                return full({}, found);
-                              }}}},
+                    .scene = along_third_point({{"triplets"}}, of_mining(),
+                                               [](const Call& c) -> Results {
+                                                 const std::int64_t found =
+                                                     losses::mine_triplets(
+                                                         c["embeddings"], c["labels"],
+                                                         {.kind = mining_of(c),
+                                                          .margin = c.number("margin")})
+                                                         .size(0);
+                                                 return full({}, found);
+                                               })}},
           {.name = "triplet_mined_loss",
            .family = "metric learning",
            .question = "How far are the mined triplets from being in order?",
@@ -239,23 +250,8 @@ void add_metric_learning(std::vector<Row>& rows) {
                     .example = "embeddings --loss triplet --mining batch_hard",
                     .trap = "The hardest triplets of noisy labels are the wrong ones. A batch "
                             "without a triplet costs 0.",
-                    .scene = {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}},
-                                         classes("labels", {0, 0, 1, 1})},
-                              .moved = "embeddings",
-                              .element = 2,
-                              .axis = {.symbol = "x₃",
-                                       .label = "place of the third of four points",
-                                       .low = -1,
-                                       .high = 3,
-                                       .points = 81},
-                              .shown = {{"L"}},
-                              .knobs = {{"kind",
-                                         "mining",
-                                         {"batch_hard", "all_valid", "violating", "semihard",
-                                          "hard"},
-                                         "batch_hard"},
-                                        {"margin", "margin", {0.2, 0.5, 1.0}, 0.2},
-                                        {"soft", "soft", {false, true}, false}}}}},
+                    .scene = along_third_point(
+                        {{"L"}}, of_mining({{"soft", "soft", {false, true}, false}}))}},
           {.name = "triplet_semihard_loss",
            .family = "metric learning",
            .question = "Is each pair closer than the nearest stranger beyond it?",
@@ -279,18 +275,9 @@ void add_metric_learning(std::vector<Row>& rows) {
                 .example = "embeddings --loss triplet --mining semi_hard",
                 .trap =
                     "TensorFlow Addons takes squared distances for its L2; here that is an option.",
-                .scene = {.inputs = {{"embeddings", {4, 1}, {0, 0.5, 0, 2}},
-                                     classes("labels", {0, 0, 1, 1})},
-                          .moved = "embeddings",
-                          .element = 2,
-                          .axis = {.symbol = "x₃",
-                                   .label = "place of the third of four points",
-                                   .low = -1,
-                                   .high = 3,
-                                   .points = 81},
-                          .shown = {{"L"}},
-                          .knobs = {{"margin", "margin", spaced(0.25, 2, 8), 1.0},
-                                    {"squared", "squared", {false, true}, false}}}}},
+                .scene =
+                    along_third_point({{"L"}}, {{"margin", "margin", spaced(0.25, 2, 8), 1.0},
+                                                {"squared", "squared", {false, true}, false}})}},
           {.name = "contrastive_loss",
            .family = "metric learning",
            .question = "Are alike points close, and others at least a margin apart?",

@@ -98,6 +98,15 @@ Sample kto(const Domain& label, Arguments arguments = {}) {
           std::move(arguments)};
 }
 
+Axis log_ratio() {
+  return {.symbol = "h",
+          .label = "log-ratio: policy less reference",
+          .low = -20,
+          .high = 20,
+          .points = 41};
+}
+Knob of_beta() { return {"beta", "β", {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0}, 0.1}; }
+
 }  // namespace
 
 void add_preference(std::vector<Row>& rows) {
@@ -158,11 +167,7 @@ void add_preference(std::vector<Row>& rows) {
                                      number("ref_chosen"), number("ref_rejected"),
                                      classes("len_chosen", {4}), classes("len_rejected", {4})},
                           .moved = "policy_chosen",
-                          .axis = {.symbol = "h",
-                                   .label = "log-ratio: policy less reference",
-                                   .low = -20,
-                                   .high = 20,
-                                   .points = 41},
+                          .axis = log_ratio(),
                           .shown = {{"L", 0, "losses"}},
                           .knobs = {{"loss_type",
                                      "type",
@@ -170,7 +175,7 @@ void add_preference(std::vector<Row>& rows) {
                                       "sigmoid_norm", "exo_pair", "nca_pair", "bco_pair",
                                       "sppo_hard", "apo_zero", "apo_down", "discopop"},
                                      "sigmoid"},
-                                    {"beta", "β", {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0}, 0.1},
+                                    of_beta(),
                                     {"label_smoothing", "ε", {0.0, 0.1, 0.2}, 0.0}}}}},
           {.name = "kto_loss",
            .family = "preference",
@@ -193,17 +198,13 @@ void add_preference(std::vector<Row>& rows) {
                                          {"label", {1}, {1}, kInt64},
                                          {"kl", {}, {0}}},
                               .moved = "policy",
-                              .axis = {.symbol = "h",
-                                       .label = "log-ratio: policy less reference",
-                                       .low = -20,
-                                       .high = 20,
-                                       .points = 41},
+                              .axis = log_ratio(),
                               .shown = {{"L", 0, "losses"}},
                               .knobs = {{"label",
                                          "label",
                                          {std::int64_t{0}, std::int64_t{1}},
                                          std::int64_t{1}},
-                                        {"beta", "β", {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0}, 0.1},
+                                        of_beta(),
                                         {"kl", "z", {0.0, 1.0, 2.0, 5.0}, 0.0}}}}},
           {.name = "kto_kl",
            .family = "preference",
@@ -322,8 +323,7 @@ void add_preference(std::vector<Row>& rows) {
                                        .high = 20,
                                        .points = 41},
                               .shown = {{"L"}},
-                              .knobs = {{"beta", "β", {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0}, 0.1},
-                                        {"nll_coef", "α", {0.0, 0.5, 1.0}, 1.0}}}}},
+                              .knobs = {of_beta(), {"nll_coef", "α", {0.0, 0.5, 1.0}, 1.0}}}}},
       });
 }
 

@@ -18,6 +18,11 @@ bool neighbours_differ(const Call& c) {
   return distance.min().item<double>() > 0.01;
 }
 
+Axis middle_quantile() {
+  return {
+      .symbol = "q₂", .label = "middle one of three quantiles", .low = -4, .high = 4, .points = 81};
+}
+
 }  // namespace
 
 void add_quantiles(std::vector<Row>& rows) {
@@ -69,11 +74,7 @@ void add_quantiles(std::vector<Row>& rows) {
                     .scene = {.inputs = {{"input", {3}, {-1, 0, 1}}, {"target", {}, {0}}},
                               .moved = "input",
                               .element = 1,
-                              .axis = {.symbol = "q₂",
-                                       .label = "middle one of three quantiles",
-                                       .low = -4,
-                                       .high = 4,
-                                       .points = 81},
+                              .axis = middle_quantile(),
                               .shown = {{"L"}},
                               .arguments = {{"taus", list({0.1, 0.5, 0.9})}},
                               .watched = {{"q₁", 0}, {"q₃", 2}}}}},
@@ -116,11 +117,7 @@ void add_quantiles(std::vector<Row>& rows) {
                     .scene = {.inputs = {{"input", {3}, {-1, 0, 1}}},
                               .moved = "input",
                               .element = 1,
-                              .axis = {.symbol = "q₂",
-                                       .label = "middle one of three quantiles",
-                                       .low = -4,
-                                       .high = 4,
-                                       .points = 81},
+                              .axis = middle_quantile(),
                               .shown = {{"L"}},
                               .watched = {{"q₁", 0}, {"q₃", 2}}}}},
       });
