@@ -85,4 +85,23 @@ std::string html_file(const std::string& title, const std::string& style, const 
       escape_html(title), kStyle, style, body);
 }
 
+std::string html_program(const std::string& title, const std::string& style,
+                         const std::string& body, const std::string& json,
+                         const std::string& script) {
+  // "<" only stands within strings of JSON: without it nothing in them can end the element.
+  std::string safe;
+  safe.reserve(json.size());
+  for (const char c : json) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else {
+      safe += c;
+    }
+  }
+  return html_file(title, style,
+                   fmt::format("{}\n<script type=\"application/json\" id=\"data\">{}</script>\n"
+                               "<script>{}</script>\n",
+                               body, safe, script));
+}
+
 }  // namespace retrace::train

@@ -1,17 +1,9 @@
-"use strict";
-
 // The page: topics with their cards, contents, search, the table of derivatives.
 //
 // #gelu goes to a card, #find=margin shows those that say so.
 // For tests: <html data-ready="1"> when all is drawn, data-errors the number of errors. With #walk
 // every control is moved through all its stops first, and what the readouts then say is written
 // down, a line of JSON each.
-
-let errors = 0;
-const failed = () => { document.documentElement.dataset.errors = ++errors; };
-document.documentElement.dataset.errors = 0;
-window.addEventListener("error", failed);
-window.addEventListener("securitypolicyviolation", failed);
 
 const two = (number) => String(number).padStart(2, "0");
 

@@ -1,5 +1,3 @@
-"use strict";
-
 // A card: words, curves, and controls that choose which of the engine's numbers are shown.
 
 let controls = 0;

@@ -16,18 +16,7 @@ using catalogue::Curve;
 using catalogue::Row;
 using catalogue::Scene;
 
-// A "<" could end the script or begin a comment in it.
-std::string quoted(const std::string& text) {
-  std::string safe;
-  for (const char c : nlohmann::json(text).dump()) {
-    if (c == '<') {
-      safe += "\\u003c";
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
-}
+std::string quoted(const std::string& text) { return nlohmann::json(text).dump(); }
 
 template <class T>
 std::string number(T value) {

@@ -1,5 +1,3 @@
-"use strict";
-
 // Curves of several cards over one axis.
 
 const kSuggestions = [

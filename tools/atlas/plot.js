@@ -1,20 +1,4 @@
-"use strict";
-
 // Curves as SVG. Every number comes from the data; only places on the screen are computed here.
-
-function add(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children);
-  return element;
-}
-// html("p", {class: "about"}, "text", child): texts are never read as HTML.
-const html = (tag, attributes, ...children) =>
-  add(document.createElement(tag), attributes, children);
-const svg = (tag, attributes, ...children) =>
-  add(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
 const kFar = {"inf": "∞", "-inf": "-∞", "nan": "NaN"};
 // A number of the data as text: the shortest that gives it again.

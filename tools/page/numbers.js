@@ -1,21 +1,5 @@
-"use strict";
-
-// Elements of the page, and tensors in it: exact texts of the trace as a number, a table or a heat
+// Tensors in the page: exact texts of the trace as a number, a table or a heat
 // map. Colours alone are computed from them.
-
-function html(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-function svg(tag, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 const kAsText = 8;        // columns with which a table still shows its numbers
 const kTableCells = 4096; // of all tables of a tensor

@@ -234,21 +234,6 @@ class Data {
   std::vector<std::string> left_out_;
 };
 
-// "<" only stands within strings of JSON: without it nothing can end the script.
-std::string as_script(const json& data) {
-  const std::string text = data.dump(-1, ' ', false, json::error_handler_t::replace);
-  std::string safe;
-  safe.reserve(text.size());
-  for (const char c : text) {
-    if (c == '<') {
-      safe += "\\u003c";
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
-}
-
 std::string origin(const Trace& trace) {
   std::string text = fmt::format("Seed {}", trace.seed);
   if (!trace.compiler.empty()) text += ", " + trace.compiler;
@@ -260,20 +245,18 @@ std::string origin(const Trace& trace) {
 
 Page page(const Trace& trace) {
   Data data(trace);
-  const std::string script_data = as_script(data.all());
+  const std::string data_text = data.all().dump(-1, ' ', false, json::error_handler_t::replace);
   const std::string name = trace.program.empty() ? "a run" : trace.program;
   Page result;
-  result.html = train::html_file(
+  result.html = train::html_program(
       name + ", step by step", kStyle,
       fmt::format("<main id=\"page\">\n<header>\n<h1>{}, step by step</h1>\n"
                   "<p>{}, {}. {}.</p>\n</header>\n"
                   "<noscript><p>The page walks through its trace with the script in this file: "
-                  "allow it to run.</p></noscript>\n</main>\n"
-                  "<script type=\"application/json\" id=\"data\">{}</script>\n"
-                  "<script>{}</script>\n",
+                  "allow it to run.</p></noscript>\n</main>",
                   train::escape_html(name), plural(data.steps(), "step"),
-                  plural(data.tensors(), "tensor"), train::escape_html(origin(trace)), script_data,
-                  kScript));
+                  plural(data.tensors(), "tensor"), train::escape_html(origin(trace))),
+      data_text, kScript);
   result.about =
       fmt::format("{}, {}, {:.1f} MB", plural(data.steps(), "step"),
                   plural(data.tensors(), "tensor"), static_cast<double>(result.html.size()) / 1e6);

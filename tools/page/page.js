@@ -5,12 +5,6 @@
 // data-overlaps the boxes that lie over each other, data-overflow how far the page is too wide.
 
 const root = document.documentElement;
-let errors = 0;
-const failed = () => { root.dataset.errors = ++errors; };
-root.dataset.errors = 0;
-window.addEventListener("error", failed);
-window.addEventListener("securitypolicyviolation", failed);
-
 const kListed = 2000;  // steps whose texts are all put into the list at once
 
 // What an event changes; the numbers stay those of the trace.
