@@ -17,8 +17,6 @@ struct Choice {
 
 const train::Recipe kSftRecipe = {.epochs = 3, .batch_size = 16, .lr = 5e-4};
 const train::Recipe kFileRecipe = {.epochs = 1, .batch_size = 16, .lr = 1e-4};
-const nn::TransformerOptions kForFiles = {
-    .context = 256, .layers = 4, .heads = 4, .embed_dim = 128};
 
 // Before anything is trained: it refuses numbers that the loss does not take.
 train::PreferenceObjective objective_of(const Choice& choice, double beta) try {
@@ -41,6 +39,7 @@ void show_logps(train::Run& run) {
 }
 
 const char* const kTrl = "Means over pairs; TRL calls them rewards/chosen and so on";
+
 // What a newcomer takes for a fault.
 void say_why_chosen_fall(train::Run& run, const train::PreferenceObjective& objective) {
   if (!objective.has_reference()) return;
@@ -85,8 +84,7 @@ void learn_task(train::Run& run, const Choice& choice) {
   } else {
     run.print(
         fmt::format("{} has no finite optimum here: it falls for ever while some response becomes "
-                    "less and less "
-                    "likely. What it is compared with is best for J.",
+                    "less and less likely.  What it is compared with is best for J.",
                     options.loss));
   }
   std::vector<train::Metrics> metrics;
@@ -132,14 +130,6 @@ void learn_task(train::Run& run, const Choice& choice) {
 
 // Preferences in a file ---------------------------------------------------------------------------
 
-train::LanguageModel first_model(const Choice& choice) {
-  const std::string& path = choice.saved.sft.empty() ? choice.saved.base : choice.saved.sft;
-  if (path.empty()) return train::fresh_language_model(kForFiles);
-  train::LanguageModel model = train::load_language_model(path);
-  model.words(path);
-  return model;
-}
-
 // The pairs, labelled anew by a reward model if one is to do that.
 data::TensorDataset labelled(const Choice& choice, const data::PreferencePairs& preferences,
                              const train::LanguageModel& model) {
@@ -147,19 +137,18 @@ data::TensorDataset labelled(const Choice& choice, const data::PreferencePairs& 
   if (choice.prefer == "true") return pairs;
   const train::ScoringModel judge = train::load_reward_model(choice.saved.reward);
   train::require_same_tokens(choice.saved.reward, judge.model.transformer, judge.tokenizer, model);
-  const Tensor scores = index_select(train::score_responses(judge.model, preferences.responses), 0,
-                                     pairs.inputs.flatten())
-                            .view(pairs.inputs.sizes());
+  const Tensor scores =
+      train::score_responses(judge.model, preferences.responses).index({pairs.inputs});
   const Tensor stays = bernoulli((scores.select(1, 0) - scores.select(1, 1)).sigmoid());
   const Tensor turned = cat({pairs.inputs.narrow(1, 1, 1), pairs.inputs.narrow(1, 0, 1)}, 1);
   return {where(ne(stays, 0).unsqueeze(1), pairs.inputs, turned), pairs.targets};
 }
 
-nn::Gpt reference_of(const Choice& choice, const train::LanguageModel& policy) {
-  if (choice.reference.empty()) return nn::clone(policy.gpt);
+nn::Gpt reference_of(const Choice& choice, const train::LanguageModel& untuned) {
+  if (choice.reference.empty()) return untuned.gpt;
   const train::LanguageModel reference = train::load_language_model(choice.reference);
   train::require_same_tokens(choice.reference, reference.gpt.transformer, reference.tokenizer,
-                             policy);
+                             untuned);
   return reference.gpt;
 }
 
@@ -167,7 +156,8 @@ void learn_file(train::Run& run, const Choice& choice) {
   const train::PreferenceObjective objective =
       objective_of(choice, choice.loss == "simpo" ? 2 : 0.1);
   const std::string& path = run.options().data;
-  const train::LanguageModel model = first_model(choice);
+  const train::LanguageModel model =
+      train::base_language_model(choice.saved.sft.empty() ? choice.saved.base : choice.saved.sft);
   nn::Gpt policy = nn::without_dropout(model.gpt);
   const data::Tokenizer& tokenizer = *model.tokenizer;
   const data::PreferencePairs preferences =
@@ -183,10 +173,9 @@ void learn_file(train::Run& run, const Choice& choice) {
                },
                {.description = description, .stage = "sft"});
   }
-  const nn::Gpt reference = reference_of(choice, {.gpt = policy, .tokenizer = tokenizer});
-  const train::PreferenceLoss loss(objective, preferences.responses, reference);
+  const train::LanguageModel untuned = {.gpt = nn::clone(policy), .tokenizer = tokenizer};
+  const train::PreferenceLoss loss(objective, preferences.responses, reference_of(choice, untuned));
   const train::Metrics before = loss.score(policy, split.test.inputs);
-  const nn::Gpt untuned = nn::clone(policy);
   train::fit(run, policy, split.train, kFileRecipe,
              [&](const Tensor& pairs, const Tensor&) { return loss(policy, pairs); },
              {.description = description});
@@ -195,18 +184,12 @@ void learn_file(train::Run& run, const Choice& choice) {
   run.show(train::metrics_table(kTrl, {"before", "tuned"}, {before, after}));
   say_why_chosen_fall(run, objective);
 
-  const train::LanguageModel was = {.gpt = untuned, .tokenizer = tokenizer},
-                             is = {.gpt = policy, .tokenizer = tokenizer};
-  const nn::GenerateOptions answering = {.max_new_tokens = choice.generate,
-                                         .sampling = {.greedy = true}};
-  int shown = 0;
-  for (const data::TensorDataset& pair : split.test.batches(1)) {
-    const std::string prompt =
-        tokenizer.decode(preferences.responses.prompt(pair.inputs[0][0].item<std::int64_t>()));
-    run.print(fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt,
-                          was.go_on(prompt, answering), is.go_on(prompt, answering)));
-    if (++shown == 3) break;
-  }
+  const train::LanguageModel tuned = {.gpt = policy, .tokenizer = tokenizer};
+  const std::int64_t shown = std::min<std::int64_t>(3, split.test.size());
+  for (const std::int64_t number :
+       split.test.inputs.narrow(0, 0, shown).select(1, 0).to_vector<std::int64_t>())
+    run.print(train::answers_text(tokenizer.decode(preferences.responses.prompt(number)), untuned,
+                                  tuned, choice.generate));
   run.finish(path, {.metrics = {{"test_loss", after[0].second},
                                 {"first_loss", before[0].second},
                                 {"pair_accuracy", train::value_of(after, "accuracy")},

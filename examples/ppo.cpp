@@ -39,7 +39,7 @@ void learn_task(train::Run& run, const Choice& choice) {
     return prompts;
   };
   goal.rewards = [&](const data::Responses& responses) {
-    return index_select(rewards.flatten(), 0, task.numbers(responses.tokens)).to(kFloat32);
+    return rewards.flatten().index({task.numbers(responses.tokens)}).to(kFloat32);
   };
   goal.generate = {.max_new_tokens = task.options().length};
   goal.group = choice.how.algorithm == "ppo" ? 1 : 128;
@@ -187,21 +187,17 @@ void learn_file(train::Run& run, const Choice& choice) {
   for (const std::int64_t i : split.test) held_out.push_back(prompts[static_cast<std::size_t>(i)]);
   const train::Metrics before = measured(model.gpt, model.gpt, goal, held_out);
   train::PolicyGradient learner(choice.how, goal, model.gpt);
-  learner.learn(
-      run, kFileRecipe,
-      {.description = train::describe(model.gpt.vocab_size(), model.gpt.options(), &tokenizer)});
+  learner.learn(run, kFileRecipe,
+                {.description = train::describe(model.gpt.vocab_size(), learner.policy().options(),
+                                                &tokenizer)});
   const train::Metrics after = measured(learner.policy(), model.gpt, goal, held_out);
   run.show(run.metrics_by_step("Reward and KL by step", "", {"reward", "kl_to_reference"}));
   run.show(
       train::metrics_table("Answers to prompts held out", {"before", "tuned"}, {before, after}));
   const train::LanguageModel tuned = {.gpt = learner.policy(), .tokenizer = tokenizer};
-  for (std::size_t i = 0; i < std::min<std::size_t>(3, held_out.size()); ++i) {
-    const std::string prompt = tokenizer.decode(held_out[i]);
-    const nn::GenerateOptions answering = {.max_new_tokens = choice.generate.value_or(24),
-                                           .sampling = {.greedy = true}};
-    run.print(fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt,
-                          model.go_on(prompt, answering), tuned.go_on(prompt, answering)));
-  }
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, held_out.size()); ++i)
+    run.print(train::answers_text(tokenizer.decode(held_out[i]), model, tuned,
+                                  goal.generate.max_new_tokens));
   run.finish(
       path, {.metrics = {{"start_reward", before[0].second}, after[0], after[1]}, .loss_unit = ""});
 }

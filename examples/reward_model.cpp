@@ -17,10 +17,6 @@ struct Choice {
   }
 };
 
-const nn::TransformerOptions kForResponses = {
-    .context = 4, .layers = 2, .heads = 2, .embed_dim = 32};
-const nn::TransformerOptions kForFiles = {
-    .context = 256, .layers = 4, .heads = 4, .embed_dim = 128};
 const train::Recipe kTaskRecipe = {.steps = 2000, .batch_size = 256, .lr = 3e-3};
 const train::Recipe kFileRecipe = {.epochs = 3, .batch_size = 16, .lr = 5e-4, .weight_decay = 1e-2};
 
@@ -90,16 +86,10 @@ void learn_features(train::Run& run, const Choice& choice) {
 
 // Responses ---------------------------------------------------------------------------------------
 
-// Of pairs of numbers of responses, [pairs, 2].
-Tensor score(const nn::RewardModel& model, const data::Responses& responses, const Tensor& pairs) {
-  const data::Responses batch = responses.take(pairs);
-  return model(batch.tokens, batch.last()).view(pairs.sizes());
-}
-
 void learn_responses(train::Run& run, const Choice& choice) {
   const data::RewardedResponses task;
   const data::TablePreferences preferences(task.demonstration_logps(), task.rewards());
-  nn::RewardModel model(task.vocab_size(), kForResponses);
+  nn::RewardModel model(task.vocab_size(), train::kTaskTransformer);
   const auto table = [&] {
     return train::score_responses(model, task.responses()).view(task.rewards().sizes());
   };
@@ -119,9 +109,9 @@ void learn_responses(train::Run& run, const Choice& choice) {
   };
   train::fit(run, model, sample, kTaskRecipe,
              [&](const Tensor& pairs, const Tensor& margins) {
-               return choice.loss(score(model, task.responses(), pairs), margins);
+               return choice.loss(train::scores_of(model, task.responses(), pairs), margins);
              },
-             {.description = train::describe_for_task(task, kForResponses)});
+             {.description = train::describe_for_task(task, model.options())});
 
   const Tensor learned = table();
   const train::RewardScores scores(learned, task.rewards(), task.demonstration_logps().exp());
@@ -132,25 +122,18 @@ void learn_responses(train::Run& run, const Choice& choice) {
 
 // Files -------------------------------------------------------------------------------------------
 
-train::ScoringModel base_model(const Choice& choice) {
-  if (choice.base.empty()) {
-    const train::LanguageModel fresh = train::fresh_language_model(kForFiles);
-    return {.model = nn::RewardModel(fresh.gpt), .tokenizer = fresh.tokenizer};
-  }
-  const train::LanguageModel base = train::load_language_model(choice.base);
-  return {.model = nn::RewardModel(base.gpt), .tokenizer = base.words(choice.base)};
-}
-
 void learn_file(train::Run& run, const Choice& choice) {
   const train::Options& options = run.options();
-  const train::ScoringModel base = base_model(choice);
-  nn::RewardModel model = base.model;
+  const train::LanguageModel base = train::base_language_model(choice.base);
+  nn::RewardModel model(base.gpt);
   const data::PreferencePairs data =
       train::load_preferences(options.data, *base.tokenizer, model.options().context);
   const data::Split split = data.pairs.split(options.test_fraction, options.seed);
   const auto judged = [&] {
     const train::EvalGuard eval(model);
-    const auto scores = [&](const Tensor& pairs) { return score(model, data.responses, pairs); };
+    const auto scores = [&](const Tensor& pairs) {
+      return train::scores_of(model, data.responses, pairs);
+    };
     return judge(train::predict(scores, split.test.inputs, 64));
   };
   train::Result result = {.start = judged()[0].second};
@@ -158,7 +141,7 @@ void learn_file(train::Run& run, const Choice& choice) {
   train::fit(
       run, model, rows, kFileRecipe,
       [&](const Tensor& pairs, const Tensor& margins) {
-        return choice.loss(score(model, data.responses, pairs), margins);
+        return choice.loss(train::scores_of(model, data.responses, pairs), margins);
       },
       {.description = train::describe(model.vocab_size(), model.options(), &*base.tokenizer)});
   result.metrics = judged();

@@ -15,8 +15,6 @@ struct Choice {
 };
 
 const nn::TransformerOptions kForDigits = {.context = 14, .layers = 2, .heads = 4, .embed_dim = 64};
-const nn::TransformerOptions kForFiles = {
-    .context = 256, .layers = 4, .heads = 4, .embed_dim = 128};
 const train::Recipe kBaseRecipe = {
     .steps = 300, .batch_size = 64, .lr = 3e-3, .weight_decay = 1e-2};
 const train::Recipe kDigitsRecipe = {
@@ -149,13 +147,6 @@ nn::GenerateOptions answering(const Choice& choice) {
   return {.max_new_tokens = choice.generate, .sampling = {.greedy = true}};
 }
 
-train::LanguageModel base_model(const Choice& choice) {
-  if (choice.base.empty()) return train::fresh_language_model(kForFiles);
-  train::LanguageModel model = train::load_language_model(choice.base);
-  model.words(choice.base);
-  return model;
-}
-
 // All conversations that the model can read; the others are counted aloud.
 data::TensorDataset rows_of(const std::vector<data::Conversation>& conversations,
                             const std::vector<std::int64_t>& chosen,
@@ -182,7 +173,7 @@ data::TensorDataset rows_of(const std::vector<data::Conversation>& conversations
 void learn_files(train::Run& run, const Choice& choice) {
   const train::Options& options = run.options();
   const auto conversations = data::read_conversations(options.data);
-  const train::LanguageModel model = base_model(choice);
+  const train::LanguageModel model = train::base_language_model(choice.base);
   nn::Gpt gpt = model.gpt;
   const data::RowSplit split =
       data::split_rows(std::ssize(conversations), options.test_fraction, options.seed);

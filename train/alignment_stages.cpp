@@ -12,7 +12,6 @@
 namespace retrace::train {
 namespace {
 
-const nn::TransformerOptions kSize = {.context = 4, .layers = 2, .heads = 2, .embed_dim = 32};
 const Recipe kBaseRecipe = {.steps = 100, .batch_size = 256, .lr = 3e-3};
 const Recipe kSftRecipe = {.steps = 400, .batch_size = 512, .lr = 3e-3};
 const Recipe kRewardRecipe = {.steps = 600, .batch_size = 512, .lr = 3e-3};
@@ -60,7 +59,7 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
   const auto demonstrations = [&task](std::int64_t count) {
     return task.responses().take(task.sample(count, task.demonstration_logps()));
   };
-  nn::Gpt model(task.vocab_size(), kSize);
+  nn::Gpt model(task.vocab_size(), kTaskTransformer);
   if (saved.base.empty()) {
     learn(run, model, task, kBaseRecipe, "base", [&](std::int64_t count) {
       data::Responses responses = demonstrations(count);
@@ -82,8 +81,7 @@ nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, co
     return fitting(load_reward_model(saved.reward).model, saved.reward, task);
   nn::RewardModel model(policy);
   const auto loss = [&](const Tensor& pairs, const Tensor&) {
-    const data::Responses rows = task.responses().take(pairs);
-    const Tensor scores = model(rows.tokens, rows.last()).view(pairs.sizes());
+    const Tensor scores = scores_of(model, task.responses(), pairs);
     return losses::reward_loss(scores.select(1, 0), scores.select(1, 1));
   };
   fit(run, model, drawn_from(preferences), kRewardRecipe, loss,

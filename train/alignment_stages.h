@@ -13,6 +13,10 @@
 
 namespace retrace::train {
 
+/// Large enough for the default task, of which it learns every distribution in seconds.
+inline const nn::TransformerOptions kTaskTransformer = {
+    .context = 4, .layers = 2, .heads = 2, .embed_dim = 32};
+
 /// Models that are there already, as folders of runs or files; empty: train them.
 struct SavedStages {
   std::string base, sft, reward;

@@ -149,10 +149,23 @@ std::string LanguageModel::go_on(const std::string& prompt,
   return tokenizer->decode(tokens);
 }
 
-LanguageModel fresh_language_model(const nn::TransformerOptions& options) {
+LanguageModel base_language_model(const std::string& path) {
+  if (!path.empty()) {
+    LanguageModel model = load_language_model(path);
+    model.words(path);
+    return model;
+  }
   data::Tokenizer bytes = data::Tokenizer::bytes();
   bytes.add_special(std::string(LanguageModel::kEnd));
-  return {.gpt = nn::Gpt(bytes.size(), options), .tokenizer = bytes};
+  const nn::TransformerOptions size = {.context = 256, .layers = 4, .heads = 4, .embed_dim = 128};
+  return {.gpt = nn::Gpt(bytes.size(), size), .tokenizer = bytes};
+}
+
+std::string answers_text(const std::string& prompt, const LanguageModel& before,
+                         const LanguageModel& tuned, std::int64_t max_new_tokens) {
+  const nn::GenerateOptions how = {.max_new_tokens = max_new_tokens, .sampling = {.greedy = true}};
+  return fmt::format("\n{}\n  before: [{}]\n  tuned:  [{}]", prompt, before.go_on(prompt, how),
+                     tuned.go_on(prompt, how));
 }
 
 void require_same_tokens(const std::string& path, const nn::Transformer& model,

@@ -46,8 +46,15 @@ struct LanguageModel {
   static constexpr std::string_view kEnd = "<|endoftext|>";
 };
 
-/// One with first weights that reads bytes and knows the token kEnd.
-LanguageModel fresh_language_model(const nn::TransformerOptions& options);
+/// What training on texts begins with: the model at `path`, as of load_language_model, which must
+/// have a tokenizer (IoError); without a path a fresh one, 4 layers 128 wide, that reads bytes, 256
+/// at once, and knows the token kEnd.
+LanguageModel base_language_model(const std::string& path);
+
+/// A prompt, and how a model goes on with it before and after it was tuned: greedily, with so many
+/// tokens at most.
+std::string answers_text(const std::string& prompt, const LanguageModel& before,
+                         const LanguageModel& tuned, std::int64_t max_new_tokens);
 
 /// IoError, in the name of `path`, unless a model reads what the policy says: the same tokens, and
 /// at least as many.

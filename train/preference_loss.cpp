@@ -4,6 +4,7 @@
 #include <retrace/losses/language.h>
 #include <retrace/losses/preference.h>
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/creation.h>
 #include <retrace/train/predict.h>
 
 namespace retrace::train {
@@ -11,20 +12,18 @@ namespace {
 
 constexpr std::int64_t kBatch = 64;
 
-Tensor logps_of(const nn::Gpt& model, const data::Responses& rows) {
-  return losses::sequence_logps(model(rows.tokens), rows.tokens, rows.mask);
+// Of the responses with these numbers, of any shape: alike.
+Tensor logps_of(const nn::Gpt& model, const data::Responses& responses, const Tensor& numbers) {
+  const data::Responses rows = responses.take(numbers);
+  return losses::sequence_logps(model(rows.tokens), rows.tokens, rows.mask).view(numbers.sizes());
 }
 
 }  // namespace
 
 Tensor response_logps(const nn::Gpt& model, const data::Responses& responses) {
   const EvalGuard eval(model);
-  const NoGradGuard no_grad;
-  std::vector<Tensor> parts;
-  for (const auto& [tokens, mask] :
-       data::TensorDataset{responses.tokens, responses.mask}.batches(kBatch))
-    parts.push_back(logps_of(model, {tokens, mask}));
-  return cat(parts, 0);
+  const auto logps = [&](const Tensor& numbers) { return logps_of(model, responses, numbers); };
+  return predict(logps, arange(responses.size()), kBatch);
 }
 
 PreferenceLoss::PreferenceLoss(const PreferenceObjective& objective,
@@ -42,12 +41,8 @@ PreferenceLoss::PreferenceLoss(const PreferenceObjective& objective,
 }
 
 PairLogps PreferenceLoss::logps(const nn::Gpt& policy, const Tensor& pairs) const {
-  const auto in_pairs = [&pairs](const Tensor& rows) { return rows.view(pairs.sizes()); };
-  const auto of_pairs = [&](const Tensor& table) {
-    return in_pairs(index_select(table, 0, pairs.reshape({pairs.numel()})));
-  };
-  const Tensor logps = in_pairs(logps_of(policy, responses_.take(pairs)));
-  const Tensor reference = of_pairs(reference_), lengths = of_pairs(lengths_);
+  const Tensor logps = logps_of(policy, responses_, pairs);
+  const Tensor reference = reference_.index({pairs}), lengths = lengths_.index({pairs});
   PairLogps known = {.chosen = logps.select(1, 0),
                      .rejected = logps.select(1, 1),
                      .reference_chosen = reference.select(1, 0),
@@ -56,8 +51,8 @@ PairLogps PreferenceLoss::logps(const nn::Gpt& policy, const Tensor& pairs) cons
                      .rejected_lengths = lengths.select(1, 1)};
   if (objective_.needs_kl()) {
     const NoGradGuard no_grad;
-    known.kl = losses::kto_kl(in_pairs(logps_of(policy, elsewhere_.take(pairs))),
-                              of_pairs(reference_elsewhere_));
+    known.kl =
+        losses::kto_kl(logps_of(policy, elsewhere_, pairs), reference_elsewhere_.index({pairs}));
   }
   return known;
 }

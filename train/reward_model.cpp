@@ -19,12 +19,15 @@ ScoringModel load_reward_model(const std::string& folder_or_file) {
   return scoring;
 }
 
+Tensor scores_of(const nn::RewardModel& model, const data::Responses& responses,
+                 const Tensor& numbers) {
+  const data::Responses rows = responses.take(numbers);
+  return model(rows.tokens, rows.last()).view(numbers.sizes());
+}
+
 Tensor score_responses(const nn::RewardModel& model, const data::Responses& responses) {
   const EvalGuard eval(model);
-  const auto score = [&](const Tensor& numbers) {
-    const data::Responses batch = responses.take(numbers);
-    return model(batch.tokens, batch.last());
-  };
+  const auto score = [&](const Tensor& numbers) { return scores_of(model, responses, numbers); };
   const Tensor scores = predict(score, arange(responses.size()));
   require<ValueError>(isfinite(scores).all().item<bool>(),
                       "score_responses: of {} responses one has a score that is not finite; train "

@@ -27,4 +27,9 @@ ScoringModel load_reward_model(const std::string& folder_or_file);
 /// mode, unrecorded. ValueError when one is not finite, besides those of the model.
 Tensor score_responses(const nn::RewardModel& model, const data::Responses& responses);
 
+/// The scores at their last tokens of the responses with these numbers, int64 of any shape: alike.
+/// Recorded, in one batch.
+Tensor scores_of(const nn::RewardModel& model, const data::Responses& responses,
+                 const Tensor& numbers);
+
 }  // namespace retrace::train

@@ -32,7 +32,6 @@ class RewardedResponses {
 
   const RewardedResponsesOptions& options() const { return options_; }
   std::int64_t vocab_size() const { return options_.symbols; }
-  std::int64_t responses_per_prompt() const { return rewards_.size(1); }
   /// All P R, in order of their numbers.
   const Responses& responses() const { return responses_; }
   /// ln π(y | x), float64 [P, R].

@@ -4,29 +4,19 @@
 
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
+#include <retrace/tests/train/session.h>
 
 using namespace retrace;
 using namespace retrace::train;
 using testing::contents_of;
 using testing::message_of;
 using testing::says;
+using testing::Session;
 using testing::TemporaryFolder;
 
 namespace {
 
 using losses::KlEstimator;
-
-// A program's run, as its main() would make it.
-struct Session {
-  explicit Session(std::vector<std::string> arguments)
-      : command("program", "Does something.", {"seed", "steps", "save", "json"}) {
-    std::vector<const char*> argv = {"program"};
-    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-    run.emplace(command, *command.parse(static_cast<int>(argv.size()), argv.data()));
-  }
-  CommandLine command;
-  std::optional<Run> run;
-};
 
 const Recipe kRecipe = {.steps = 240, .batch_size = 256, .lr = 1e-2, .weight_decay = 0};
 
@@ -37,19 +27,19 @@ struct World {
   Tensor start = policy_table(reference, task);
 
   RewardedPrompts prompts() const {
-    return {.prompts =
-                [](std::int64_t count, std::int64_t group) {
-                  Prompts all;
-                  for (std::int64_t i = 0; i < count; ++i) all.push_back({i / group % 2});
-                  return all;
-                },
-            .rewards =
-                [this](const data::Responses& responses) {
-                  return index_select(task.rewards().flatten(), 0, task.numbers(responses.tokens))
-                      .to(kFloat32);
-                },
-            .generate = {.max_new_tokens = 2},
-            .group = 64};
+    return {
+        .prompts =
+            [](std::int64_t count, std::int64_t group) {
+              Prompts all;
+              for (std::int64_t i = 0; i < count; ++i) all.push_back({i / group % 2});
+              return all;
+            },
+        .rewards =
+            [this](const data::Responses& responses) {
+              return task.rewards().flatten().index({task.numbers(responses.tokens)}).to(kFloat32);
+            },
+        .generate = {.max_new_tokens = 2},
+        .group = 64};
   }
   PolicyScore score(const PolicyGradient& learner) const {
     const Tensor end = learner.end_policy(start, task.rewards(), 2).value();

@@ -6,26 +6,15 @@
 
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
+#include <retrace/tests/train/session.h>
 
 using namespace retrace;
 using testing::contents_of;
 using testing::message_of;
+using testing::Session;
 using testing::TemporaryFolder;
 
 namespace {
-
-// A program's run, as its main() would make it.
-struct Session {
-  explicit Session(std::vector<std::string> arguments)
-      : command("program", "Does something.",
-                {"seed", "steps", "json", "csv", "check", "save", "lr", "patience", "report"}) {
-    std::vector<const char*> argv = {"program"};
-    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-    run.emplace(command, *command.parse(static_cast<int>(argv.size()), argv.data()));
-  }
-  train::CommandLine command;
-  std::optional<train::Run> run;
-};
 
 data::TensorDataset regression(std::int64_t rows) {
   Generator generator(11);
