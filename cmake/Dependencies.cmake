@@ -40,9 +40,7 @@ if(NOT LibDw_FOUND)
   message(STATUS "libdw not found (Debian: libdw-dev): call sites will not name files and lines")
 endif()
 
-if(RETRACE_BUILD_TOOLS)
-  find_package(Graphviz QUIET MODULE)  # optional: lays out the graph of a trace's page
-  if(NOT Graphviz_FOUND)
-    message(STATUS "Graphviz not found (Debian: libgraphviz-dev): pages of traces show the tape as a list")
-  endif()
+find_package(Graphviz QUIET MODULE)  # optional: lays out the graph of a trace's page
+if(NOT Graphviz_FOUND)
+  message(STATUS "Graphviz not found (Debian: libgraphviz-dev): pages of traces show the tape as a list")
 endif()

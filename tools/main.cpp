@@ -11,18 +11,15 @@
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tools/atlas/page.h>
-#include <retrace/tools/page/page.h>
 #include <retrace/tools/step.h>
+#include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
 
 using namespace retrace;
 
 #ifdef __SANITIZE_ADDRESS__
-// What Graphviz, ncurses and the libraries behind them keep until the end is not ours to free.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libgvc\nleak:libcgraph\nleak:libgvplugin\nleak:libfontconfig\nleak:libpango\n"
-         "leak:libglib\nleak:libltdl\nleak:libtinfo\nleak:libncurses\n";
-}
+// What ncurses keeps until the end is not ours to free.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libtinfo\nleak:libncurses\n"; }
 extern "C" const char* __lsan_default_options() { return "print_suppressions=0"; }
 #endif
 
@@ -49,7 +46,7 @@ void write_atlas(const std::string& out) {
 }
 
 void write_page(const std::string& trace, const std::string& out) {
-  const page::Page page = page::page(trace::Trace::load(trace));
+  const trace::HtmlPage page = trace::html_page(trace::Trace::load(trace));
   write(out, page.html);
   fmt::print(stderr, "{}: {}\n", out, page.about);
 }

@@ -47,6 +47,8 @@ class Recorder final : public TapeObserver {
   const Trace& trace() const { return trace_; }
   /// IoError when the file cannot be written.
   void save(const std::string& path) const { trace_.save(path); }
+  /// As a page to step through in a browser. The same errors.
+  void save_html(const std::string& path) const { trace_.save_html(path); }
 
   void on_op(std::string_view op, const retrace::Node* node, const Tensor& output,
              std::span<const Tensor* const> inputs) override;

@@ -135,6 +135,8 @@ struct Trace {
   std::string json() const;
   /// IoError when the file cannot be written; then there is the old one, or none.
   void save(const std::string& path) const;
+  /// As a page that steps through it (trace/html.h). The same errors.
+  void save_html(const std::string& path) const;
   /// IoError, which starts with the path, for what is not a whole trace of kVersion.
   static Trace load(const std::string& path);
   /// The same from a text; `name` stands for the path.

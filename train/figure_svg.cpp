@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <retrace/trace/html.h>
+
 namespace retrace::train {
 namespace {
 
@@ -97,7 +99,7 @@ std::string Figure::svg() const {
   }
   std::string all =
       fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n",
-                  kLeft + width + kRight, kTop + height + kBottom, escape_html(title_));
+                  kLeft + width + kRight, kTop + height + kBottom, trace::escape_html(title_));
   for (const double tick : ticks(x.low, x.high, 5)) {
     const double at = kLeft + width * x.part(tick);
     all += fmt::format(
@@ -115,11 +117,11 @@ std::string Figure::svg() const {
   all += shapes(x, y, width, height);
   all += fmt::format(
       "<text class=\"axis\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
-      kLeft + width / 2, kTop + height + 29, escape_html(x_label_));
+      kLeft + width / 2, kTop + height + 29, trace::escape_html(x_label_));
   all += fmt::format(
       "<text class=\"axis\" transform=\"translate(10 {:.1f}) rotate(-90)\" "
       "text-anchor=\"middle\">{}</text>\n</svg>\n",
-      kTop + height / 2, escape_html(y_label_));
+      kTop + height / 2, trace::escape_html(y_label_));
   return all;
 }
 
@@ -127,7 +129,7 @@ std::string Figure::legend() const {
   std::string all;
   for (std::size_t s = 0; s < names_.size(); ++s)
     all += fmt::format("<span><i style=\"background:{}\"></i>{}</span>", colour(s),
-                       escape_html(names_[s]));
+                       trace::escape_html(names_[s]));
   return all.empty() ? all : "<p class=\"legend\">" + all + "</p>\n";
 }
 

@@ -234,6 +234,8 @@ void CommandLine::Parser::offer(std::string_view name) {
            "Write all that one step of training computes, forward, backward and update, for "
            "`retrace step FILE`",
            "FILE");
+    option(kResults, "--trace-html", o.trace_html,
+           "Write it as a page to step through in a browser", "FILE");
     option(kResults, "--trace-step", o.trace_step,
            fmt::format("Which step, counted from 1 ({})", o.trace_step), "N")
         ->check(at_least(1));
@@ -309,7 +311,7 @@ void CommandLine::Parser::check() const {
   needs("--test-fraction", {"--data"});
   needs("--target", {"--data"});
   needs("--labels", {"--data"});
-  needs("--trace-step", {"--trace"});
+  needs("--trace-step", {"--trace", "--trace-html"});
   needs("--save-every", {"--save", "--resume"});
   if (app.get_option_no_throw("--predict") != nullptr) needs("--load", {"--predict"});
   needs("--predict", {"--load"});
@@ -317,7 +319,7 @@ void CommandLine::Parser::check() const {
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there
-  for (const char* other : {"--save", "--resume", "--check", "--csv", "--trace"})
+  for (const char* other : {"--save", "--resume", "--check", "--csv", "--trace", "--trace-html"})
     excludes("--load", other);
   for (const char* other : {"--data", "--json", "--report"}) excludes("--predict", other);
   require<UsageError>(!given("--save") || !given("--resume") || options.save == resume_folder,

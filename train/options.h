@@ -30,7 +30,9 @@ struct Options {
   // Results
   std::string json = "", csv = "", report = "";
   std::string trace = "";       ///< where a trace of one step of training goes
+  std::string trace_html = "";  ///< where its page goes
   std::int64_t trace_step = 1;  ///< which step, from 1 on
+  bool traces() const { return !trace.empty() || !trace_html.empty(); }
   bool check = false;
   // Keeping and using a model
   std::string save = "";  ///< where to keep the run: with --resume, that folder

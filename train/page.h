@@ -8,14 +8,6 @@
 
 namespace retrace::train {
 
-/// A whole HTML file that asks the network for nothing: `body` below the house's style sheet, which
-/// `style` goes on.
-std::string html_file(const std::string& title, const std::string& style, const std::string& body);
-/// Such a file with a program: `script`, which finds `json` as the text of the element "data".
-std::string html_program(const std::string& title, const std::string& style,
-                         const std::string& body, const std::string& json,
-                         const std::string& script);
-
 /// A page about a run: one HTML file that needs nothing else, for light and dark, wide and narrow
 /// screens. Everything is shown in the order in which it was added.
 class Page {

@@ -10,6 +10,7 @@
 #include <retrace/tensor/file.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/trace/html.h>
 #include <retrace/train/log.h>
 #include <retrace/train/terminal.h>
 
@@ -146,7 +147,7 @@ void Run::begin_training(std::int64_t total, std::int64_t done, const std::strin
 
 std::unique_ptr<trace::Recorder> Run::record_trace(std::int64_t step,
                                                    const NamedTensors& parameters) {
-  if (options_.trace.empty() || step != options_.trace_step) return nullptr;
+  if (!options_.traces() || step != options_.trace_step) return nullptr;
   auto recorder = std::make_unique<trace::Recorder>(trace::RecorderOptions{.program = name()});
   recorder->name(parameters);
   recorder->training_step(step);
@@ -155,9 +156,16 @@ std::unique_ptr<trace::Recorder> Run::record_trace(std::int64_t step,
 
 void Run::write_trace(std::unique_ptr<trace::Recorder> recorder) {
   if (!recorder) return;
-  writing([&] { recorder->save(options_.trace); });
+  if (!options_.trace.empty()) {
+    writing([&] { recorder->save(options_.trace); });
+    log_info(fmt::format("wrote {}", options_.trace));
+  }
+  if (!options_.trace_html.empty()) {
+    const trace::HtmlPage page = trace::html_page(recorder->trace());
+    writing([&] { write_file(options_.trace_html, page.html); });
+    log_info(fmt::format("wrote {}: {}", options_.trace_html, page.about));
+  }
   trace_written_ = true;
-  log_info(fmt::format("wrote {}", options_.trace));
 }
 
 void Run::step(std::int64_t step, double loss) {
@@ -209,7 +217,7 @@ double Run::training_seconds() const {
 
 void Run::finish(std::string_view data, const Result& result) {
   if (progress_) progress_->clear();
-  require<UsageError>(options_.trace.empty() || trace_written_,
+  require<UsageError>(!options_.traces() || trace_written_,
                       "--trace-step {}: no such step was made; steps count from 1",
                       options_.trace_step);
   JsonObject metrics;

@@ -75,9 +75,10 @@ class Run {
   /// Starts the clock of training, `done` of whose `total` steps an interrupted run has made. The
   /// first step() does it, too. Curve and progress are of the training that began last.
   void begin_training(std::int64_t total, std::int64_t done = 0, const std::string& stage = {});
-  /// Of the step that --trace asks for, at its head, a recorder to hold until its end; else null.
+  /// Of the step that --trace or --trace-html asks for, at its head, a recorder to hold until its
+  /// end; else null.
   std::unique_ptr<trace::Recorder> record_trace(std::int64_t step, const NamedTensors& parameters);
-  /// At the step's end: writes what was recorded, if anything was, to --trace.
+  /// At the step's end: writes what was recorded, if anything was, to --trace and --trace-html.
   void write_trace(std::unique_ptr<trace::Recorder> recorder);
   /// What one step did. Throws NotFiniteError when the loss is not finite, and Interrupted when a
   /// signal came, unless somebody wants to save something first (see Trainer).

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <retrace/trace/html.h>
+
 namespace retrace::train {
 namespace {
 
@@ -48,7 +50,8 @@ std::string Table::html() const {
   std::string all = "<div class=\"scroll\"><table>\n";
   if (std::any_of(header.begin(), header.end(), [](const auto& cell) { return !cell.empty(); })) {
     all += "<thead><tr>";
-    for (const std::string& cell : header) all += fmt::format("<th>{}</th>", escape_html(cell));
+    for (const std::string& cell : header)
+      all += fmt::format("<th>{}</th>", trace::escape_html(cell));
     all += "</tr></thead>\n";
   }
   all += "<tbody>\n";
@@ -60,37 +63,11 @@ std::string Table::html() const {
       const std::string style =
           strength > 0 ? fmt::format(" style=\"--shade:{:.0f}%\"", 100 * strength) : "";
       const char* const kind = c > 0 && is_words(rows[r][c]) ? " class=\"words\"" : "";
-      all += fmt::format("<{}{}{}>{}</{}>", tag, kind, style, escape_html(rows[r][c]), tag);
+      all += fmt::format("<{}{}{}>{}</{}>", tag, kind, style, trace::escape_html(rows[r][c]), tag);
     }
     all += "</tr>\n";
   }
   return all + "</tbody></table></div>\n";
-}
-
-std::string escape_html(std::string_view text) {
-  std::string safe;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      case '\'':
-        safe += "&#39;";
-        break;
-      default:
-        safe += c;
-    }
-  }
-  return safe;
 }
 
 std::string three_digits(double value) {

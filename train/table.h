@@ -34,8 +34,6 @@ Table metrics_table(const std::string& title, const std::vector<std::string>& mo
 /// Metrics by name and, for those that stand in `best` too, what the best possible model reaches.
 Table best_table(const Metrics& learnt, const Metrics& best);
 
-/// With &, <, > and quotes written so that HTML and SVG show them.
-std::string escape_html(std::string_view text);
 /// "0.912", or "-" for what is not a number.
 std::string three_digits(double value);
 

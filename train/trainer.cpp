@@ -110,7 +110,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
 // Told before training, not after it.
 void Trainer::check_trace_step(std::int64_t done) const {
   const std::int64_t wanted = run_.options().trace_step;
-  require<UsageError>(run_.options().trace.empty() || !options_.stage.empty() ||
+  require<UsageError>(!run_.options().traces() || !options_.stage.empty() ||
                           (wanted > done && wanted <= options_.steps),
                       "--trace-step {}: the training makes the steps {} to {}", wanted, done + 1,
                       options_.steps);

@@ -8,7 +8,7 @@
 
 #include <retrace/trace/trace.h>
 
-namespace retrace::page {
+namespace retrace::trace::page {
 
 inline constexpr std::size_t kBoxes = 300;  ///< of a picture that a person can still read
 
@@ -31,10 +31,11 @@ struct Picture {
 };
 
 /// Of the nodes for which `shown` says so: the one with most boxes first.
-std::vector<Picture> pictures(const trace::Trace& trace, const std::vector<bool>& shown);
+std::vector<Picture> pictures(const Trace& trace, const std::vector<bool>& shown);
 
 /// Gives everything its place, from left to right; false: as a list with arcs, since Graphviz is
 /// not there or cannot.
 bool lay_out(Picture& picture);
+void lay_out_as_list(Picture& picture);
 
-}  // namespace retrace::page
+}  // namespace retrace::trace::page

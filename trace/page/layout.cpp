@@ -3,14 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <retrace/tools/page/picture.h>
+#include <retrace/trace/page/picture.h>
 
 #ifdef RETRACE_HAVE_GRAPHVIZ
+#include <dlfcn.h>
 #include <graphviz/gvc.h>
 #endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
-namespace retrace::page {
-namespace {
+namespace retrace::trace::page {
 
 void lay_out_as_list(Picture& picture) {
   constexpr double kGap = 14, kArcs = 110;
@@ -35,11 +38,52 @@ void lay_out_as_list(Picture& picture) {
 
 #ifdef RETRACE_HAVE_GRAPHVIZ
 
+namespace {
+
+// Loaded by the first page: no program that writes none has to start with it.
+struct Graphviz {
+  void* const handle = dlopen("libgvc.so.6", RTLD_NOW | RTLD_LOCAL);
+  decltype(&::gvContext) gvContext = get<decltype(&::gvContext)>("gvContext");
+  decltype(&::gvFreeContext) gvFreeContext = get<decltype(&::gvFreeContext)>("gvFreeContext");
+  decltype(&::gvLayout) gvLayout = get<decltype(&::gvLayout)>("gvLayout");
+  decltype(&::gvFreeLayout) gvFreeLayout = get<decltype(&::gvFreeLayout)>("gvFreeLayout");
+  decltype(&::agseterr) agseterr = get<decltype(&::agseterr)>("agseterr");
+  decltype(&::agopen) agopen = get<decltype(&::agopen)>("agopen");
+  decltype(&::agclose) agclose = get<decltype(&::agclose)>("agclose");
+  decltype(&::agnode) agnode = get<decltype(&::agnode)>("agnode");
+  decltype(&::agedge) agedge = get<decltype(&::agedge)>("agedge");
+  decltype(&::agattr) agattr = get<decltype(&::agattr)>("agattr");
+  decltype(&::agset) agset = get<decltype(&::agset)>("agset");
+  Agdesc_t* const directed = get<Agdesc_t*>("Agdirected");
+  bool is_whole = handle != nullptr;
+
+  template <class F>
+  F get(const char* name) {
+    void* const symbol = handle == nullptr ? nullptr : dlsym(handle, name);
+    if (symbol == nullptr) is_whole = false;
+    return reinterpret_cast<F>(symbol);
+  }
+};
+
+const Graphviz& graphviz() {
+  static const Graphviz library;
+  return library;
+}
+
+// What it and the libraries behind it keep until the end is no leak of ours.
+template <class F>
+auto leaks_allowed(F&& f) {
+#ifdef __SANITIZE_ADDRESS__
+  const __lsan::ScopedDisabler scope;
+#endif
+  return f();
+}
+
 // Names and labels of a trace are not given to Graphviz: it would read escapes and markup in them.
 class Graph {
  public:
   explicit Graph(const Picture& picture) {
-    agseterr(AGMAX);
+    library_.agseterr(AGMAX);
     set_graph("rankdir", "LR");
     set_graph("nodesep", "0.2");
     set_graph("ranksep", "0.45");
@@ -51,23 +95,23 @@ class Graph {
     for_all_nodes("width", "1");
     for_all_nodes("height", "1");
     for (std::size_t i = 0; i < picture.boxes.size(); ++i) {
-      nodes_.push_back(agnode(graph_, text(fmt::format("{}", i)), 1));
+      nodes_.push_back(library_.agnode(graph_, text(fmt::format("{}", i)), 1));
       set(nodes_[i], "width", picture.boxes[i].w);
       set(nodes_[i], "height", picture.boxes[i].h);
     }
     for (std::size_t i = 0; i < picture.lines.size(); ++i)
-      lines_.push_back(agedge(graph_, nodes_[picture.lines[i].from], nodes_[picture.lines[i].to],
-                              text(fmt::format("{}", i)), 1));
+      lines_.push_back(library_.agedge(graph_, nodes_[picture.lines[i].from],
+                                       nodes_[picture.lines[i].to], text(fmt::format("{}", i)), 1));
   }
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
   ~Graph() {
-    if (laid_out_) gvFreeLayout(context_, graph_);
-    agclose(graph_);
-    gvFreeContext(context_);
+    if (laid_out_) library_.gvFreeLayout(context_, graph_);
+    library_.agclose(graph_);
+    library_.gvFreeContext(context_);
   }
 
-  bool lay_out() { return laid_out_ = gvLayout(context_, graph_, "dot") == 0; }
+  bool lay_out() { return laid_out_ = library_.gvLayout(context_, graph_, "dot") == 0; }
 
   void read(Picture& picture) const {
     constexpr double kEdge = 8;
@@ -102,39 +146,43 @@ class Graph {
   char* text(const std::string& value) { return (kept_ = value).data(); }
   void set_graph(const char* name, const std::string& value) {
     std::string key = name;
-    agattr(graph_, AGRAPH, key.data(), text(value));
+    library_.agattr(graph_, AGRAPH, key.data(), text(value));
   }
   void for_all_nodes(const char* name, const std::string& value) {
     std::string key = name;
-    agattr(graph_, AGNODE, key.data(), text(value));
+    library_.agattr(graph_, AGNODE, key.data(), text(value));
   }
   void set(Agnode_t* node, const char* name, double points) {
     std::string key = name;
-    agset(node, key.data(), text(fmt::format("{:.4f}", points / 72)));
+    library_.agset(node, key.data(), text(fmt::format("{:.4f}", points / 72)));
   }
 
+  const Graphviz& library_ = graphviz();
   std::string kept_;
-  GVC_t* context_ = gvContext();
-  Agraph_t* graph_ = agopen(text("g"), Agdirected, nullptr);
+  GVC_t* context_ = library_.gvContext();
+  Agraph_t* graph_ = library_.agopen(text("g"), *library_.directed, nullptr);
   std::vector<Agnode_t*> nodes_;
   std::vector<Agedge_t*> lines_;
   bool laid_out_ = false;
 };
 
-#endif
-
 }  // namespace
+
+#endif
 
 bool lay_out(Picture& picture) {
 #ifdef RETRACE_HAVE_GRAPHVIZ
-  Graph graph(picture);
-  if (graph.lay_out()) {
+  const bool laid_out = leaks_allowed([&] {
+    if (!graphviz().is_whole) return false;
+    Graph graph(picture);
+    if (!graph.lay_out()) return false;
     graph.read(picture);
     return true;
-  }
+  });
+  if (laid_out) return true;
 #endif
   lay_out_as_list(picture);
   return false;
 }
 
-}  // namespace retrace::page
+}  // namespace retrace::trace::page

@@ -9,27 +9,27 @@
 
 #include <retrace/trace/trace.h>
 
-namespace retrace::page {
+namespace retrace::trace::page {
 
 /// A position in a trace, null for none.
-nlohmann::json id_or_null(trace::Id id);
+nlohmann::json id_or_null(Id id);
 
 /// An event as a list: its kind, then its members in the order in which trace.h has them.
-nlohmann::json event_data(const trace::Event& event);
+nlohmann::json event_data(const Event& event);
 
 /// The kind of work that a step does: "forward", "backward", "update", "training", "change".
-std::string phase_of(const trace::Event& event);
+std::string phase_of(const Event& event);
 
 /// A tensor that a step shows: "upstream", "g", the numbers.
 struct Field {
   std::string role, label;
-  trace::Id numbers;
+  Id numbers;
 };
 /// Of the event that a step is about, and of the sum that may follow it. `state`: after the step.
-std::vector<Field> fields(const trace::Trace& trace, const trace::Event& event,
-                          const trace::Event* next, const trace::State& state);
+std::vector<Field> fields(const Trace& trace, const Event& event, const Event* next,
+                          const State& state);
 
 /// The rule that the step follows, in symbols; "" where there is none.
-std::string formula(const trace::Trace& trace, const trace::Event& event);
+std::string formula(const Trace& trace, const Event& event);
 
-}  // namespace retrace::page
+}  // namespace retrace::trace::page

@@ -1,8 +1,8 @@
 #pragma once
 
-namespace retrace::page {
+namespace retrace::trace::page {
 
 extern const char* const kStyle;   // page.css
 extern const char* const kScript;  // numbers.js, picture.js, card.js, walk.js, page.js
 
-}  // namespace retrace::page
+}  // namespace retrace::trace::page

@@ -5,22 +5,17 @@
 #include <fmt/format.h>
 
 #include <retrace/tensor/check.h>
-#include <retrace/tools/page/data.h>
-#include <retrace/tools/page/files.h>
-#include <retrace/tools/page/page.h>
-#include <retrace/tools/page/picture.h>
+#include <retrace/tensor/file.h>
+#include <retrace/trace/html.h>
 #include <retrace/trace/numbers.h>
+#include <retrace/trace/page/data.h>
+#include <retrace/trace/page/files.h>
+#include <retrace/trace/page/picture.h>
 #include <retrace/trace/story.h>
-#include <retrace/train/page.h>
-#include <retrace/train/table.h>
 
-namespace retrace::page {
+namespace retrace::trace::page {
 
 using nlohmann::json;
-using trace::Id;
-using trace::kNone;
-using trace::Trace;
-
 namespace {
 
 constexpr std::int64_t kCorner = 8;  // of a tensor that is too much for the page
@@ -41,7 +36,7 @@ class Data {
   explicit Data(const Trace& trace)
       : trace_(trace),
         story_(trace),
-        steps_(std::min(story_.size(), kSteps)),
+        steps_(std::min(story_.size(), kPageSteps)),
         events_(steps_ == 0 ? 0 : story_.end(steps_ - 1)),
         shown_(trace.nodes.size()),
         used_(trace.numbers.size()) {}
@@ -81,8 +76,8 @@ class Data {
   // Leaves of a step come before the event that it is about.
   std::size_t main_event(std::size_t k) const {
     std::size_t i = story_.begin(k);
-    const auto is_leaf = [&](const trace::Event& event) {
-      const auto* computed = std::get_if<trace::Computed>(&event);
+    const auto is_leaf = [&](const Event& event) {
+      const auto* computed = std::get_if<Computed>(&event);
       return computed != nullptr && trace_.nodes[computed->node].is_leaf();
     };
     while (i + 1 < story_.end(k) && is_leaf(trace_.events[i])) ++i;
@@ -92,10 +87,9 @@ class Data {
   json step(std::size_t k) {
     state_.go_to(story_.end(k));
     const std::size_t main = main_event(k);
-    const trace::Event& event = trace_.events[main];
-    const bool has_sum = main + 1 < story_.end(k) &&
-                         std::holds_alternative<trace::Contribution>(event) &&
-                         std::holds_alternative<trace::Accumulation>(trace_.events[main + 1]);
+    const Event& event = trace_.events[main];
+    const bool has_sum = main + 1 < story_.end(k) && std::holds_alternative<Contribution>(event) &&
+                         std::holds_alternative<Accumulation>(trace_.events[main + 1]);
     json step;
     std::istringstream text(story_.text(k));
     std::string line;
@@ -114,7 +108,7 @@ class Data {
       used_[field.numbers] = true;
     }
     if (story_.is_non_finite(k)) step["bad"] = true;
-    if (const auto* mark = std::get_if<trace::TrainingStep>(&event)) step["mark"] = mark->number;
+    if (const auto* mark = std::get_if<TrainingStep>(&event)) step["mark"] = mark->number;
     return step;
   }
 
@@ -133,13 +127,13 @@ class Data {
             if constexpr (requires { e.node; }) see(e.node);
             if constexpr (requires { e.nodes; })
               for (const Id node : e.nodes) see(node);
-            if constexpr (std::is_same_v<E, trace::Clip>)
-              for (const trace::Clip::Clipped& clipped : e.gradients) see(clipped.node);
+            if constexpr (std::is_same_v<E, Clip>)
+              for (const Clip::Clipped& clipped : e.gradients) see(clipped.node);
             // Boxes show what is known of a node, the numbers of which no step shows otherwise.
             if constexpr (requires { e.after; }) use(e.after);
-            if constexpr (std::is_same_v<E, trace::Computed>) use(e.value);
-            if constexpr (std::is_same_v<E, trace::Clip>)
-              for (const trace::Clip::Clipped& clipped : e.gradients) use(clipped.after);
+            if constexpr (std::is_same_v<E, Computed>) use(e.value);
+            if constexpr (std::is_same_v<E, Clip>)
+              for (const Clip::Clipped& clipped : e.gradients) use(clipped.after);
           },
           trace_.events[i]);
     }
@@ -153,7 +147,7 @@ class Data {
     json list = json::array();
     for (Id id = 0; id < trace_.nodes.size(); ++id) {
       if (!shown_[id]) continue;
-      const trace::Node& node = trace_.nodes[id];
+      const Node& node = trace_.nodes[id];
       json inputs = json::array();
       for (const Id input : node.inputs) inputs.push_back(id_or_null(input));
       list.push_back({id, label(trace_, id), fmt::format("{}", node.sizes), node.is_leaf(),
@@ -168,14 +162,14 @@ class Data {
     std::size_t bytes = 0, cut = 0;
     for (Id id = 0; id < trace_.numbers.size(); ++id) {
       if (!used_[id]) continue;
-      const trace::Numbers* numbers = &trace_.numbers[id];
-      std::string text = trace::values_text(numbers->values);
-      trace::Numbers corner;
-      if (bytes + text.size() > kBytesOfNumbers && numbers->complete &&
+      const Numbers* numbers = &trace_.numbers[id];
+      std::string text = values_text(numbers->values);
+      Numbers corner;
+      if (bytes + text.size() > kPageBytes && numbers->complete &&
           numbers->values.numel() > kCorner * kCorner) {
-        corner = trace::keep_numbers(numbers->values, /*complete=*/false, kCorner);
+        corner = keep_numbers(numbers->values, /*complete=*/false, kCorner);
         numbers = &corner;
-        text = trace::values_text(corner.values);
+        text = values_text(corner.values);
         ++cut;
       }
       bytes += text.size();
@@ -222,13 +216,13 @@ class Data {
                       "their place on the tape.",
                       plural(tensors(), "tensor")));
     if (!all_laid_out)
-      left_out_.push_back("Built without Graphviz: the picture is the tape as a list.");
+      left_out_.push_back("Without Graphviz (Debian: libgvc6) the picture is the tape as a list.");
     return list;
   }
 
   const Trace& trace_;
-  const trace::Story story_;
-  trace::State state_{trace_};
+  const Story story_;
+  State state_{trace_};
   const std::size_t steps_, events_;
   std::vector<bool> shown_, used_;
   std::vector<std::string> left_out_;
@@ -242,26 +236,32 @@ std::string origin(const Trace& trace) {
 }
 
 }  // namespace
+}  // namespace retrace::trace::page
 
-Page page(const Trace& trace) {
-  Data data(trace);
-  const std::string data_text = data.all().dump(-1, ' ', false, json::error_handler_t::replace);
+namespace retrace::trace {
+
+HtmlPage html_page(const Trace& trace) {
+  page::Data data(trace);
+  const std::string data_text =
+      data.all().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const std::string name = trace.program.empty() ? "a run" : trace.program;
-  Page result;
-  result.html = train::html_program(
-      name + ", step by step", kStyle,
+  HtmlPage result;
+  result.html = html_program(
+      name + ", step by step", page::kStyle,
       fmt::format("<main id=\"page\">\n<header>\n<h1>{}, step by step</h1>\n"
                   "<p>{}, {}. {}.</p>\n</header>\n"
                   "<noscript><p>The page walks through its trace with the script in this file: "
                   "allow it to run.</p></noscript>\n</main>",
-                  train::escape_html(name), plural(data.steps(), "step"),
-                  plural(data.tensors(), "tensor"), train::escape_html(origin(trace))),
-      data_text, kScript);
-  result.about =
-      fmt::format("{}, {}, {:.1f} MB", plural(data.steps(), "step"),
-                  plural(data.tensors(), "tensor"), static_cast<double>(result.html.size()) / 1e6);
+                  escape_html(name), page::plural(data.steps(), "step"),
+                  page::plural(data.tensors(), "tensor"), escape_html(page::origin(trace))),
+      data_text, page::kScript);
+  result.about = fmt::format("{}, {}, {:.1f} MB", page::plural(data.steps(), "step"),
+                             page::plural(data.tensors(), "tensor"),
+                             static_cast<double>(result.html.size()) / 1e6);
   for (const std::string& note : data.left_out()) result.about += "\n" + note;
   return result;
 }
 
-}  // namespace retrace::page
+void Trace::save_html(const std::string& path) const { write_file(path, html_page(*this).html); }
+
+}  // namespace retrace::trace

@@ -1,15 +1,11 @@
 #include <fmt/format.h>
 
-#include <retrace/tools/page/data.h>
+#include <retrace/trace/page/data.h>
 #include <retrace/trace/story.h>
 
-namespace retrace::page {
+namespace retrace::trace::page {
 
 using nlohmann::json;
-using trace::Id;
-using trace::kNone;
-using trace::Trace;
-
 namespace {
 
 constexpr std::size_t kClipped = 60;  // gradients of a clipping that a card shows
@@ -21,44 +17,44 @@ json ids(const std::vector<Id>& all) {
 }
 
 struct EventData {
-  json operator()(const trace::Computed& e) const { return {"computed", e.node, e.value}; }
-  json operator()(const trace::Seed& e) const {
+  json operator()(const Computed& e) const { return {"computed", e.node, e.value}; }
+  json operator()(const Seed& e) const {
     return {"seed", e.node, id_or_null(e.before), e.gradient, e.after};
   }
-  json operator()(const trace::Contribution& e) const {
+  json operator()(const Contribution& e) const {
     return {"contribution",         e.node,    e.input, ids(e.upstream), id_or_null(e.local),
             id_or_null(e.unsummed), e.gradient};
   }
-  json operator()(const trace::Accumulation& e) const {
+  json operator()(const Accumulation& e) const {
     return {"accumulation", e.node,  e.in_grad, id_or_null(e.from), e.input, id_or_null(e.before),
             e.contribution, e.after, e.fused};
   }
-  json operator()(const trace::ZeroGrad& e) const { return {"zero_grad", ids(e.nodes)}; }
-  json operator()(const trace::Clip& e) const {
+  json operator()(const ZeroGrad& e) const { return {"zero_grad", ids(e.nodes)}; }
+  json operator()(const Clip& e) const {
     json gradients = json::array();
     for (const auto& each : e.gradients)
       gradients.push_back({each.node, id_or_null(each.before), id_or_null(each.after)});
     return {"clip", gradients};
   }
-  json operator()(const trace::Update& e) const {
+  json operator()(const Update& e) const {
     return {"update", e.node, id_or_null(e.gradient), id_or_null(e.before), id_or_null(e.after)};
   }
-  json operator()(const trace::Change& e) const {
-    const char* of = e.of == trace::Change::Of::value      ? "value"
-                     : e.of == trace::Change::Of::gradient ? "grad"
-                                                           : "upstream";
+  json operator()(const Change& e) const {
+    const char* of = e.of == Change::Of::value      ? "value"
+                     : e.of == Change::Of::gradient ? "grad"
+                                                    : "upstream";
     return {"change", e.node, of, id_or_null(e.before), id_or_null(e.after)};
   }
-  json operator()(const trace::TrainingStep& e) const { return {"training_step", e.number}; }
+  json operator()(const TrainingStep& e) const { return {"training_step", e.number}; }
 };
 
 struct Phase {
-  std::string operator()(const trace::Computed&) const { return "forward"; }
-  std::string operator()(const trace::Seed&) const { return "backward"; }
-  std::string operator()(const trace::Contribution&) const { return "backward"; }
-  std::string operator()(const trace::Accumulation&) const { return "backward"; }
-  std::string operator()(const trace::Change&) const { return "change"; }
-  std::string operator()(const trace::TrainingStep&) const { return "training"; }
+  std::string operator()(const Computed&) const { return "forward"; }
+  std::string operator()(const Seed&) const { return "backward"; }
+  std::string operator()(const Contribution&) const { return "backward"; }
+  std::string operator()(const Accumulation&) const { return "backward"; }
+  std::string operator()(const Change&) const { return "change"; }
+  std::string operator()(const TrainingStep&) const { return "training"; }
   template <class E>
   std::string operator()(const E&) const {
     return "update";
@@ -67,13 +63,13 @@ struct Phase {
 
 class Fields {
  public:
-  Fields(const Trace& trace, const trace::Event* next, const trace::State& state)
+  Fields(const Trace& trace, const Event* next, const State& state)
       : trace_(trace), next_(next), state_(state) {}
 
   std::vector<Field> all;
 
-  void operator()(const trace::Computed& e) {
-    const trace::Node& made = trace_.nodes[e.node];
+  void operator()(const Computed& e) {
+    const Node& made = trace_.nodes[e.node];
     for (std::size_t k = 0; k < made.inputs.size(); ++k) {
       if (made.inputs[k] == kNone) continue;
       add("operand", fmt::format("{}, {}", letter(made, k), label(trace_, made.inputs[k])),
@@ -81,14 +77,14 @@ class Fields {
     }
     add("value", made.is_leaf() ? "value" : "result y", e.value);
   }
-  void operator()(const trace::Seed& e) {
+  void operator()(const Seed& e) {
     add("value", "value", state_.of(e.node).value);
     add("before", "gradient before", e.before);
     add("contribution", "dL/dL", e.gradient);
     add("accumulated", "gradient now", e.after);
   }
-  void operator()(const trace::Contribution& e) {
-    const trace::Node& through = trace_.nodes[e.node];
+  void operator()(const Contribution& e) {
+    const Node& through = trace_.nodes[e.node];
     const std::string x = letter(through, e.input);
     const Id to = through.inputs[e.input];
     if (to != kNone)
@@ -98,15 +94,15 @@ class Fields {
     add("local", "local derivative dy/d" + x, e.local);
     add("unsummed", "g · dy/d" + x + " before it is summed", e.unsummed);
     add("contribution", "contribution d" + x, e.gradient);
-    if (next_ != nullptr) (*this)(std::get<trace::Accumulation>(*next_));
+    if (next_ != nullptr) (*this)(std::get<Accumulation>(*next_));
   }
-  void operator()(const trace::Accumulation& e) {
+  void operator()(const Accumulation& e) {
     if (next_ == nullptr) add("contribution", "what arrives", e.contribution);
     const std::string sum = fmt::format("dL/d({})", label(trace_, e.node));
     add("before", sum + " before", e.before);
     add("accumulated", sum + (e.in_grad ? " now, in grad" : " now"), e.after);
   }
-  void operator()(const trace::Clip& e) {
+  void operator()(const Clip& e) {
     for (std::size_t k = 0; k < std::min(e.gradients.size(), kClipped); ++k) {
       const auto& each = e.gradients[k];
       add("before", fmt::format("dL/d({}) before", label(trace_, each.node)), each.before);
@@ -114,7 +110,7 @@ class Fields {
         add("accumulated", fmt::format("dL/d({}) now", label(trace_, each.node)), each.after);
     }
   }
-  void operator()(const trace::Update& e) {
+  void operator()(const Update& e) {
     add("upstream", "gradient", e.gradient);
     for (const auto& kept : e.kept) {
       add("kept", kept.name + " before", kept.before);
@@ -123,55 +119,53 @@ class Fields {
     add("before", label(trace_, e.node) + " before", e.before);
     add("value", label(trace_, e.node) + " now", e.after);
   }
-  void operator()(const trace::Change& e) {
+  void operator()(const Change& e) {
     add("before", "before", e.before);
-    add(e.of == trace::Change::Of::value ? "value" : "accumulated", "now", e.after);
+    add(e.of == Change::Of::value ? "value" : "accumulated", "now", e.after);
   }
-  void operator()(const trace::ZeroGrad&) {}
-  void operator()(const trace::TrainingStep&) {}
+  void operator()(const ZeroGrad&) {}
+  void operator()(const TrainingStep&) {}
 
  private:
   void add(const std::string& role, std::string label, Id numbers) {
     if (numbers != kNone) all.push_back({role, std::move(label), numbers});
   }
-  std::string letter(const trace::Node& made, std::size_t k) const {
-    const auto all_letters = trace::letters(trace_.ops[made.op], made.inputs.size());
+  std::string letter(const Node& made, std::size_t k) const {
+    const auto all_letters = letters(trace_.ops[made.op], made.inputs.size());
     if (!all_letters.empty()) return all_letters[k];
     return made.inputs.size() == 1 ? "x" : fmt::format("x{}", k);
   }
 
   const Trace& trace_;
-  const trace::Event* const next_;
-  const trace::State& state_;
+  const Event* const next_;
+  const State& state_;
 };
 
 }  // namespace
 
 json id_or_null(Id id) { return id == kNone ? json() : json(id); }
 
-json event_data(const trace::Event& event) { return std::visit(EventData(), event); }
+json event_data(const Event& event) { return std::visit(EventData(), event); }
 
-std::string phase_of(const trace::Event& event) { return std::visit(Phase(), event); }
+std::string phase_of(const Event& event) { return std::visit(Phase(), event); }
 
-std::vector<Field> fields(const Trace& trace, const trace::Event& event, const trace::Event* next,
-                          const trace::State& state) {
+std::vector<Field> fields(const Trace& trace, const Event& event, const Event* next,
+                          const State& state) {
   Fields fields(trace, next, state);
   std::visit(fields, event);
   return std::move(fields.all);
 }
 
-std::string formula(const Trace& trace, const trace::Event& event) {
-  if (const auto* e = std::get_if<trace::Computed>(&event)) {
-    const trace::Node& made = trace.nodes[e->node];
+std::string formula(const Trace& trace, const Event& event) {
+  if (const auto* e = std::get_if<Computed>(&event)) {
+    const Node& made = trace.nodes[e->node];
     return made.is_leaf() ? "" : trace.ops[made.op].formula;
   }
-  if (const auto* e = std::get_if<trace::Contribution>(&event)) {
-    const trace::Node& through = trace.nodes[e->node];
-    return through.is_leaf()
-               ? ""
-               : trace::rule_of(trace.ops[through.op], e->input, through.inputs.size());
+  if (const auto* e = std::get_if<Contribution>(&event)) {
+    const Node& through = trace.nodes[e->node];
+    return through.is_leaf() ? "" : rule_of(trace.ops[through.op], e->input, through.inputs.size());
   }
   return "";
 }
 
-}  // namespace retrace::page
+}  // namespace retrace::trace::page

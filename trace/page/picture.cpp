@@ -4,14 +4,10 @@
 
 #include <fmt/format.h>
 
-#include <retrace/tools/page/picture.h>
+#include <retrace/trace/page/picture.h>
 #include <retrace/trace/story.h>
 
-namespace retrace::page {
-
-using trace::Id;
-using trace::kNone;
-using trace::Trace;
+namespace retrace::trace::page {
 
 namespace {
 
@@ -30,7 +26,7 @@ double width_for(std::string_view label) {
 }
 
 // A parameter belongs to the module that its name begins with, wherever it is used.
-std::string module_of(const trace::Node& node) {
+std::string module_of(const Node& node) {
   const std::size_t dot = node.name.rfind('.');
   return node.is_leaf() && dot != std::string::npos ? node.name.substr(0, dot) : node.place;
 }
@@ -135,4 +131,4 @@ std::vector<Picture> pictures(const Trace& trace, const std::vector<bool>& shown
   return all;
 }
 
-}  // namespace retrace::page
+}  // namespace retrace::trace::page

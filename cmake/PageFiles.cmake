@@ -1,0 +1,20 @@
+# A page carries its style sheet and its program, those of FOLDER behind what all pages begin with:
+# whoever writes it needs no other file. Puts the name of the source file that holds them, in
+# retrace::NAMESPACE, into RESULT.
+function(retrace_page_files result folder namespace)
+  set(style "")
+  set(script "")
+  list(TRANSFORM ARGN PREPEND ${folder}/)
+  foreach(file IN ITEMS trace/page/elements.js LISTS ARGN)
+    set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${PROJECT_SOURCE_DIR}/${file} text)
+    if(file MATCHES "css$")
+      string(APPEND style "${text}")
+    else()
+      string(APPEND script "${text}")
+    endif()
+  endforeach()
+  set(source ${PROJECT_BINARY_DIR}/${folder}/page_files.cpp)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/page_files.cpp.in ${source} @ONLY)
+  set(${result} ${source} PARENT_SCOPE)
+endfunction()
