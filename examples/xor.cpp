@@ -18,7 +18,8 @@ void learn_xor(train::Run& run) {
     optimizer.zero_grad();     // forget the last step's gradients
     Tensor loss = loss_now();  // compute, and record how
     loss.backward();           // walk back: which way does each weight make the loss smaller?
-    optimizer.step();          // go a little that way
+    run.check_trace(recorder.get(), loss_now);
+    optimizer.step();  // go a little that way
     run.write_trace(std::move(recorder));
     run.step(step, loss.item<double>());
   }

@@ -151,6 +151,12 @@ struct AppendEvent {
     object.id_if("local", e.local);
     object.id_if("unsummed", e.unsummed);
     object.id("gradient", e.gradient);
+    if (e.measured) {
+      Object measured(object.member("measured"));
+      measured.number("slope", e.measured->slope);
+      measured.number("error", e.measured->error);
+      measured.number("expected", e.measured->expected);
+    }
   }
   void operator()(const Accumulation& e) const {
     object.text("event", "accumulation");

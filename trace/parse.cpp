@@ -167,6 +167,11 @@ class Events {
       event.upstream.push_back(
           value.is_null() ? kNone : id(value, o, "upstream", "numbers", trace_.numbers.size()));
     if (event.upstream.empty()) refuse("{}.upstream: is empty", o.where());
+    if (o.has("measured")) {
+      const Object measured(o.member("measured"), o.where() + ".measured");
+      event.measured =
+          Measured{measured.number("slope"), measured.number("error"), measured.number("expected")};
+    }
     return event;
   }
   Event accumulation(const Object& o) const {

@@ -239,12 +239,14 @@ void Recorder::on_op(std::string_view op, const retrace::Node* node, const Tenso
     leaves_.insert_or_assign(&output.get(), Leaf{output.ref(), id});
   }
   versions_[id] = output.version();
+  ran_.push_back(id);
   emit(Computed{id, numbers_of(output)});
 }
 
 void Recorder::on_backward(const Backprop& pass) {
   if (is_full()) return;
   give_pending();
+  last_pass_ = Pass{};
   const std::vector<Ref<retrace::Node>> tape = pass.tape();
   for (auto node = tape.rbegin(); node != tape.rend(); ++node) {
     if (recorded_.contains((*node)->number())) continue;
@@ -297,7 +299,15 @@ void Recorder::on_accumulation(const retrace::Accumulation& sum) {
     give_pending();
   }
   if (sum.in_grad) note_change(to, Change::Of::gradient, before);
-  if (sum.from == nullptr && !sum.in_grad) return emit(Seed{to, before, contribution, after});
+  if (sum.from == nullptr && !sum.in_grad) {
+    last_pass_ = {.node = to,
+                  .value = known_[to].value,
+                  .gradient = contribution,
+                  .seeds = last_pass_.seeds + 1,
+                  .ops = ran_.size(),
+                  .event = trace_.events.size()};
+    return emit(Seed{to, before, contribution, after});
+  }
   emit(Accumulation{.node = to,
                     .in_grad = sum.in_grad,
                     .from = from,

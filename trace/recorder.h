@@ -2,6 +2,7 @@
 
 // Records what a program computes, as a listener on the tape.
 
+#include <functional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,6 +45,16 @@ class Recorder final : public TapeObserver {
   /// Marks that a step of training begins.
   void training_step(std::int64_t number);
 
+  struct Checked {
+    std::size_t measured = 0, left_out = 0, differ = 0;
+  };
+  /// Holds each gradient of the last backward pass against finite differences of what it began
+  /// from, which `loss` computes again: from the same parameters, and with the same random numbers.
+  /// What is found stands in the trace's contributions; none with an op that reads the tensor
+  /// twice, or that makes a view. Costs some ten forward passes a contribution; float32 leaves it
+  /// four digits or less. ValueError when `loss` does something else.
+  Checked check(const std::function<Tensor()>& loss);
+
   const Trace& trace() const { return trace_; }
   /// IoError when the file cannot be written.
   void save(const std::string& path) const { trace_.save(path); }
@@ -63,6 +74,11 @@ class Recorder final : public TapeObserver {
   struct Leaf {
     Ref<TensorData> tensor;  // held, so that no other takes its address
     Id node;
+  };
+
+  struct Pass {                                        // the last one
+    Id node = kNone, value = kNone, gradient = kNone;  // where it began
+    std::size_t seeds = 0, ops = 0, event = 0;         // ops: that had run
   };
 
   bool is_full();
@@ -89,7 +105,9 @@ class Recorder final : public TapeObserver {
   std::unordered_multimap<std::size_t, Id> by_content_;
   std::vector<NodeState> known_;         // of each node, as the events so far tell it
   std::vector<std::uint32_t> versions_;  // of each node's storage when its value was last seen
-  std::vector<Contribution> pending_;    // not added to a sum yet
+  std::vector<Id> ran_;                  // results of ops, in their order
+  Pass last_pass_;
+  std::vector<Contribution> pending_;  // not added to a sum yet
   std::size_t bytes_ = 0;
   ObserverScope scope_;
 };

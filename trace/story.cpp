@@ -111,6 +111,7 @@ class Teller {
       line(broadcast_text(numbers(e.gradient).sizes, numbers(e.unsummed).sizes) + ":");
     show("d" + x, e.gradient);
     tell_element(e, x);
+    if (e.measured) tell_measured(*e.measured, numbers(e.gradient));
   }
 
   void operator()(const Accumulation& e) {
@@ -201,6 +202,20 @@ class Teller {
     std::string where = which.place.empty() ? "" : "in module " + which.place;
     if (!which.site.empty()) where += (where.empty() ? "at " : ", at ") + which.site;
     if (!where.empty()) title += ", " + where;
+  }
+
+  void tell_measured(const Measured& measured, const Numbers& gradient) {
+    const std::string slope = fmt::format("{:.6g} (± {:.1g})", measured.slope, measured.error);
+    line(gradient.sizes.numel() == 1
+             ? fmt::format("Measured by finite differences of the loss: {}.", slope)
+             : fmt::format("Measured by finite differences: along {} the loss rises by {} a unit; "
+                           "its norm says {:.6g}.",
+                           gradient.complete ? "this gradient" : "the corner of it that is kept",
+                           slope, measured.expected));
+    if (measured.differs())
+      line(
+          "These differ! At a kink a difference sees both sides of it; elsewhere the rule of this "
+          "op, or of one before it on the way back, is wrong.");
   }
 
   // "L" of "L = -Σ log p".

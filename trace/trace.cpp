@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <retrace/tensor/file.h>
 #include <retrace/trace/trace.h>
 
@@ -44,6 +46,10 @@ void State::go_to(std::size_t events) {
   }
   for (; position_ < std::min(events, trace_.events.size()); ++position_)
     replay(trace_.events[position_], nodes_);
+}
+
+bool Measured::differs() const {
+  return std::abs(slope - expected) > 4 * error + 1e-6 * std::abs(expected);
 }
 
 void Trace::save(const std::string& path) const { write_file(path, json()); }

@@ -239,6 +239,9 @@ void CommandLine::Parser::offer(std::string_view name) {
     option(kResults, "--trace-step", o.trace_step,
            fmt::format("Which step, counted from 1 ({})", o.trace_step), "N")
         ->check(at_least(1));
+    app.add_flag("--trace-check", o.trace_check,
+                 "Measure each of its gradients by finite differences; for small models")
+        ->group(kResults);
   } else if (name == "batch-size") {
     decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")->check(at_least(1)));
   } else if (name == "lr") {
@@ -311,7 +314,8 @@ void CommandLine::Parser::check() const {
   needs("--test-fraction", {"--data"});
   needs("--target", {"--data"});
   needs("--labels", {"--data"});
-  needs("--trace-step", {"--trace", "--trace-html"});
+  for (const char* name : {"--trace-step", "--trace-check"})
+    needs(name, {"--trace", "--trace-html"});
   needs("--save-every", {"--save", "--resume"});
   if (app.get_option_no_throw("--predict") != nullptr) needs("--load", {"--predict"});
   needs("--predict", {"--load"});

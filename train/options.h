@@ -32,6 +32,7 @@ struct Options {
   std::string trace = "";       ///< where a trace of one step of training goes
   std::string trace_html = "";  ///< where its page goes
   std::int64_t trace_step = 1;  ///< which step, from 1 on
+  bool trace_check = false;     ///< with finite differences beside its gradients
   bool traces() const { return !trace.empty() || !trace_html.empty(); }
   bool check = false;
   // Keeping and using a model

@@ -78,6 +78,9 @@ class Run {
   /// Of the step that --trace or --trace-html asks for, at its head, a recorder to hold until its
   /// end; else null.
   std::unique_ptr<trace::Recorder> record_trace(std::int64_t step, const NamedTensors& parameters);
+  /// After backward: with --trace-check, holds what was recorded, if anything was, against finite
+  /// differences of `loss` (Recorder::check).
+  void check_trace(trace::Recorder* recorder, const std::function<Tensor()>& loss) const;
   /// At the step's end: writes what was recorded, if anything was, to --trace and --trace-html.
   void write_trace(std::unique_ptr<trace::Recorder> recorder);
   /// What one step did. Throws NotFiniteError when the loss is not finite, and Interrupted when a

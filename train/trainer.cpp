@@ -7,6 +7,7 @@
 #include <retrace/optim/clip.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tensor/view.h>
 #include <retrace/train/log.h>
 #include <retrace/train/predict.h>
 
@@ -71,6 +72,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
         options_.stage.empty() ? run_.record_trace(step, model_.named_parameters()) : nullptr;
     StepRecord record{.step = step, .lr = optimizer_.lr()};
     record.loss = compute_gradients(loss, &record.metrics);
+    check_trace(recorder.get(), before, loss);
     if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
       record.gradient_norm =
           nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
@@ -114,6 +116,28 @@ void Trainer::check_trace_step(std::int64_t done) const {
                           (wanted > done && wanted <= options_.steps),
                       "--trace-step {}: the training makes the steps {} to {}", wanted, done + 1,
                       options_.steps);
+  require<UsageError>(
+      !run_.options().trace_check || options_.accumulate == 1,
+      "--trace-check: the gradients of a step are sums over {} batches; make it one",
+      options_.accumulate);
+}
+
+// The batch comes again, and the model is left as it is.
+void Trainer::check_trace(trace::Recorder* recorder, const StateDict& before,
+                          const std::function<BatchLoss()>& loss) {
+  if (recorder == nullptr || !run_.options().trace_check) return;
+  const StateDict now = sources_.state_dict();
+  std::vector<Tensor> kept;
+  for (const Tensor& buffer : model_.buffers()) kept.push_back(contiguous_copy(buffer));
+  run_.check_trace(recorder, [&] {
+    {
+      const ObserverScope nobody;
+      sources_.load_state_dict(before);
+    }
+    return loss().loss;
+  });
+  sources_.load_state_dict(now);
+  for (std::size_t i = 0; i < kept.size(); ++i) copy_elements(model_.buffers()[i], kept[i]);
 }
 
 // Steps already made, by the run that this one resumes.

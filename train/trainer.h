@@ -66,6 +66,8 @@ class Trainer {
  private:
   std::int64_t first_step();
   void check_trace_step(std::int64_t done) const;
+  void check_trace(trace::Recorder* recorder, const StateDict& before,
+                   const std::function<BatchLoss()>& loss);
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
   double compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics = nullptr);
