@@ -1,9 +1,7 @@
 #include <retrace/train/options.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +10,7 @@
 #include <retrace/tensor/check.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/log.h>
+#include <retrace/train/option_values.h>
 #include <retrace/train/report.h>
 
 namespace retrace::train {
@@ -51,104 +50,7 @@ void append_wrapped(std::string& text, const std::string& words, std::size_t ind
   text += '\n';
 }
 
-template <class T>
-std::optional<T> parsed(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return {};
-  return value;
-}
-
-// "0.1,0.5" as numbers; nothing when a part is none.
-std::optional<std::vector<double>> parsed_list(std::string_view text) {
-  std::vector<double> numbers;
-  for (bool more = true; more;) {
-    const std::size_t comma = text.find(',');
-    const auto number = parsed<double>(text.substr(0, comma));
-    if (!number) return {};
-    numbers.push_back(*number);
-    more = comma != std::string_view::npos;
-    if (more) text.remove_prefix(comma + 1);
-  }
-  return numbers;
-}
-
-// One spelling of numbers that are equal: 1e-2 and 0.01.
-std::string canonical(const std::string& text) {
-  if (parsed<std::int64_t>(text) || parsed<std::uint64_t>(text)) return text;
-  const std::optional<double> number = parsed<double>(text);
-  return number ? number_text(*number) : text;
-}
-
-CLI::Validator at_least(std::int64_t low) {
-  return CLI::Validator(
-      [low](const std::string& text) {
-        const auto value = parsed<std::int64_t>(text);
-        return value && *value >= low
-                   ? std::string()
-                   : fmt::format("{} is not a whole number of at least {}", text, low);
-      },
-      "");
-}
-
-CLI::Validator is_seed() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        return parsed<std::uint64_t>(text)
-                   ? std::string()
-                   : fmt::format("{} is not a whole number from 0 to 2^64 - 1", text);
-      },
-      "");
-}
-
-// Gives it the capitals that it has there.
-CLI::Validator is_optimizer() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const std::optional<std::string_view> name = optim::find_name(text);
-        if (!name) {
-          return fmt::format("there is none called {}; give one of {}", text,
-                             fmt::join(optim::names(), ", "));
-        }
-        text = *name;
-        return std::string();
-      },
-      "");
-}
-
-// Numbers in an interval as it is written: "(0, 1]", "[0, inf)".
-CLI::Validator in_interval(const std::string& interval) {
-  double low = 0, high = 0;
-  char open = 0, close = 0;
-  const int fields = std::sscanf(interval.c_str(), "%c%lf,%lf%c", &open, &low, &high, &close);
-  require<ValueError>(fields == 4 && (open == '(' || open == '[') && (close == ')' || close == ']'),
-                      "CommandLine: {} is no interval", interval);
-  return CLI::Validator(
-      [=](const std::string& text) {
-        const auto value = parsed<double>(text);
-        const bool inside = value && (*value > low || (open == '[' && *value == low)) &&
-                            (*value < high || (close == ']' && *value == high));
-        return inside ? std::string() : fmt::format("{} is not a number in {}", text, interval);
-      },
-      "");
-}
-
-CLI::Validator rising(double low, double high) {
-  return CLI::Validator(
-      [low, high](const std::string& text) {
-        const auto list = parsed_list(text);
-        if (!list) return fmt::format("{} is not a list of numbers with commas between them", text);
-        double below = low;
-        for (const double number : *list) {
-          if (!(number > below && number < high))
-            return fmt::format("{} does not rise from above {} to below {}: at {}", text, low, high,
-                               number);
-          below = number;
-        }
-        return std::string();
-      },
-      "");
-}
+CLI::Validator valid(Check check) { return CLI::Validator(std::move(check), ""); }
 
 }  // namespace
 
@@ -199,14 +101,14 @@ void CommandLine::Parser::offer(std::string_view name) {
                                             : "The share",
                                number_text(o.test_fraction)),
                    "FRACTION")
-                ->check(in_interval("(0, 1)")),
+                ->check(valid(in_interval("(0, 1)"))),
             number_text(o.test_fraction));
   } else if (name == "target") {
     decides(option(kData, "--target", o.target, "The column of the CSV file to predict", "COLUMN"));
   } else if (name == "labels") {
     decides(option(kData, "--labels", o.labels,
                    "How many of the last columns of the CSV file are labels, 0 or 1 each", "N")
-                ->check(at_least(1)));
+                ->check(valid(at_least(1))));
   } else if (name == "no-header") {
     app.add_flag("--no-header", o.no_header,
                  "The first line of the CSV file is data; columns are called 1, 2, ...")
@@ -215,20 +117,20 @@ void CommandLine::Parser::offer(std::string_view name) {
     decides(
         option(kRun, "--seed", o.seed,
                "Of all that is random: the same seed gives the same model to the last bit (0)", "N")
-            ->check(is_seed()),
+            ->check(valid(is_seed())),
         "0");
   } else if (name == "threads") {
     option(kRun, "--threads", o.threads,
            "Processors to use, at most (all of them); changes no result", "N")
-        ->check(at_least(1));
+        ->check(valid(at_least(1)));
   } else if (name == "epochs") {
     decides(option(kRun, "--epochs", o.epochs, "How often to go through the training data", "N")
-                ->check(at_least(1)),
+                ->check(valid(at_least(1))),
             "", true);
   } else if (name == "steps") {
-    decides(
-        option(kRun, "--steps", o.steps, "How many batches to train on", "N")->check(at_least(1)),
-        "", true);
+    decides(option(kRun, "--steps", o.steps, "How many batches to train on", "N")
+                ->check(valid(at_least(1))),
+            "", true);
     // What trains by steps can show one.
     option(kResults, "--trace", o.trace,
            "Write all that one step of training computes, forward, backward and update, for "
@@ -238,28 +140,29 @@ void CommandLine::Parser::offer(std::string_view name) {
            "Write it as a page to step through in a browser", "FILE");
     option(kResults, "--trace-step", o.trace_step,
            fmt::format("Which step, counted from 1 ({})", o.trace_step), "N")
-        ->check(at_least(1));
+        ->check(valid(at_least(1)));
     app.add_flag("--trace-check", o.trace_check,
                  "Measure each of its gradients by finite differences; for small models")
         ->group(kResults);
   } else if (name == "batch-size") {
-    decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")->check(at_least(1)));
+    decides(option(kRun, "--batch-size", o.batch_size, "Rows of a batch", "N")
+                ->check(valid(at_least(1))));
   } else if (name == "lr") {
     decides(option(kRun, "--lr", o.lr, "The largest learning rate", "RATE")
-                ->check(in_interval("(0, inf)")));
+                ->check(valid(in_interval("(0, inf)"))));
   } else if (name == "optimizer") {
     decides(option(kRun, "--optimizer", o.optimizer,
                    "Who changes the weights, one of " +
                        fmt::format("{}", fmt::join(optim::names(), ", ")) +
                        "; rates that suit one do not suit another",
                    "NAME")
-                ->transform(is_optimizer()));
+                ->transform(valid(is_optimizer())));
   } else if (name == "patience") {
     decides(option(kRun, "--patience", o.patience,
                    "Stop when the loss on rows held out for validation has not fallen N times in a "
                    "row (never)",
                    "N")
-                ->check(at_least(1)));
+                ->check(valid(at_least(1))));
   } else if (name == "report") {
     option(kResults, "--report", o.report,
            "Write a page with curves, pictures and numbers: one HTML file that needs nothing else",
@@ -281,7 +184,7 @@ void CommandLine::Parser::offer(std::string_view name) {
            "DIR");
     option(kKeep, "--save-every", o.save_every,
            "Write a checkpoint every N steps (without it: when interrupted and at the end)", "N")
-        ->check(at_least(1));
+        ->check(valid(at_least(1)));
     option(kKeep, "--resume", resume_folder,
            "Go on from the newest sound checkpoint there, and save there; in an empty folder, "
            "start. The final model is that of an uninterrupted run, to the last bit. Options that "
@@ -350,25 +253,25 @@ CommandLine::~CommandLine() = default;
 void CommandLine::add(const std::string& name, std::int64_t& value, const std::string& what,
                       std::int64_t low) {
   auto* option = parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "N");
-  parser_->decides(option->check(at_least(low)), std::to_string(value));
+  parser_->decides(option->check(valid(at_least(low))), std::to_string(value));
 }
 
 void CommandLine::add(const std::string& name, std::optional<std::int64_t>& value,
                       const std::string& what, std::int64_t low) {
-  parser_->decides(parser_->option(kRun, name, value, what, "N")->check(at_least(low)));
+  parser_->decides(parser_->option(kRun, name, value, what, "N")->check(valid(at_least(low))));
 }
 
 void CommandLine::add(const std::string& name, double& value, const std::string& interval,
                       const std::string& what) {
   auto* option = parser_->option(kRun, name, value,
                                  fmt::format("{} ({})", what, number_text(value)), "NUMBER");
-  parser_->decides(option->check(in_interval(interval)), number_text(value));
+  parser_->decides(option->check(valid(in_interval(interval))), number_text(value));
 }
 
 void CommandLine::add(const std::string& name, std::optional<double>& value,
                       const std::string& interval, const std::string& what) {
   parser_->decides(
-      parser_->option(kRun, name, value, what, "NUMBER")->check(in_interval(interval)));
+      parser_->option(kRun, name, value, what, "NUMBER")->check(valid(in_interval(interval))));
 }
 
 void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
@@ -384,7 +287,8 @@ void CommandLine::add(const std::string& name, std::vector<double>& value, doubl
   auto* option = parser_->app.add_option_function<std::string>(
       name, [&value](const std::string& list) { value = *parsed_list(list); },
       fmt::format("{} ({})", what, text));
-  parser_->decides(option->group(kRun)->type_name("NUMBERS")->check(rising(low, high)), text);
+  parser_->decides(option->group(kRun)->type_name("NUMBERS")->check(valid(rising(low, high))),
+                   text);
 }
 
 void CommandLine::add(const std::string& name, std::string& value,

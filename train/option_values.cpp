@@ -1,0 +1,103 @@
+#include <retrace/train/option_values.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <retrace/optim/by_name.h>
+#include <retrace/tensor/check.h>
+#include <retrace/train/report.h>
+
+namespace retrace::train {
+namespace {
+
+template <class T>
+std::optional<T> parsed(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::vector<double>> parsed_list(std::string_view text) {
+  std::vector<double> numbers;
+  for (bool more = true; more;) {
+    const std::size_t comma = text.find(',');
+    const auto number = parsed<double>(text.substr(0, comma));
+    if (!number) return {};
+    numbers.push_back(*number);
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return numbers;
+}
+
+std::string canonical(const std::string& text) {
+  if (parsed<std::int64_t>(text) || parsed<std::uint64_t>(text)) return text;
+  const std::optional<double> number = parsed<double>(text);
+  return number ? number_text(*number) : text;
+}
+
+Check at_least(std::int64_t low) {
+  return [low](const std::string& text) {
+    const auto value = parsed<std::int64_t>(text);
+    return value && *value >= low
+               ? std::string()
+               : fmt::format("{} is not a whole number of at least {}", text, low);
+  };
+}
+
+Check is_seed() {
+  return [](const std::string& text) {
+    return parsed<std::uint64_t>(text)
+               ? std::string()
+               : fmt::format("{} is not a whole number from 0 to 2^64 - 1", text);
+  };
+}
+
+Check is_optimizer() {
+  return [](std::string& text) {
+    const std::optional<std::string_view> name = optim::find_name(text);
+    if (!name) {
+      return fmt::format("there is none called {}; give one of {}", text,
+                         fmt::join(optim::names(), ", "));
+    }
+    text = *name;
+    return std::string();
+  };
+}
+
+Check in_interval(const std::string& interval) {
+  double low = 0, high = 0;
+  char open = 0, close = 0;
+  const int fields = std::sscanf(interval.c_str(), "%c%lf,%lf%c", &open, &low, &high, &close);
+  require<ValueError>(fields == 4 && (open == '(' || open == '[') && (close == ')' || close == ']'),
+                      "CommandLine: {} is no interval", interval);
+  return [=](const std::string& text) {
+    const auto value = parsed<double>(text);
+    const bool inside = value && (*value > low || (open == '[' && *value == low)) &&
+                        (*value < high || (close == ']' && *value == high));
+    return inside ? std::string() : fmt::format("{} is not a number in {}", text, interval);
+  };
+}
+
+Check rising(double low, double high) {
+  return [low, high](const std::string& text) {
+    const auto list = parsed_list(text);
+    if (!list) return fmt::format("{} is not a list of numbers with commas between them", text);
+    double below = low;
+    for (const double number : *list) {
+      if (!(number > below && number < high))
+        return fmt::format("{} does not rise from above {} to below {}: at {}", text, low, high,
+                           number);
+      below = number;
+    }
+    return std::string();
+  };
+}
+
+}  // namespace retrace::train
