@@ -59,6 +59,17 @@ bool declares(const std::string& line, std::string& name) {
   return true;
 }
 
+// Where ; or { stands outside of all parentheses: within them it belongs to a default, "= {}".
+std::size_t end_of_signature(const std::string& text) {
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '(') ++depth;
+    if (text[i] == ')') --depth;
+    if (depth == 0 && (text[i] == ';' || text[i] == '{')) return i;
+  }
+  return std::string::npos;
+}
+
 void read_header(const fs::path& path, const std::string& header, std::vector<Declaration>& all) {
   std::ifstream in(path);
   std::string top, comment, line, name;
@@ -82,10 +93,9 @@ void read_header(const fs::path& path, const std::string& header, std::vector<De
     if (line.empty()) comment.clear();
     if (!declares(line, name)) continue;
     std::string signature = line;
-    while (signature.find(';') == std::string::npos && signature.find('{') == std::string::npos &&
-           std::getline(in, line))
+    while (end_of_signature(signature) == std::string::npos && std::getline(in, line))
       append(signature, line);
-    signature.resize(std::min(signature.find(';'), signature.find(" {")));
+    signature = trimmed(signature.substr(0, end_of_signature(signature)));
     if (std::none_of(all.begin(), all.end(), [&](const Declaration& d) { return d.name == name; }))
       all.push_back({name, signature, comment, header, top});
   }

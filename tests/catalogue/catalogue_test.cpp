@@ -49,6 +49,19 @@ TEST_CASE("every op that a header declares has a row") {
     CHECK_MESSAGE(declared.contains(name), name << " is listed as no op, but is not declared");
 }
 
+TEST_CASE("every declaration is read whole, defaults included") {
+  int defaults = 0;
+  for (const auto& declaration : catalogue::declarations(RETRACE_SOURCE_DIR)) {
+    const std::string& signature = declaration.signature;
+    CAPTURE(signature);
+    CHECK(signature.ends_with(')'));
+    CHECK(std::count(signature.begin(), signature.end(), '(') ==
+          std::count(signature.begin(), signature.end(), ')'));
+    defaults += signature.find("= {}") != std::string::npos;
+  }
+  CHECK(defaults > 50);
+}
+
 TEST_CASE("every op says its formula, its gradient and its source") {
   CHECK(all_entries().size() > 150);
   for (const catalogue::Entry& entry : all_entries()) {
