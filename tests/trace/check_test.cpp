@@ -58,13 +58,15 @@ TEST_CASE("slopes by finite differences are those of calculus, and know how sure
                {[](double x) { return 5 + 2 * x; }, 2.0},
                {[](double x) { return 1 / (1 + std::exp(-7 * x)); }, 1.75},
                {[](double x) { return x * x; }, 0.0}};
-  for (const auto& [f, slope] : cases) {
+  for (const auto& each : cases) {
+    const auto f = each.f;
+    const double slope = each.slope;
     CAPTURE(slope);
     const trace::Slope found = trace::slope_at_zero(f, 0.1, 1e-16);
     CHECK(std::abs(found.value - slope) <= found.error);
     CHECK(found.error < 1e-5);
     const trace::Slope coarse = trace::slope_at_zero(
-        [g = f](double x) { return static_cast<double>(static_cast<float>(g(x))); }, 0.1, 1e-7);
+        [f](double x) { return static_cast<double>(static_cast<float>(f(x))); }, 0.1, 1e-7);
     CHECK(std::abs(coarse.value - slope) <= coarse.error);
     CHECK(coarse.error < 1e-2);
   }
@@ -200,8 +202,8 @@ TEST_CASE("a function that computes something else is refused, and leaves the tr
          return tensor({2.0, 2.0}).exp().sum();
        },
        "it came to another result"}};
-  for (const auto& [loss, message] : wrong)
-    CHECK_THROWS_WITH_AS(recorder.check(loss), doctest::Contains(message), ValueError);
+  for (const auto& each : wrong)
+    CHECK_THROWS_WITH_AS(recorder.check(each.first), doctest::Contains(each.second), ValueError);
   CHECK(recorder.trace().json() == before);
 }
 
