@@ -4,6 +4,7 @@
 #include <retrace/autograd/observer.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/trap.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/kernels/loop.h>
@@ -68,6 +69,7 @@ Backprop::Backprop(const std::vector<Tensor>& outputs, const std::vector<Tensor>
       for_inputs_(inputs != nullptr),
       retain_graph_(retain_graph || create_graph),
       create_graph_(create_graph) {
+  trap_node();  // a wrong one is refused before anything is changed
   require<AutogradError>(gradients.empty() || gradients.size() == outputs.size(),
                          "backward: {} gradients for {} outputs; give one for each",
                          gradients.size(), outputs.size());
@@ -180,7 +182,7 @@ Backprop::Slot& Backprop::slot_of(Node& node) {
 // Running it ------------------------------------------------------------------------------------
 
 void Backprop::run() {
-  if (ObserverScope::current() == nullptr) {
+  if (ObserverScope::current() == nullptr && trap_node() == 0) {
     while (!done()) advance(nullptr);
   } else {
     while (!done()) step();

@@ -3,6 +3,7 @@
 
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/observer.h>
+#include <retrace/autograd/trap.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -50,6 +51,7 @@ void Backprop::run_node_watched(Slot& slot, Step& step) {
   }
   find_local_derivatives(slot, step);
   if (observer_ != nullptr) observer_->on_step(step);
+  if (node.number() == trap_node()) trap(step);
 
   giving_ = &node;
   if (any_fused) add_fused(slot, step, apart);

@@ -53,4 +53,5 @@ if(RETRACE_BUILD_TOOLS AND tool_sources)
             -o ${PROJECT_SOURCE_DIR}/docs/catalogue.md
     COMMENT "Writing docs/catalogue.md" VERBATIM)
   install(TARGETS retrace_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES tools/gdb/retrace.py DESTINATION ${CMAKE_INSTALL_DATADIR}/retrace/gdb)
 endif()

@@ -1,0 +1,52 @@
+// Compiled with all that a debugger wants to know, in every kind of build: whoever stands in trap()
+// can look at the step, and tools/gdb/retrace.py knows what a node and a tensor look like.
+
+#include <retrace/autograd/backprop.h>
+#include <retrace/autograd/trap.h>
+#include <retrace/tensor/check.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+namespace retrace {
+namespace {
+
+constexpr const char* kVariable = "RETRACE_TRAP_NODE";
+
+std::uint64_t read_variable() {
+  const char* value = std::getenv(kVariable);
+  if (value == nullptr || *value == '\0') return 0;
+  const std::string_view text = value;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  require<ValueError>(
+      error == std::errc() && end == text.data() + text.size() && number > 0,
+      "{}={}: there is no such node; give the number of one, as Backprop::step prints it: 17",
+      kVariable, text);
+  return number;
+}
+
+}  // namespace
+
+std::uint64_t trap_node() {
+  static const std::uint64_t number = read_variable();
+  return number;
+}
+
+void trap(const Step& step) {
+  const std::string site = step.node->call_site();
+  const std::string line = fmt::format(
+      "{}: at {} #{}{}, whose rule has run; SIGTRAP stops a debugger here\n", kVariable,
+      step.node->name(), step.node->number(), site.empty() ? "" : ", called at " + site);
+  std::fflush(stdout);
+  std::fputs(line.c_str(), stderr);
+#if defined(__x86_64__)
+  asm volatile("int3");  // raises the signal in this frame, not in one of the C library
+#else
+  std::raise(SIGTRAP);
+#endif
+}
+
+}  // namespace retrace
