@@ -1,5 +1,5 @@
-// The program `retrace`: what this build is, a trace step by step, and the catalogue of ops as a
-// page: as Markdown, and as an atlas of curves.
+// The program `retrace`: what this build is, a trace step by step or beside another one, and the
+// catalogue of ops as a page: as Markdown, and as an atlas of curves.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +11,7 @@
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tools/atlas/page.h>
+#include <retrace/tools/diff.h>
 #include <retrace/tools/step.h>
 #include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
@@ -83,6 +84,19 @@ int run(int argc, char** argv) {
                    "step, in this node), g 17 (go to), /tanh (search), c (collapse the module), t "
                    "(tensors), Home, End, q");
 
+  std::string trace_a, trace_b;
+  double tolerance = 0;
+  CLI::App* diff = app.add_subcommand(
+      "diff",
+      "Compares two traces: where they part first, and how far. Ends with 0 when they are the "
+      "same, with 1 when they are not");
+  diff->add_option("A", trace_a, "the file of one")->required();
+  diff->add_option("B", trace_b, "and of the other")->required();
+  diff->add_option("--tolerance", tolerance,
+                   "how much a number may differ, relative to the largest of its tensor; 0: not a "
+                   "bit. With a tolerance dtypes may differ, too")
+      ->capture_default_str();
+
   std::string atlas_out;
   CLI::App* atlas = app.add_subcommand(
       "atlas", "Writes a page with a card for each activation and each loss: curves to play with");
@@ -103,6 +117,8 @@ int run(int argc, char** argv) {
     write(out, catalogue::document(headers));
   } else if (walk->parsed()) {
     tools::step(trace, plain, script);
+  } else if (diff->parsed()) {
+    return tools::diff(trace_a, trace_b, tolerance) ? 0 : 1;
   } else if (html->parsed()) {
     write_page(recorded, html_out);
   } else if (atlas->parsed()) {

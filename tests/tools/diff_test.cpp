@@ -1,0 +1,108 @@
+// `retrace diff`: what it prints, and with which code it ends.
+#include <doctest/doctest.h>
+
+#include <retrace/tensor/file.h>
+#include <retrace/tests/tools/atlas.h>
+#include <retrace/tests/tools/traces.h>
+
+using namespace retrace;
+using namespace retrace::testing;
+
+namespace {
+
+struct Files {
+  TemporaryFolder folder;
+  std::string a = folder / "a.json", b = folder / "b.json";
+  Files(const trace::Trace& of_a, const trace::Trace& of_b) { of_a.save(a), of_b.save(b); }
+  Outcome diff(std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"diff", a, b});
+    const Outcome outcome = run_tool(more);
+    CHECK(!says(outcome.out, folder / ""));  // the same wherever the files lie
+    return outcome;
+  }
+};
+
+trace::Trace one(double value, const char* name = "w") {
+  trace::Recorder recorder({.program = "one"});
+  const Tensor w = tensor({value, 2.0}, kFloat64).requires_grad_();
+  recorder.name(w, name);
+  (w * w).sum().backward();
+  return recorder.trace();
+}
+
+}  // namespace
+
+TEST_CASE("traces of two runs of a program are the same: exit code 0, and nothing to look at") {
+  const Outcome outcome = Files(xor_trace(), xor_trace()).diff();
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK(outcome.out.starts_with("A: a run of xor, "));
+  CHECK(says(outcome.out, " numbers and tensors are the same, bit for bit.\n"));
+  CHECK(!says(outcome.out, "largest difference"));
+}
+
+TEST_CASE("what differs is told from where it begins to how far it goes: exit code 1") {
+  const Files files(one(1.0), one(1.5));
+  const Outcome outcome = files.diff();
+  CHECK(outcome.code == 1);
+  CHECK(outcome.err.empty());
+  CHECK(
+      outcome.out ==
+      "A: a run of one, 6 steps over 3 tensors\n"
+      "B: a run of one, 6 steps over 3 tensors\n"
+      "\n"
+      "12 of 20 numbers and tensors are not the same, bit for bit. The first is at\n"
+      "  step 1: w [2] is used for the first time\n"
+      "  the value, float64 [2]: element [0] is 1 in A, and 1.5 in B; apart by 0.5, relative 0.25\n"
+      "  1 of 2 elements differ\n"
+      "\n"
+      "largest difference                value             gradient               update\n"
+      "                     absolute  relative   absolute  relative   absolute  relative\n"
+      "w                         0.5      0.25          1      0.25          -         -\n"
+      "loss                     1.25       0.2          -         -          -         -\n");
+  CHECK(files.diff().out == outcome.out);
+}
+
+TEST_CASE("a tolerance lets small differences pass, and still shows them") {
+  const Files files(one(1.0), one(1.0 + 1e-9));
+  CHECK(files.diff().code == 1);
+  CHECK(files.diff({"--tolerance", "1e-10"}).code == 1);
+  const Outcome outcome = files.diff({"--tolerance", "1e-8"});
+  CHECK(outcome.code == 0);
+  CHECK(says(outcome.out, "are the same, within a tolerance of 1e-08.\n"));
+  CHECK(says(outcome.out, "w                       1e-09     5e-10"));
+}
+
+TEST_CASE("another structure is told in words, the first difference of it first") {
+  const Outcome outcome = Files(xor_trace(), mlp_trace()).diff();
+  CHECK(outcome.code == 1);
+  CHECK(
+      says(outcome.out, "What was computed is not the same. The first difference is at\n  step 2"));
+  const Outcome renamed = Files(one(1.0), one(1.0, "v\x1b[31m")).diff();
+  CHECK(renamed.code == 1);
+  CHECK(says(renamed.out, "A has w [2] is used for the first time, where B has v?[31m"));
+  CHECK(says(renamed.out, "All 19 comparable numbers and tensors are the same, bit for bit.\n"));
+}
+
+TEST_CASE("files that are no traces and calls that make no sense have codes of their own") {
+  const Files files(one(1.0), one(1.0));
+  for (const char* wrong : {"-1", "nan", "inf", "much"}) {
+    CAPTURE(wrong);
+    const Outcome outcome = files.diff({std::string("--tolerance=") + wrong});
+    CHECK(outcome.code == 2);
+    CHECK(says(outcome.err, "--tolerance"));
+    CHECK(outcome.out.empty());
+  }
+  CHECK(run_tool({"diff", files.a}).code == 2);
+  const TemporaryFolder folder;
+  write_file(folder / "cut.json", contents_of(files.a).substr(0, 400));
+  for (const bool first : {true, false}) {
+    const std::string cut = folder / "cut.json";
+    const Outcome outcome = run_tool({"diff", first ? cut : files.a, first ? files.a : cut});
+    CHECK(outcome.code == 3);
+    CHECK(outcome.out.empty());
+    CHECK(is_one_line(outcome.err));
+    CHECK(says(outcome.err, "cut.json: a trace that is cut off after 400 bytes"));
+  }
+  CHECK(run_tool({"diff", files.a, folder / "none.json"}).code == 3);
+}
