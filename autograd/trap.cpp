@@ -5,6 +5,7 @@
 #include <retrace/autograd/trap.h>
 #include <retrace/tensor/check.h>
 
+#include <atomic>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -28,14 +29,28 @@ std::uint64_t read_variable() {
   return number;
 }
 
-}  // namespace
+// Whoever waits for a node in vain learns of it when the program ends.
+struct Trap {
+  const std::uint64_t number = read_variable();
+  std::atomic<bool> reached = false;
+  ~Trap() {
+    if (number == 0 || reached) return;
+    std::fprintf(stderr, "%s: no backward pass came by a node #%llu\n", kVariable,
+                 static_cast<unsigned long long>(number));
+  }
+};
 
-std::uint64_t trap_node() {
-  static const std::uint64_t number = read_variable();
-  return number;
+Trap& the_trap() {
+  static Trap trap;
+  return trap;
 }
 
+}  // namespace
+
+std::uint64_t trap_node() { return the_trap().number; }
+
 void trap(const Step& step) {
+  the_trap().reached = true;
   const std::string site = step.node->call_site();
   const std::string line = fmt::format(
       "{}: at {} #{}{}, whose rule has run; SIGTRAP stops a debugger here\n", kVariable,

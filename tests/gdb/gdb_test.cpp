@@ -55,9 +55,10 @@ std::string in_tests(const std::string& name) {
 
 TEST_CASE("standing at a node, gdb tells its name, formula, inputs and numbers") {
   if (!has_gdb()) return;
-  const std::string said = run_gdb({"set environment RETRACE_TRAP_NODE=3", "run", "print step",
-                                    "print *step.node.pointer_", "print step.node.pointer_"},
-                                   example("lessons/one_neuron"));
+  const std::string said =
+      run_gdb({"set environment RETRACE_TRAP_NODE=3", "run", "print step",
+               "print *step.node.pointer_", "print step.node.pointer_", "print (retrace::Node*)16"},
+              example("lessons/one_neuron"));
   CAPTURE(said);
   CHECK(says(said, "RETRACE_TRAP_NODE: at sigmoid #3, called at one_neuron.cpp:18 (main)"));
   CHECK(says(said, "SIGTRAP"));
@@ -78,6 +79,7 @@ TEST_CASE("standing at a node, gdb tells its name, formula, inputs and numbers")
              "  output 0: float32 []\n"
              "  saved output 0: float32 [] = 0.7310586\n"));
   CHECK(says(said, ": sigmoid #3\n"));
+  CHECK(says(said, "0x10: <not readable: Cannot access memory at address 0x10>\n"));
 }
 
 TEST_CASE("a leaf among the inputs is told with its numbers") {

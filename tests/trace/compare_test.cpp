@@ -248,6 +248,7 @@ TEST_CASE("of a large tensor the corner and the summary are compared") {
   CHECK(compared(trace(0, 0), trace(0, 0)).same());
   const Comparison in_corner = compared(trace(21, 21), trace(21, 22));
   CHECK(says(in_corner.first, "element [1, 1] is 21 in A, and 22 in B"));
+  CHECK(says(in_corner.first, "apart by 1, relative 0.00251"));  // to 399, outside of the corner
   CHECK(says(in_corner.first, "1 of 16 elements differ in the corner that was kept"));
   const Comparison outside = compared(trace(399, 399), trace(399, 500));
   CHECK(says(outside.first, "float32 [20, 20]: maximum is 399 in A, and 500 in B"));

@@ -161,7 +161,8 @@ def node_text(address):
     """Its name, then what it is made of, a line each."""
     text = node_label(address) + rule_text(address) + inputs_text(address)
     outputs = [(member(address, "dtype_"), member(address, "sizes_"))]
-    outputs += [(other["dtype"], other["sizes"]) for other in vector(member(address, "other_outputs_"))]
+    more = vector(member(address, "other_outputs_"))
+    outputs += [(other["dtype"], other["sizes"]) for other in more]
     for k, (dtype, sizes) in enumerate(outputs):
         text += line("output {}".format(k), "{} {}".format(DTYPES[int(dtype)][0], numbers(sizes)))
     if member(address, "released_"):
@@ -238,7 +239,10 @@ class Printer:
         try:
             return printable(self.make(self.value))
         except (gdb.error, ValueError, KeyError, OverflowError) as error:
-            return "<not readable: {}>".format(error)  # not constructed yet, or overwritten
+            # Not constructed yet, or overwritten.
+            is_pointer = self.value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR
+            where = hex(int(self.value)) + ": " if is_pointer else ""
+            return "{}<not readable: {}>".format(where, error)
 
 
 def is_node(kind):
