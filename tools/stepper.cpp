@@ -160,6 +160,12 @@ std::string Stepper::card() const {
   text += story_.title(at_);
   for (const auto& [name, id] : story_.tensors(at_))
     text += fmt::format("\n  {}: {}", name, table(trace_.numbers[id]));
+  const trace::Id node = story_.node(at_);
+  if (node != trace::kNone && trace_.nodes[node].number > 0)
+    text += fmt::format(
+        "\n  Node {0} of the tape: with RETRACE_TRAP_NODE={0} the program stops in a "
+        "debugger on its way back through it.",
+        trace_.nodes[node].number);
   return printable(text);
 }
 

@@ -110,6 +110,7 @@ void append(std::string& out, const Node& node) {
   object.text("dtype", name_of(node.dtype));
   object.flag_if("requires_grad", node.requires_grad);
   if (node.output > 0) object.whole("output", node.output);
+  if (node.number > 0) object.whole("number", node.number);
   if (!node.inputs.empty()) object.ids("inputs", node.inputs);
 }
 

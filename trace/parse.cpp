@@ -239,6 +239,9 @@ Node read_node(const Object& o, const Trace& trace) {
   if (o.has("output"))
     node.output = static_cast<std::uint32_t>(
         Events::id(o.member("output"), o, "output", "result", std::size_t{1} << 20));
+  if (o.has("number"))
+    node.number =
+        static_cast<std::uint64_t>(o.whole("number", std::numeric_limits<std::int64_t>::max()));
   if (!o.has("inputs")) return node;
   // Of nodes before this one: a graph in a trace has no circles.
   for (const Json& value : o.array("inputs"))

@@ -149,6 +149,7 @@ Id Recorder::add_recorded(const retrace::Node& node, std::uint32_t output, std::
   added.dtype = node.output_dtype(output);
   added.requires_grad = true;
   added.output = output;
+  added.number = node.number();
   added.inputs = std::move(inputs);
   const Id id = add_node(std::move(added));
   std::vector<Id>& outputs = recorded_[node.number()];

@@ -48,6 +48,7 @@ struct Node {
   DType dtype = DType::float32;
   bool requires_grad = false;
   std::uint32_t output = 0;  ///< which of the op's results it is
+  std::uint64_t number = 0;  ///< Node::number() of the op on the tape; 0: it was not recorded there
   std::vector<Id> inputs;    ///< nodes; none: an argument left out, or not known
   bool is_leaf() const { return op == kNone; }
 };

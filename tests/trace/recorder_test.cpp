@@ -216,12 +216,18 @@ TEST_CASE("nodes say what they are and where they were called") {
 #endif
     REQUIRE(node.inputs.size() == 1);
     const trace::Node& linear = trace.nodes[node.inputs[0]];
+    CHECK(linear.number > 0);
+    CHECK(node.number > linear.number);
+    CHECK(trace.nodes[linear.inputs[1]].number == 0);
     CHECK(linear.place == "up");
     REQUIRE(linear.inputs.size() == 3);
     CHECK(trace.nodes[linear.inputs[1]].name == "up.weight");
   }
   CHECK(found);
   CHECK(named(trace, "scale") != kNone);
+  const std::uint64_t last = y.get().producer->number();
+  CHECK(trace.nodes.back().number == last);
+  CHECK(Trace::parse(trace.json(), "again").nodes.back().number == last);
 }
 
 TEST_CASE("what the program changes by itself is told") {

@@ -117,6 +117,7 @@ TEST_CASE("--script walks as the keys say, and back to what was shown") {
   CHECK(says(tanh[3], "back through tanh"));
   CHECK(tanh[5] == tanh[1]);
   CHECK(says(tanh[6], "float32 [4, 8]\n"));
+  CHECK(says(tanh[6], "with RETRACE_TRAP_NODE="));
   CHECK(run_tool({"step", xor_trace(), "--script", "g"}).code == 2);
 }
 

@@ -48,7 +48,12 @@ TEST_CASE("a trace comes back from its file as it was, and the same run gives th
   CHECK(folder.files() == 1);
   const Trace again = Trace::load(path);
   CHECK(again.json() == trace.json());
-  CHECK(small_trace().json() == trace.json());
+  // Nodes are counted through a whole process, of which this is the second run.
+  const auto uncounted = [](Trace each) {
+    for (trace::Node& node : each.nodes) node.number = 0;
+    return each.json();
+  };
+  CHECK(uncounted(small_trace()) == uncounted(trace));
   CHECK(again.events.size() == trace.events.size());
   CHECK(again.program == "test");
   REQUIRE(again.numbers.size() == trace.numbers.size());
