@@ -91,13 +91,18 @@ void check_walk(const trace::Trace& trace, const std::string& walk) {
 
 TEST_CASE("every step of every page shows the trace's numbers, to the end and back") {
   if (!has_browser()) return;
-  for (const trace::Trace& trace : {xor_trace(), mlp_trace(), dpo_trace(), odd_trace()}) {
+  for (const trace::Trace& trace :
+       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace()}) {
     CAPTURE(trace.program);
     const TracePage page(trace);
     const Visit visit = open_in_browser("file://" + page.path + "#selftest", 1280, 800);
     check_sound(visit);
     CHECK(visit.attribute("data-selftest") ==
           "ok " + std::to_string(trace::Story(trace).size()) + " steps");
+    std::size_t inner = 0;
+    for (const json& picture : page.data["pictures"])
+      inner += !picture["opened"].is_null() && picture["opened"] != 0 ? 1 : 0;
+    CHECK(visit.attribute("data-opened") == "ok " + std::to_string(inner));
     check_walk(trace, visit.text_of("walk"));
   }
 }

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <set>
 
 #include <retrace/tests/tools/traces.h>
 #include <retrace/trace/numbers.h>
@@ -41,19 +42,45 @@ trace::Trace long_trace(trace::Id length) {
   return trace;
 }
 
-// No box lies over another, and every line has a way from a box to a box.
-void check_picture(const json& picture) {
-  const json& boxes = picture["boxes"];
+struct Rectangle {
+  explicit Rectangle(const json& data) : x(data[0]), y(data[1]), w(data[2]), h(data[3]) {}
+  bool meets(const Rectangle& other) const {
+    return x < other.x + other.w && other.x < x + w && y < other.y + other.h && other.y < y + h;
+  }
+  bool holds(const Rectangle& other) const {
+    return x <= other.x && other.x + other.w <= x + w && y <= other.y && other.y + other.h <= y + h;
+  }
+  double x, y, w, h;
+};
+
+// Groups that hold a group, itself included.
+std::set<std::size_t> around(const json& groups, json group) {
+  std::set<std::size_t> all;
+  for (; !group.is_null(); group = groups[group.get<std::size_t>()][1])
+    all.insert(group.get<std::size_t>());
+  return all;
+}
+
+// No box lies over another, a frame is around what it holds and nothing else, and every line has a
+// way from a box to a box.
+void check_picture(const json& page, const json& picture) {
+  const json &boxes = picture["boxes"], &groups = page["groups"];
+  std::map<std::size_t, json> group_of;
+  for (const json& node : page["nodes"]) group_of[node[0]] = node[8];
   const double w = picture["size"][0], h = picture["size"][1];
-  for (std::size_t i = 0; i < boxes.size(); ++i) {
-    const double x = boxes[i][0], y = boxes[i][1], bw = boxes[i][2], bh = boxes[i][3];
-    CHECK(x >= 0);
-    CHECK(y >= 0);
-    CHECK(x + bw <= w);
-    CHECK(y + bh <= h);
-    for (std::size_t k = i + 1; k < boxes.size(); ++k) {
-      const double ox = boxes[k][0], oy = boxes[k][1], ow = boxes[k][2], oh = boxes[k][3];
-      CHECK_FALSE((x < ox + ow && ox < x + bw && y < oy + oh && oy < y + bh));
+  std::vector<Rectangle> places(boxes.begin(), boxes.end());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Rectangle& box = places[i];
+    bool fits = box.x >= 0 && box.y >= 0 && box.x + box.w <= w && box.y + box.h <= h;
+    for (std::size_t k = i + 1; k < boxes.size(); ++k) fits = fits && !box.meets(places[k]);
+    CHECK(fits);
+    const json &node = boxes[i][5], &group = boxes[i][6];
+    CHECK(node.is_null() != group.is_null());
+    const std::set<std::size_t> outer =
+        around(groups, group.is_null() ? group_of.at(node) : groups[group.get<std::size_t>()][1]);
+    for (const json& frame : picture["frames"]) {
+      const Rectangle place(frame);
+      CHECK((outer.contains(frame[4]) ? place.holds(box) : !place.meets(box)));
     }
   }
   for (const json& line : picture["lines"]) {
@@ -66,7 +93,8 @@ void check_picture(const json& picture) {
 }  // namespace
 
 TEST_CASE("a page holds every step of its trace with the words of the story and exact numbers") {
-  for (const trace::Trace& trace : {xor_trace(), mlp_trace(), dpo_trace(), odd_trace()}) {
+  for (const trace::Trace& trace :
+       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace()}) {
     CAPTURE(trace.program);
     const TracePage page(trace);
     const trace::Story story(trace);
@@ -86,7 +114,7 @@ TEST_CASE("a page holds every step of its trace with the words of the story and 
       CHECK(text == trace::values_text(trace.numbers[id].values));
     for (const json& step : steps)
       for (const json& field : step["fields"]) CHECK(texts.contains(field[2]));
-    for (const json& picture : page.data["pictures"]) check_picture(picture);
+    for (const json& picture : page.data["pictures"]) check_picture(page.data, picture);
     CHECK(page.data["nodes"].size() == trace.nodes.size());
   }
 }
@@ -131,6 +159,58 @@ TEST_CASE("100,000 tensors stand together in boxes, and the page says what it le
   REQUIRE(page.data["pictures"].size() >= 1);
   for (const json& picture : page.data["pictures"]) {
     CHECK(picture["boxes"].size() <= 300);
-    check_picture(picture);
+    check_picture(page.data, picture);
   }
+  CHECK(page.data["pictures"].size() == page.data["groups"].size());
+  CHECK(!says(page.said, "cannot be opened"));
+}
+
+TEST_CASE("a module opens in place: those around it are open, and all else is a box") {
+  const TracePage page(blocks_trace());
+  const json& groups = page.data["groups"];
+  std::map<std::string, std::size_t> by_name;
+  for (std::size_t g = 0; g < groups.size(); ++g) by_name[groups[g][0]] = g;
+  REQUIRE(by_name.contains("blocks"));
+  CHECK(groups[by_name.at("blocks.7.up")][1] == by_name.at("blocks.7"));
+  CHECK(groups[by_name.at("blocks.7.up")][2] == 3);  // weight, bias, their product
+  CHECK(groups[0][2] == page.data["nodes"].size());
+
+  std::map<json, json> picture_of;
+  for (const json& picture : page.data["pictures"]) picture_of[picture["opened"]] = picture;
+  CHECK(!picture_of.contains(json()));  // too many tensors
+  CHECK(picture_of.size() == groups.size());
+  const json& outline = picture_of.at(0);
+  CHECK(outline["frames"].empty());
+  CHECK(outline["boxes"].size() == 4);  // x, the blocks, the target, the loss
+
+  const json& up = picture_of.at(by_name.at("blocks.7.up"));
+  REQUIRE(up["frames"].size() == 3);
+  std::set<std::string> names;
+  for (const json& box : up["boxes"]) names.insert(box[4]);
+  for (const char* name : {"weight", "bias", "down", "0", "39"}) CHECK(names.contains(name));
+  CHECK(!names.contains("7"));
+  CHECK(up["boxes"].size() == 3 + 39 + 3 + 3);
+}
+
+TEST_CASE("a page has so many pictures at most, and says how many boxes stay closed") {
+  trace::Trace trace;
+  trace.ops.push_back({.name = "op", .formula = "y = x", .gradient = ""});
+  for (int i = 0; i < 1000; ++i) {
+    for (trace::Id k = 0; k < 2; ++k) {
+      trace::Node node;
+      node.op = 0;
+      node.place = "m" + std::to_string(i);
+      trace.nodes.push_back(node);
+      trace.numbers.resize(1);
+      trace.numbers[0].values = tensor({1.0});
+      trace.events.push_back(
+          trace::Computed{.node = static_cast<trace::Id>(trace.nodes.size() - 1), .value = 0});
+    }
+  }
+  trace.numbers[0].sizes = {1};
+  const TracePage page(trace);
+  CHECK(page.data["pictures"].size() == 200);
+  CHECK(says(page.said,
+             std::to_string(page.data["groups"].size() - 200) + " of the boxes cannot be opened"));
+  for (const json& picture : page.data["pictures"]) CHECK(picture["boxes"].size() <= 300);
 }

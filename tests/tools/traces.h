@@ -54,6 +54,37 @@ inline trace::Trace mlp_trace() {
   return recorder.trace();
 }
 
+/// Modules within modules, and more tensors than a picture holds.
+inline trace::Trace blocks_trace() {
+  struct Block : nn::Module {
+    nn::Linear up{2, 3}, down{3, 2};
+    Block() {
+      register_module("up", up);
+      register_module("down", down);
+    }
+    Tensor forward(const Tensor& x) {
+      const nn::Scope scope(*this);
+      return x + down(tanh(up(x)));
+    }
+  };
+  struct Net : nn::Module {
+    nn::ModuleList<Block> blocks;
+    Net() {
+      register_module("blocks", blocks);
+      for (int i = 0; i < 40; ++i) blocks.push_back(Block());
+    }
+    Tensor forward(Tensor x) {
+      for (Block& block : blocks) x = block.forward(x);
+      return x;
+    }
+  };
+  manual_seed(9);
+  trace::Recorder recorder({.program = "blocks"});
+  Net net;
+  losses::mse_loss(net.forward(randn({3, 2})), zeros({3, 2})).backward();
+  return recorder.trace();
+}
+
 /// -log σ(β ((π_c - ref_c) - (π_r - ref_r))) on the log-probabilities of two pairs.
 inline trace::Trace dpo_trace() {
   trace::Recorder recorder({.program = "dpo"});

@@ -53,6 +53,8 @@ struct Graphviz {
   decltype(&::agnode) agnode = get<decltype(&::agnode)>("agnode");
   decltype(&::agedge) agedge = get<decltype(&::agedge)>("agedge");
   decltype(&::agattr) agattr = get<decltype(&::agattr)>("agattr");
+  decltype(&::agsubg) agsubg = get<decltype(&::agsubg)>("agsubg");
+  decltype(&::agsubnode) agsubnode = get<decltype(&::agsubnode)>("agsubnode");
   decltype(&::agset) agset = get<decltype(&::agset)>("agset");
   Agdesc_t* const directed = get<Agdesc_t*>("Agdirected");
   bool is_whole = handle != nullptr;
@@ -102,6 +104,7 @@ class Graph {
     for (std::size_t i = 0; i < picture.lines.size(); ++i)
       lines_.push_back(library_.agedge(graph_, nodes_[picture.lines[i].from],
                                        nodes_[picture.lines[i].to], text(fmt::format("{}", i)), 1));
+    frame(picture);
   }
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
@@ -124,6 +127,14 @@ class Graph {
       picture.boxes[i].x = x(ND_coord(nodes_[i]).x) - picture.boxes[i].w / 2;
       picture.boxes[i].y = y(ND_coord(nodes_[i]).y) - picture.boxes[i].h / 2;
     }
+    for (std::size_t i = 0; i < frames_.size(); ++i) {
+      const boxf& around = GD_bb(frames_[i]);
+      Frame& frame = picture.frames[i];
+      frame.x = x(around.LL.x);
+      frame.y = y(around.UR.y);
+      frame.w = around.UR.x - around.LL.x;
+      frame.h = around.UR.y - around.LL.y;
+    }
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       const splines* found = ED_spl(lines_[i]);
       if (found == nullptr) continue;
@@ -142,6 +153,19 @@ class Graph {
   }
 
  private:
+  // Its subgraphs whose names begin with "cluster" have a frame, the margin being room for a title.
+  void frame(const Picture& picture) {
+    set_graph("margin", "");
+    for (std::size_t i = 0; i < picture.frames.size(); ++i) {
+      Agraph_t* const outer = i == 0 ? graph_ : frames_.back();
+      frames_.push_back(library_.agsubg(outer, text(fmt::format("cluster{}", i)), 1));
+      std::string key = "margin";
+      library_.agset(frames_.back(), key.data(), text("20"));
+      for (std::size_t k = 0; k < nodes_.size(); ++k)
+        if (picture.boxes[k].depth == i + 1) library_.agsubnode(frames_.back(), nodes_[k], 1);
+    }
+  }
+
   // The library takes what it does not change as char*, and keeps a copy.
   char* text(const std::string& value) { return (kept_ = value).data(); }
   void set_graph(const char* name, const std::string& value) {
@@ -161,6 +185,7 @@ class Graph {
   std::string kept_;
   GVC_t* context_ = library_.gvContext();
   Agraph_t* graph_ = library_.agopen(text("g"), *library_.directed, nullptr);
+  std::vector<Agraph_t*> frames_;
   std::vector<Agnode_t*> nodes_;
   std::vector<Agedge_t*> lines_;
   bool laid_out_ = false;

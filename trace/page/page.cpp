@@ -30,6 +30,25 @@ json shape_data(const Shape& sizes) {
   return list;
 }
 
+json picture_data(const Picture& picture) {
+  const auto rounded = [](double value) { return std::round(value * 10) / 10; };
+  json boxes = json::array(), lines = json::array(), frames = json::array();
+  for (const Box& box : picture.boxes)
+    boxes.push_back({rounded(box.x), rounded(box.y), rounded(box.w), rounded(box.h), box.label,
+                     box.item.group == kNone ? json(box.item.first) : json(),
+                     id_or_null(box.item.group)});
+  for (const Line& line : picture.lines)
+    lines.push_back({line.from, line.to, line.input, line.path});
+  for (const Frame& frame : picture.frames)
+    frames.push_back(
+        {rounded(frame.x), rounded(frame.y), rounded(frame.w), rounded(frame.h), frame.group});
+  return {{"opened", id_or_null(picture.opened)},
+          {"size", {rounded(picture.w), rounded(picture.h)}},
+          {"boxes", std::move(boxes)},
+          {"lines", std::move(lines)},
+          {"frames", std::move(frames)}};
+}
+
 // The first steps of a trace, all that they show, and what had to be left out.
 class Data {
  public:
@@ -60,7 +79,7 @@ class Data {
     data["events"] = event_list();
     data["nodes"] = node_list();
     data["numbers"] = number_list();
-    data["pictures"] = picture_list();
+    add_pictures(data);
     data["notes"] = left_out_;
     return data;
   }
@@ -189,35 +208,33 @@ class Data {
     return list;
   }
 
-  json picture_list() {
-    json list = json::array();
+  void add_pictures(json& data) {
+    Pictures all = pictures(trace_, shown_);
     bool all_laid_out = true;
-    for (Picture& picture : pictures(trace_, shown_)) {
+    for (Picture& picture : all.all) {
       all_laid_out = lay_out(picture) && all_laid_out;
-      json boxes = json::array(), lines = json::array(), of = json::array();
-      const auto rounded = [](double value) { return std::round(value * 10) / 10; };
-      for (const Box& box : picture.boxes)
-        boxes.push_back({rounded(box.x), rounded(box.y), rounded(box.w), rounded(box.h), box.label,
-                         box.tensors});
-      for (const Line& line : picture.lines)
-        lines.push_back({line.from, line.to, line.input, line.path});
-      // Of the nodes in the order of the list of nodes.
-      for (Id id = 0; id < trace_.nodes.size(); ++id)
-        if (shown_[id]) of.push_back(id_or_null(picture.box_of[id]));
-      list.push_back({{"title", picture.title},
-                      {"size", {rounded(picture.w), rounded(picture.h)}},
-                      {"boxes", std::move(boxes)},
-                      {"lines", std::move(lines)},
-                      {"of", std::move(of)}});
+      data["pictures"].push_back(picture_data(picture));
     }
+    json& groups = data["groups"] = json::array();
+    for (const Group& group : all.groups)
+      groups.push_back({group.label, id_or_null(group.parent), group.tensors});
+    std::vector<std::uint32_t> group_of(trace_.nodes.size());
+    for (std::uint32_t g = 0; g < all.groups.size(); ++g)
+      for (const Item& item : all.groups[g].items)
+        if (item.group == kNone) group_of[item.first] = g;
+    for (json& node : data["nodes"]) node.push_back(group_of[node[0].get<Id>()]);
     if (tensors() > kBoxes)
       left_out_.push_back(
           fmt::format("{} are too many for a picture: a box stands for several, by their module or "
-                      "their place on the tape.",
+                      "their place on the tape, until it is opened.",
                       plural(tensors(), "tensor")));
+    if (all.closed > 0)
+      left_out_.push_back(
+          fmt::format("{} of the boxes cannot be opened: a page has {} pictures at "
+                      "most, of {} boxes.",
+                      all.closed, kPictures, kBoxes));
     if (!all_laid_out)
       left_out_.push_back("Without Graphviz (Debian: libgvc6) the picture is the tape as a list.");
-    return list;
   }
 
   const Trace& trace_;

@@ -43,8 +43,13 @@ function touchedBy(event, byId, touched, through) {
 
 function read() {
   const data = JSON.parse(document.getElementById("data").textContent);
-  data.nodes = data.nodes.map(([id, label, shape, leaf, grad, inputs, place, site]) =>
-    ({id, label, shape, leaf, grad, inputs, place, site}));
+  data.nodes = data.nodes.map(([id, label, shape, leaf, grad, inputs, place, site, group]) =>
+    ({id, label, shape, leaf, grad, inputs, place, site, group}));
+  data.groups = data.groups.map(([label, parent, tensors], i, all) => {
+    const before = parent === null ? "." : `${all[parent][0]}.`;
+    return {label, parent, tensors, short: label.startsWith(before) ? label.slice(before.length) : label};
+  });
+  data.pictureOf = new Map(data.pictures.map((picture) => [picture.opened, picture]));
   data.byId = new Map(data.nodes.map((node) => [node.id, node]));
   data.numbers = new Map(data.numbers.map(([id, dtype, shape, text, bad, corner, about]) =>
     [id, {dtype, shape, text, bad, corner, about, whole: corner === undefined}]));
@@ -92,8 +97,7 @@ class Page {
     const step = steps[k];
     this.replayTo(step.end);
     showCard(this.card, this.data, k);
-    this.picture.show(this.state, step);
-    this.center();
+    this.show();
     this.slider.value = k;
     this.slider.setAttribute("aria-valuetext", `step ${k}, ${step.phase}: ${step.title}`);
     this.where.textContent = `${k} of ${steps.length - 1}`;
@@ -152,29 +156,68 @@ class Page {
   }
 
   graph() {
-    const {pictures} = this.data;
+    const {pictureOf} = this.data;
     this.view = html("div", {class: "view", tabindex: "0", role: "group", "aria-label": "graph"});
-    const choice = html("select", {"aria-label": "what a box stands for"},
-        ...pictures.map((picture, i) => html("option", {value: i}, picture.title)));
-    choice.addEventListener("change", () => this.draw(Number(choice.value)));
-    const bar = html("div", {class: "bar"}, choice,
+    this.choice = html("select", {"aria-label": "what a box stands for"},
+        html("option", {value: "every"}, "every tensor"), html("option", {value: "groups"}, "modules, to open"));
+    this.choice.addEventListener("change", () => this.draw(this.choice.value === "every" ? null : 0));
+    this.choice.hidden = pictureOf.size < 2 || !pictureOf.has(null);
+    this.toStep = this.button("Open to this step", "open what this step lies in (o)", () => this.openToStep());
+    this.way = html("span", {class: "way", role: "group", "aria-label": "open, from the outermost on"});
+    const bar = html("div", {class: "bar"}, this.choice,
         this.button("+", "larger", () => this.zoom(this.picture.by * 1.25)),
         this.button("−", "smaller", () => this.zoom(this.picture.by / 1.25)),
         this.button("Fit", "the whole graph", () => this.fit()),
         this.button("◀ this one", "previous step of this tensor (p)", () => this.along(-1)),
-        this.button("this one ▶", "next step of this tensor (n)", () => this.along(1)));
-    this.draw(0);
+        this.button("this one ▶", "next step of this tensor (n)", () => this.along(1)), this.toStep, this.way);
+    this.draw(pictureOf.has(null) ? null : 0);
     return html("section", {class: "graph", "aria-label": "graph"}, bar, this.view,
         html("p", {class: "note", style: "margin: 6px 0 0"},
-             "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. !!: some number is not finite. A click on a box goes to its next step."));
+             "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. !!: some number is not finite. A click on a box goes to its next step; + opens a box, as does a double click."));
   }
 
-  draw(index) {
-    this.picture = new Picture(this.data, this.data.pictures[index], (nodes) => this.along(1, nodes));
+  // The picture in which this group is open; none: that of every tensor.
+  draw(opened, focused) {
+    this.opened = opened;
+    const {groups, pictureOf} = this.data;
+    const parent = (group) => { this.draw(groups[group].parent, group); };
+    this.picture = new Picture(this.data, pictureOf.get(opened), {
+      choose: (nodes) => { this.before = this.at; this.along(1, nodes); },
+      // The first click of two has gone to another step.
+      open: (group, isDouble) => { if (isDouble) this.go(this.before); this.draw(group, group); },
+      close: parent});
     this.picture.scale(1);
     this.view.replaceChildren(this.picture.element);
-    if (this.at >= 0) this.picture.show(this.state, this.data.steps[this.at]);
+    this.choice.value = opened === null ? "every" : "groups";
+    const way = [];
+    for (let group = opened; group !== null && groups[group].parent !== null; group = groups[group].parent)
+      way.unshift(this.button(`${groups[group].short} ×`, `close ${groups[group].label}`, () => parent(group)));
+    this.way.replaceChildren(...way);
+    if (this.at >= 0) this.show();
+    if (focused !== undefined) {
+      const {stops} = this.picture;
+      this.picture.focus(stops.find((stop) => stop.group === focused) || stops[0]);
+    }
+  }
+
+  show() {
+    const step = this.data.steps[this.at];
+    this.picture.show(this.state, step);
     this.center();
+    this.toStep.hidden = this.opened === null || this.groupOf(step) === this.opened;
+  }
+
+  // The innermost group of a step that can be open.
+  groupOf(step) {
+    const node = step.node === null ? step.touched[0] : step.node;
+    if (node === undefined) return this.opened;
+    let {group} = this.data.byId.get(node);
+    while (!this.data.pictureOf.has(group)) ({parent: group} = this.data.groups[group]);
+    return group;
+  }
+
+  openToStep() {
+    if (!this.toStep.hidden) this.draw(this.groupOf(this.data.steps[this.at]));
   }
 
   zoom(by) {
@@ -230,7 +273,7 @@ class Page {
     const act = {
       ArrowLeft: () => this.go(this.at - 1), ArrowRight: () => this.go(this.at + 1),
       Home: () => this.go(0), End: () => this.go(this.data.steps.length - 1),
-      " ": () => this.toggle(), n: () => this.along(1), p: () => this.along(-1)}[event.key];
+      " ": () => this.toggle(), o: () => this.openToStep(), n: () => this.along(1), p: () => this.along(-1)}[event.key];
     if (!act || (event.key === " " && onButton)) return;
     event.preventDefault();
     if (event.key !== " ") this.stop();
@@ -264,7 +307,7 @@ function start() {
     page.follow();
     if (page.at < 0) page.go(0);
     root.dataset.steps = data.steps.length;
-    root.dataset.overlaps = page.picture.overlaps();
+    root.dataset.overlaps = data.pictures.reduce((sum, picture) => sum + overlaps(picture, data), 0);
     root.dataset.unnamed = [...document.querySelectorAll("button, input, select")].filter(
         (element) => !element.getAttribute("aria-label")).length;
     root.dataset.overflow = Math.max(0, root.scrollWidth - root.clientWidth);

@@ -1,37 +1,102 @@
-// The picture of the graph: boxes that say what is known of their tensors after a step.
+// A picture of the graph: boxes that say what is known of their tensors after a step. A box of a
+// group can be opened; then the page shows the picture in which a frame is around what it holds.
+
+const kShown = 26;  // characters of a name
 
 class Picture {
-  constructor(data, picture, choose) {
+  // `act`: what choose(nodes), open(group, byDoubleClick) and close(group) do.
+  constructor(data, picture, act) {
     this.data = data;
+    this.act = act;
     const [w, h] = picture.size;
     this.size = [w, h];
-    this.element = svg("svg", {viewBox: `0 0 ${w} ${h}`, width: w, height: h, role: "img",
-        "aria-label": `The graph: ${picture.boxes.length} boxes (${picture.title}), ${picture.lines.length} lines between them. The list of steps below says the same in words.`});
+    this.element = svg("svg", {viewBox: `0 0 ${w} ${h}`, width: w, height: h, role: "group",
+        "aria-label": `The graph: ${picture.boxes.length} boxes, ${picture.lines.length} lines between them. Arrows up and down go from box to box. The list of steps below says the same in words.`});
     this.element.append(svg("defs", {}, svg("marker", {id: "tip", viewBox: "0 0 8 8", refX: 8, refY: 4,
         markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto"},
         svg("path", {d: "M0,0 L8,4 L0,8 z"}))));
+    this.frames = picture.frames.filter(([, , fw]) => fw > 0).map((frame) => this.frame(frame));
     this.lines = picture.lines.map(([from, to, input, d]) => {
       const element = svg("path", {class: "line", d, "marker-end": "url(#tip)"});
       this.element.append(element);
       return {from, to, input, element};
     });
-    this.boxes = picture.boxes.map(([x, y, bw, bh, label, tensors], i) => {
-      const short = Array.from(label).length > 26 ? Array.from(label).slice(0, 25).join("") + "…" : label;
-      const texts = [svg("text", {x: 9, y: 15, class: "name"}, short), svg("text", {x: 9, y: 30}, ""),
-                     svg("text", {x: 9, y: 44, class: "of"}, "")];
-      const element = svg("g", {class: "box", transform: `translate(${x} ${y})`},
-          svg("title", {}, tensors > 1 ? `${label}: ${tensors} tensors` : label),
-          svg("rect", {width: bw, height: bh, rx: 6}), ...texts);
-      element.addEventListener("click", () => choose(this.members(i)));
-      this.element.append(element);
-      return {x, y, w: bw, h: bh, tensors, element, texts, label};
-    });
-    this.boxOf = new Map(data.nodes.map((node, i) => [node.id, picture.of[i]]));
-    this.nodesOf = picture.boxes.map(() => []);
-    for (const [node, box] of this.boxOf) if (box !== null) this.nodesOf[box].push(node);
+    this.boxes = picture.boxes.map((box, i) => this.box(box, i));
+    const ofNode = new Map(), ofGroup = new Map();
+    this.boxes.forEach(({node, group}, i) => group === null ? ofNode.set(node, i) : ofGroup.set(group, i));
+    this.boxOf = new Map();
+    this.nodesOf = this.boxes.map(() => []);
+    for (const {id, group} of data.nodes) {
+      let box = ofNode.get(id);
+      for (let g = group; box === undefined && g !== null; g = data.groups[g].parent) box = ofGroup.get(g);
+      if (box === undefined) continue;
+      this.boxOf.set(id, box);
+      this.nodesOf[box].push(id);
+    }
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.stops = [...this.frames, ...this.boxes];
+    if (this.stops.length > 0) this.stops[0].element.setAttribute("tabindex", 0);
   }
 
-  members(box) { return this.nodesOf[box]; }
+  handle(x, y, sign, act) {
+    const handle = svg("g", {class: "handle", transform: `translate(${x} ${y})`, "aria-hidden": "true"},
+        svg("rect", {width: 18, height: 18, rx: 4}), svg("text", {x: 9, y: 13.5}, sign));
+    handle.addEventListener("click", (event) => { event.stopPropagation(); act(); });
+    return handle;
+  }
+
+  shorter(label) {
+    const letters = Array.from(label);
+    return letters.length > kShown ? letters.slice(0, kShown - 1).join("") + "…" : label;
+  }
+
+  frame([x, y, w, h, group]) {
+    const {label, short} = this.data.groups[group];
+    const close = () => this.act.close(group);
+    const element = svg("g", {class: "frame", role: "button", tabindex: -1, "aria-expanded": "true",
+        "aria-label": `${label}, open`}, svg("rect", {x, y, width: w, height: h, rx: 8}),
+        svg("text", {x: x + 24, y: y + 14}, this.shorter(short)), this.handle(x + 1, y + 1, "−", close));
+    this.element.append(element);
+    return {element, label, press: close};
+  }
+
+  box([x, y, w, h, label, node, group], i) {
+    const texts = [svg("text", {x: 9, y: 15, class: "name"}, this.shorter(label)), svg("text", {x: 9, y: 30}, ""),
+                   svg("text", {x: 9, y: 44, class: "of"}, "")];
+    const tensors = group === null ? 1 : this.data.groups[group].tensors;
+    const whole = group === null ? this.data.byId.get(node).label : this.data.groups[group].label;
+    const element = svg("g", {class: "box", role: "button", tabindex: -1, transform: `translate(${x} ${y})`},
+        svg("title", {}, group === null ? whole : `${whole}: ${tensors} tensors`),
+        svg("rect", {width: w, height: h, rx: 6}), ...texts);
+    const opens = group !== null && this.data.pictureOf.has(group);
+    const open = () => this.act.open(group);
+    if (opens) {
+      element.setAttribute("aria-expanded", "false");
+      element.append(this.handle(w - 19, h - 19, "+", open));
+      element.addEventListener("dblclick", () => this.act.open(group, true));
+    }
+    element.addEventListener("click", (event) => { if (event.detail < 2) this.act.choose(this.nodesOf[i]); });
+    this.element.append(element);
+    return {x, y, w, h, tensors, node, group, element, texts, label,
+            press: opens ? open : () => this.act.choose(this.nodesOf[i])};
+  }
+
+  key(event) {
+    const at = this.stops.findIndex(({element}) => element === event.target);
+    if (at < 0) return;
+    const by = {ArrowDown: 1, ArrowUp: -1}[event.key];
+    if (by) this.focus(this.stops[Math.max(0, Math.min(this.stops.length - 1, at + by))]);
+    else if (event.key === "Enter") this.stops[at].press();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  // One of them is reached by Tab, the others by arrows.
+  focus(stop) {
+    this.stops.forEach(({element}) => element.setAttribute("tabindex", element === stop.element ? 0 : -1));
+    stop.element.focus();
+  }
 
   // A tensor of one number is written with it, another with its shape.
   brief(id, shape) {
@@ -46,13 +111,12 @@ class Picture {
       const nodes = this.nodesOf[i];
       const known = nodes.filter((node) => state[node].value !== null);
       const back = nodes.filter((node) => state[node].upstream !== null || state[node].grad !== null);
-      const classes = ["box"];
-      if (known.length > 0) classes.push("seen");
-      if (back.length > 0) classes.push("back");
-      if (now.has(i)) classes.push("now");
-      box.element.setAttribute("class", classes.join(" "));
+      const {classList} = box.element;
+      classList.toggle("seen", known.length > 0);
+      classList.toggle("back", back.length > 0);
+      classList.toggle("now", now.has(i));
       box.element.dataset.phase = step.phase;
-      if (box.tensors === 1) {
+      if (box.group === null) {
         const node = this.data.byId.get(nodes[0]), at = state[nodes[0]];
         box.texts[1].textContent = at.value !== null ? this.brief(at.value, node.shape) : node.shape;
         const gradient = at.grad !== null ? at.grad : at.upstream;
@@ -61,16 +125,29 @@ class Picture {
         box.texts[1].textContent = `${known.length} of ${box.tensors} known`;
         box.texts[2].textContent = back.length === 0 ? "" : `dL of ${back.length}`;
       }
+      box.element.setAttribute("aria-label", [box.label, ...box.texts.slice(1).map((text) => text.textContent),
+          now.has(i) ? "this step" : ""].filter((text) => text !== "").join(", "));
     });
-    const gone = new Set(step.through.map(([from, to, input]) =>
-      `${this.boxOf.get(from)} ${this.boxOf.get(to)} ${input}`));
-    const any = new Set(step.through.map(([from, to]) => `${this.boxOf.get(from)} ${this.boxOf.get(to)} -1`));
+    const gone = this.keys(step.through);
     for (const line of this.lines) {
-      const key = `${line.from} ${line.to} ${line.input}`;
       const seen = this.nodesOf[line.to].some((node) => state[node].value !== null);
-      line.element.setAttribute("class", `line${seen ? " seen" : ""}${gone.has(key) || any.has(key) ? ` now ${step.phase}` : ""}`);
+      const {classList} = line.element;
+      classList.remove("now", "forward", "backward");
+      classList.toggle("seen", seen);
+      if (gone.has(`${line.from} ${line.to} ${line.input}`)) classList.add("now", step.phase);
     }
-    this.current = [...now].filter((box) => box !== null && box !== undefined).map((box) => this.boxes[box]);
+    this.current = [...now].filter((box) => box !== undefined).map((box) => this.boxes[box]);
+  }
+
+  // Lines between tensors, given as [from, to, input].
+  keys(edges) {
+    const keys = new Set();
+    for (const [from, to, input] of edges) {
+      const ends = `${this.boxOf.get(from)} ${this.boxOf.get(to)}`;
+      keys.add(`${ends} ${input}`);
+      keys.add(`${ends} -1`);
+    }
+    return keys;
   }
 
   scale(by) {
@@ -78,13 +155,22 @@ class Picture {
     this.element.setAttribute("width", this.size[0] * by);
     this.element.setAttribute("height", this.size[1] * by);
   }
+}
 
-  // How many pairs of boxes lie over each other; for tests.
-  overlaps() {
-    let count = 0;
-    this.boxes.forEach((a, i) => this.boxes.slice(i + 1).forEach((b) => {
-      if (a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h) ++count;
-    }));
-    return count;
-  }
+// How often something in a picture lies where it should not: a box over another, what a frame holds
+// outside of it, or something else inside; for tests.
+function overlaps({boxes, frames}, data) {
+  let count = 0;
+  boxes.forEach(([x, y, w, h, , node, group], i) => {
+    for (const [bx, by, bw, bh] of boxes.slice(i + 1))
+      if (x < bx + bw && bx < x + w && y < by + bh && by < y + h) ++count;
+    const held = new Set();
+    for (let g = group === null ? data.byId.get(node).group : data.groups[group].parent; g !== null; g = data.groups[g].parent) held.add(g);
+    for (const [fx, fy, fw, fh, frame] of frames) {
+      const isWithin = fx <= x && x + w <= fx + fw && fy <= y && y + h <= fy + fh;
+      const isOutside = x >= fx + fw || fx >= x + w || y >= fy + fh || fy >= y + h;
+      if (fw > 0 && (held.has(frame) ? !isWithin : !isOutside)) ++count;
+    }
+  });
+  return count;
 }

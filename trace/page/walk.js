@@ -41,6 +41,41 @@ function selftest(page) {
   page.slider.value = Math.floor(data.steps.length / 2);
   page.slider.dispatchEvent(new Event("input"));
   if (JSON.stringify(readCard(page.card)) !== JSON.stringify(JSON.parse(told[page.at]).card)) differs(page.at, "slider");
+  document.documentElement.dataset.opened = testOpening(page);
   document.body.append(html("pre", {id: "walk"}, told.join("\n")));
   document.documentElement.dataset.selftest = wrong.length === 0 ? `ok ${data.steps.length} steps` : wrong.join("; ");
+}
+
+// Opens every box that can be opened, by the key that a person presses, and closes it again; how
+// many, or what went wrong.
+function testOpening(page) {
+  const {groups, pictureOf} = page.data;
+  const press = (stop) => stop.element.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true}));
+  let count = 0;
+  for (const opened of pictureOf.keys()) {
+    if (opened === null || groups[opened].parent === null) continue;
+    const {parent} = groups[opened];
+    page.draw(parent);
+    const box = page.picture.stops.find((stop) => stop.group === opened);
+    if (!box) return `no box of ${groups[opened].label}`;
+    press(box);
+    if (page.opened !== opened) return `${groups[opened].label} does not open`;
+    if (page.data.nodes.some((node) => !page.picture.boxOf.has(node.id))) return `tensors are missing in ${groups[opened].label}`;
+    const frame = page.picture.frames[page.picture.frames.length - 1];
+    if (frame) press(frame); else page.way.lastChild.click();
+    if (page.opened !== parent) return `${groups[opened].label} does not close`;
+    if (document.activeElement.getAttribute("aria-expanded") !== "false") return "the closed box has no focus";
+    ++count;
+  }
+  const steps = page.data.steps;
+  for (let k = 0; k < steps.length && pictureOf.has(0); k += Math.ceil(steps.length / 40)) {
+    page.draw(0);
+    page.go(k);
+    if (steps[k].touched.length === 0) continue;
+    const within = page.groupOf(steps[k]);
+    page.openToStep();
+    if (page.opened !== within || page.picture.current.length === 0) return `step ${k} is not opened`;
+  }
+  page.draw(pictureOf.has(null) ? null : 0);
+  return `ok ${count}`;
 }
