@@ -2,6 +2,7 @@
 // trace says.
 #include <doctest/doctest.h>
 
+#include <map>
 #include <sstream>
 
 #include <retrace/tests/browser/browser.h>
@@ -87,10 +88,54 @@ void check_walk(const trace::Trace& trace, const std::string& walk) {
   CHECK(fields > 0);
 }
 
+// The cells that light up in the factors make, one by one multiplied and summed, the number of the
+// cell that is looked at: but for a bias, which is left.
+int check_products(const json& page, const std::string& text) {
+  std::map<std::size_t, std::vector<double>> numbers;
+  const auto numbers_of = [&](const json& field) -> const std::vector<double>& {
+    for (const json& each : page["numbers"]) {
+      if (each[0] != field[2] || numbers.contains(each[0])) continue;
+      std::istringstream words(each[3].get<std::string>());
+      for (double value; words >> value;) numbers[each[0]].push_back(value);
+    }
+    return numbers[field[2]];
+  };
+  int products = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line); ++products) {
+    const json told = json::parse(unescaped(line));
+    CAPTURE(line);
+    const json& step = page["steps"][told["k"].get<std::size_t>()];
+    std::vector<std::vector<double>> lit;
+    double expected = 0, bias = 0;
+    for (std::size_t i = 0; i < step["fields"].size(); ++i) {
+      const json& field = step["fields"][i];
+      const bool is_part = field.size() > 3;
+      CHECK(told["lit"][i].empty() == (!is_part || lit.size() == 2));
+      if (is_part && lit.size() == 2) {
+        expected = numbers_of(field).at(told["at"][0]);
+      } else if (is_part) {
+        lit.emplace_back();
+        for (const json& at : told["lit"][i]) lit.back().push_back(numbers_of(field).at(at));
+      } else if (field[0] == "operand") {
+        bias = numbers_of(field).at(told["at"][0].get<std::size_t>() % numbers_of(field).size());
+      }
+    }
+    REQUIRE(lit.size() == 2);
+    REQUIRE(lit[0].size() == lit[1].size());
+    double sum = bias;
+    for (std::size_t k = 0; k < lit[0].size(); ++k) sum += lit[0][k] * lit[1][k];
+    CHECK(expected == doctest::Approx(sum).epsilon(1e-4));
+    CHECK(says(told["told"], ", from "));
+  }
+  return products;
+}
+
 }  // namespace
 
 TEST_CASE("every step of every page shows the trace's numbers, to the end and back") {
   if (!has_browser()) return;
+  int products = 0;
   for (const trace::Trace& trace :
        {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace()}) {
     CAPTURE(trace.program);
@@ -104,7 +149,9 @@ TEST_CASE("every step of every page shows the trace's numbers, to the end and ba
       inner += !picture["opened"].is_null() && picture["opened"] != 0 ? 1 : 0;
     CHECK(visit.attribute("data-opened") == "ok " + std::to_string(inner));
     check_walk(trace, visit.text_of("walk"));
+    products += check_products(page.data, visit.text_of("products"));
   }
+  CHECK(products > 100);
 }
 
 TEST_CASE("a page fits on a desk and in a hand, and its address names the step") {

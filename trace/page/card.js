@@ -4,17 +4,42 @@
 const kPhases = {forward: "forward →", backward: "← backward", update: "update ↻",
                  training: "training", change: "changed by the program"};
 
+// An element of a product lights up those of its factors that made it. A part is a field's grid, its
+// letter, and a letter for each of its dims: places agree where these do. '.': the one place there is.
+function joinProduct(parts) {
+  const [result] = parts.splice(-1);
+  result.grid.tell = (at) => {
+    const place = at < 0 ? [] : placeOf(at, result.grid.shape);
+    const fixed = new Map(place.map((index, d) => [result.dims[d], index]));
+    fixed.delete(".");
+    for (const {grid, dims} of parts)
+      grid.light((of) => at >= 0 && of.every((index, d) => !fixed.has(dims[d]) || fixed.get(dims[d]) === index));
+    const texts = parts.map(({letter, grid, dims}) => letter +
+        shapeText(Array.from(dims, (dim, d) => dim === "." ? 0 : fixed.has(dim) ? fixed.get(dim) : ":")));
+    return `, from ${texts.join(" and ")}`;
+  };
+}
+
 function showCard(element, data, k) {
   const step = data.steps[k];
   const parts = [html("span", {class: "phase", "data-phase": step.phase}, kPhases[step.phase]),
                  html("h2", {}, step.title)];
   if (step.formula) parts.push(html("p", {class: "formula"}, step.formula));
   parts.push(html("ul", {class: "words", role: "list"}, ...step.text.map((line) => html("li", {}, line))));
-  for (const [role, label, id] of step.fields) {
+  const product = [];
+  for (const [role, label, id, letter, dims] of step.fields) {
     const numbers = data.numbers.get(id);
-    const field = html("div", {class: "field", "data-role": role}, html("h3", {}, label), shownNumbers(numbers, label));
+    const grid = new Grid(numbers, label);
+    const field = html("div", {class: "field", "data-role": role}, html("h3", {}, label), grid.element);
     field.setAttribute(`data-${role}`, numbers.text);
     parts.push(field);
+    if (dims !== undefined) product.push({grid, letter, dims});
+  }
+  const isProduct = product.length === 3 && product[2].grid.told;
+  if (isProduct) {
+    product[2].grid.element.append(html("p", {class: "note", style: "margin: 0"},
+        `Point at a number, or go to it with Tab and arrows: what it is made of lights up in ${product[0].letter} and ${product[1].letter}.`));
+    joinProduct(product);
   }
   element.replaceChildren(...parts);
   element.dataset.step = k;

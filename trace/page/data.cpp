@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <retrace/trace/page/data.h>
+#include <retrace/trace/page/product.h>
 #include <retrace/trace/story.h>
 
 namespace retrace::trace::page {
@@ -70,12 +71,13 @@ class Fields {
 
   void operator()(const Computed& e) {
     const Node& made = trace_.nodes[e.node];
+    const std::optional<Product> product = product_of(trace_, made);
     for (std::size_t k = 0; k < made.inputs.size(); ++k) {
       if (made.inputs[k] == kNone) continue;
-      add("operand", fmt::format("{}, {}", letter(made, k), label(trace_, made.inputs[k])),
-          state_.of(made.inputs[k]).value);
+      add("operand", named_input(made, k), state_.of(made.inputs[k]).value, factor(product, k));
     }
-    add("value", made.is_leaf() ? "value" : "result y", e.value);
+    add("value", made.is_leaf() ? "value" : "result y", e.value,
+        product ? product->result : Part());
   }
   void operator()(const Seed& e) {
     add("value", "value", state_.of(e.node).value);
@@ -87,13 +89,19 @@ class Fields {
     const Node& through = trace_.nodes[e.node];
     const std::string x = letter(through, e.input);
     const Id to = through.inputs[e.input];
-    if (to != kNone)
-      add("value", fmt::format("value of {}, {}", x, label(trace_, to)), state_.of(to).value);
+    if (to != kNone) add("value", "value of " + named_input(through, e.input), state_.of(to).value);
+    const std::optional<Product> product = gradient_product_of(trace_, through, e.input);
+    for (std::size_t k = 0; k < through.inputs.size(); ++k) {
+      const Part part = factor(product, k);
+      if (!part.dims.empty())
+        add("factor", named_input(through, k), state_.of(through.inputs[k]).value, part);
+    }
     for (const Id each : e.upstream)
-      add("upstream", fmt::format("upstream gradient g, of {}", label(trace_, e.node)), each);
+      add("upstream", fmt::format("upstream gradient g, of {}", label(trace_, e.node)), each,
+          factor(product, Part::kResult));
     add("local", "local derivative dy/d" + x, e.local);
     add("unsummed", "g · dy/d" + x + " before it is summed", e.unsummed);
-    add("contribution", "contribution d" + x, e.gradient);
+    add("contribution", "contribution d" + x, e.gradient, product ? product->result : Part());
     if (next_ != nullptr) (*this)(std::get<Accumulation>(*next_));
   }
   void operator()(const Accumulation& e) {
@@ -127,8 +135,18 @@ class Fields {
   void operator()(const TrainingStep&) {}
 
  private:
-  void add(const std::string& role, std::string label, Id numbers) {
-    if (numbers != kNone) all.push_back({role, std::move(label), numbers});
+  void add(const std::string& role, std::string label, Id numbers, const Part& part = {}) {
+    if (numbers != kNone) all.push_back({role, std::move(label), numbers, part.letter, part.dims});
+  }
+  // Without dims when that is no factor.
+  static Part factor(const std::optional<Product>& product, std::size_t of) {
+    if (!product) return {};
+    for (const Part& part : product->factors)
+      if (part.of == of) return part;
+    return {};
+  }
+  std::string named_input(const Node& made, std::size_t k) const {
+    return fmt::format("{}, {}", letter(made, k), label(trace_, made.inputs[k]));
   }
   std::string letter(const Node& made, std::size_t k) const {
     const auto all_letters = letters(trace_.ops[made.op], made.inputs.size());

@@ -20,10 +20,12 @@ nlohmann::json event_data(const Event& event);
 /// The kind of work that a step does: "forward", "backward", "update", "training", "change".
 std::string phase_of(const Event& event);
 
-/// A tensor that a step shows: "upstream", "g", the numbers.
+/// A tensor that a step shows: "upstream", "g", the numbers. Of a step that is a product of two
+/// matrices, three have dims (product.h): its factors, then its result.
 struct Field {
   std::string role, label;
   Id numbers;
+  std::string letter = {}, dims = {};
 };
 /// Of the event that a step is about, and of the sum that may follow it. `state`: after the step.
 std::vector<Field> fields(const Trace& trace, const Event& event, const Event* next,

@@ -124,6 +124,7 @@ class Data {
     for (const Field& field :
          fields(trace_, event, has_sum ? &trace_.events[main + 1] : nullptr, state_)) {
       list.push_back({field.role, field.label, field.numbers});
+      if (!field.dims.empty()) list.back().insert(list.back().end(), {field.letter, field.dims});
       used_[field.numbers] = true;
     }
     if (story_.is_non_finite(k)) step["bad"] = true;

@@ -42,7 +42,7 @@ function selftest(page) {
   page.slider.dispatchEvent(new Event("input"));
   if (JSON.stringify(readCard(page.card)) !== JSON.stringify(JSON.parse(told[page.at]).card)) differs(page.at, "slider");
   document.documentElement.dataset.opened = testOpening(page);
-  document.body.append(html("pre", {id: "walk"}, told.join("\n")));
+  document.body.append(html("pre", {id: "walk"}, told.join("\n")), html("pre", {id: "products"}, testProducts(page).join("\n")));
   document.documentElement.dataset.selftest = wrong.length === 0 ? `ok ${data.steps.length} steps` : wrong.join("; ");
 }
 
@@ -78,4 +78,29 @@ function testOpening(page) {
   }
   page.draw(pictureOf.has(null) ? null : 0);
   return `ok ${count}`;
+}
+
+// Of each step that is a product, what a few cells of the result light up: lines of JSON.
+function testProducts(page) {
+  const lines = [];
+  page.data.steps.forEach((step, k) => {
+    if (step.fields.filter((field) => field.length > 3).length < 3) return;
+    page.go(k);
+    const fields = [...page.card.querySelectorAll(".field")];
+    const cells = (field, name) => [...field.querySelectorAll("td, output")].flatMap((cell, at) => cell.classList.contains(name) ? [at] : []);
+    const result = fields[step.fields.map((field) => field.length > 3).lastIndexOf(true)];
+    const scroll = result.querySelector(".scroll");
+    if (!scroll) return;
+    const look = () => lines.push(JSON.stringify({k, at: cells(result, "at"), told: result.querySelector(".cell").textContent,
+        lit: fields.map((field) => cells(field, "lit"))}));
+    scroll.querySelector("td").dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+    look();
+    for (const key of ["ArrowRight", "ArrowDown", "End"]) {
+      scroll.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+      look();
+    }
+    scroll.dispatchEvent(new MouseEvent("mouseleave"));
+    if (page.at !== k || page.card.querySelector(".lit, .at")) failed();
+  });
+  return lines;
 }
