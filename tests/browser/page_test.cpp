@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <retrace/tests/browser/browser.h>
 #include <retrace/tests/tools/traces.h>
 #include <retrace/trace/numbers.h>
+#include <retrace/trace/page/ways.h>
 
 using namespace retrace;
 using namespace retrace::testing;
@@ -131,13 +133,72 @@ int check_products(const json& page, const std::string& text) {
   return products;
 }
 
+// Each way that the page lists goes from the tensor through contributions to where a pass began, no
+// two are the same, they are as many as there are up to twenty, and what arrives is what arrived.
+int check_ways(const trace::Trace& trace, const std::string& text) {
+  const trace::Story story(trace);
+  const std::vector<trace::page::Pass> passes = trace::page::passes(trace, trace.events.size());
+  const auto contribution = [&](std::size_t k) -> const trace::Contribution& {
+    for (std::size_t i = story.begin(k); i < story.end(k); ++i)
+      if (const auto* e = std::get_if<trace::Contribution>(&trace.events[i])) return *e;
+    FAIL("a way goes through a step without a contribution");
+    throw 0;
+  };
+  int listed = 0, found = 0;
+  std::istringstream lines(unescaped(text));
+  for (std::string line; std::getline(lines, line);) {
+    const json told = json::parse(line);
+    CAPTURE(line);
+    const trace::Id node = told["node"];
+    const std::set<json> different(told["ways"].begin(), told["ways"].end());
+    CHECK(different.size() == told["ways"].size());
+    // At its first step the page shows the first pass that reaches the tensor.
+    const trace::page::Pass* pass = nullptr;
+    const trace::page::Ways* ways = nullptr;
+    for (const auto& each : passes)
+      for (const auto& of : each.tensors)
+        if (of.node == node && pass == nullptr) {
+          pass = &each;
+          ways = &of;
+        }
+    CHECK((ways == nullptr) == told["ways"].empty());
+    if (ways == nullptr) continue;
+    ++found;
+    CHECK(says(told["told"], ways->count == "1" ? "there is one way" : "there are " + ways->count));
+    if (ways->count.size() < 3)
+      CHECK(told["ways"].size() == std::min<std::size_t>(20, std::stoul(ways->count)));
+    const trace::Id root = std::get<trace::Seed>(trace.events[pass->event]).node;
+    std::set<trace::Id> on_ways = {node};
+    for (std::size_t w = 0; w < told["ways"].size(); ++w) {
+      trace::Id at = node;
+      for (const json& k : told["ways"][w]) {
+        const trace::Contribution& hop = contribution(k);
+        CHECK(trace.nodes[hop.node].inputs[hop.input] == at);
+        at = trace::page::sources(trace, hop).at(0);
+        on_ways.insert(at);
+      }
+      CHECK(at == root);
+      CHECK(told["products"][w] == (ways->products.empty() ? "" : ways->products[w]));
+      ++listed;
+    }
+    if (!told["lit"].empty() && !told["lit"][0].is_null() && told["ways"].size() < 20)
+      CHECK(std::set<trace::Id>(told["lit"].begin(), told["lit"].end()) == on_ways);
+    if (!ways->products.empty()) CHECK(told["sum"] == ways->sum);
+    if (ways->gradient != trace::kNone)
+      CHECK(told["total"] == json({trace::values_text(trace.numbers[ways->gradient].values)}));
+    CHECK(!told["arrivals"].empty());
+  }
+  CHECK(found > 0);
+  return listed;
+}
+
 }  // namespace
 
 TEST_CASE("every step of every page shows the trace's numbers, to the end and back") {
   if (!has_browser()) return;
   int products = 0;
   for (const trace::Trace& trace :
-       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace()}) {
+       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace(), scalar_trace()}) {
     CAPTURE(trace.program);
     const TracePage page(trace);
     const Visit visit = open_in_browser("file://" + page.path + "#selftest", 1280, 800);
@@ -149,6 +210,7 @@ TEST_CASE("every step of every page shows the trace's numbers, to the end and ba
       inner += !picture["opened"].is_null() && picture["opened"] != 0 ? 1 : 0;
     CHECK(visit.attribute("data-opened") == "ok " + std::to_string(inner));
     check_walk(trace, visit.text_of("walk"));
+    check_ways(trace, visit.text_of("ways-told"));
     products += check_products(page.data, visit.text_of("products"));
   }
   CHECK(products > 100);

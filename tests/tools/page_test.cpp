@@ -94,7 +94,7 @@ void check_picture(const json& page, const json& picture) {
 
 TEST_CASE("a page holds every step of its trace with the words of the story and exact numbers") {
   for (const trace::Trace& trace :
-       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace()}) {
+       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace(), scalar_trace()}) {
     CAPTURE(trace.program);
     const TracePage page(trace);
     const trace::Story story(trace);

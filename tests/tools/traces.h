@@ -98,6 +98,18 @@ inline trace::Trace dpo_trace() {
   return recorder.trace();
 }
 
+/// Numbers alone: a goes many ways into L, some of them of several steps.
+inline trace::Trace scalar_trace() {
+  trace::Recorder recorder({.program = "scalars"});
+  const Tensor a = full({}, 0.3).requires_grad_(), b = full({}, -1.7).requires_grad_();
+  recorder.name(a, "a");
+  recorder.name(b, "b");
+  const Tensor c = a * b, d = (c + a).tanh();
+  (d * a + c.exp() * d).square().backward();
+  (a * a * b).backward();  // adds to the gradients that are there
+  return recorder.trace();
+}
+
 /// Names and numbers that a page could trip over.
 inline constexpr const char* kOddName =
     "w \"q\" 'a' </script><script>alert(1)</script> & \\ süß 重み";

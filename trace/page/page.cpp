@@ -11,6 +11,7 @@
 #include <retrace/trace/page/data.h>
 #include <retrace/trace/page/files.h>
 #include <retrace/trace/page/picture.h>
+#include <retrace/trace/page/ways.h>
 #include <retrace/trace/story.h>
 
 namespace retrace::trace::page {
@@ -78,6 +79,7 @@ class Data {
     data["steps"] = step_list();
     data["events"] = event_list();
     data["nodes"] = node_list();
+    data["passes"] = pass_list();
     data["numbers"] = number_list();
     add_pictures(data);
     data["notes"] = left_out_;
@@ -143,7 +145,7 @@ class Data {
     for (std::size_t i = 0; i < events_; ++i) {
       list.push_back(event_data(trace_.events[i]));
       std::visit(
-          [this]<class E>(const E& e) {
+          [&]<class E>(const E& e) {
             if constexpr (requires { e.node; }) see(e.node);
             if constexpr (requires { e.nodes; })
               for (const Id node : e.nodes) see(node);
@@ -152,6 +154,11 @@ class Data {
             // Boxes show what is known of a node, the numbers of which no step shows otherwise.
             if constexpr (requires { e.after; }) use(e.after);
             if constexpr (std::is_same_v<E, Computed>) use(e.value);
+            if constexpr (std::is_same_v<E, Contribution>) {
+              const std::vector<Id> from = sources(trace_, e);
+              for (const Id node : from) see(node);
+              list.back().push_back(from);
+            }
             if constexpr (std::is_same_v<E, Clip>)
               for (const Clip::Clipped& clipped : e.gradients) use(clipped.after);
           },
@@ -172,6 +179,23 @@ class Data {
       for (const Id input : node.inputs) inputs.push_back(id_or_null(input));
       list.push_back({id, label(trace_, id), fmt::format("{}", node.sizes), node.is_leaf(),
                       node.requires_grad, inputs, node.place, node.site});
+    }
+    return list;
+  }
+
+  // Of each tensor [id, number of ways, gradient] and, of single numbers, the products and their
+  // sum.
+  json pass_list() {
+    json list = json::array();
+    for (const Pass& pass : passes(trace_, events_)) {
+      json tensors = json::array();
+      for (const Ways& ways : pass.tensors) {
+        use(ways.gradient);
+        tensors.push_back({ways.node, ways.count, id_or_null(ways.gradient)});
+        if (!ways.products.empty())
+          tensors.back().insert(tensors.back().end(), {ways.products, ways.sum});
+      }
+      list.push_back({{"event", pass.event}, {"tensors", std::move(tensors)}});
     }
     return list;
   }

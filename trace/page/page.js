@@ -68,6 +68,8 @@ class Page {
     this.at = -1;
     this.position = 0;
     this.clear();
+    this.passes = new Passes(data);
+    this.waysOf = null;  // the tensor whose ways are shown
     this.main = document.getElementById("page");
     this.card = html("section", {class: "card", "aria-live": "polite", "aria-label": "the step", tabindex: "0"});
     this.main.append(this.controls(), this.graph(), this.card, this.list());
@@ -163,17 +165,20 @@ class Page {
     this.choice.addEventListener("change", () => this.draw(this.choice.value === "every" ? null : 0));
     this.choice.hidden = pictureOf.size < 2 || !pictureOf.has(null);
     this.toStep = this.button("Open to this step", "open what this step lies in (o)", () => this.openToStep());
-    this.way = html("span", {class: "way", role: "group", "aria-label": "open, from the outermost on"});
+    this.way = html("span", {class: "way-in", role: "group", "aria-label": "open, from the outermost on"});
+    this.waysButton = this.button("Ways to the loss", "all ways from this step's tensor to the loss (w)", () => this.toggleWays());
+    this.ways = html("div", {class: "ways", role: "region", "aria-label": "ways to the loss", "aria-live": "polite", hidden: ""});
     const bar = html("div", {class: "bar"}, this.choice,
         this.button("+", "larger", () => this.zoom(this.picture.by * 1.25)),
         this.button("−", "smaller", () => this.zoom(this.picture.by / 1.25)),
         this.button("Fit", "the whole graph", () => this.fit()),
         this.button("◀ this one", "previous step of this tensor (p)", () => this.along(-1)),
-        this.button("this one ▶", "next step of this tensor (n)", () => this.along(1)), this.toStep, this.way);
+        this.button("this one ▶", "next step of this tensor (n)", () => this.along(1)), this.waysButton, this.toStep, this.way);
     this.draw(pictureOf.has(null) ? null : 0);
     return html("section", {class: "graph", "aria-label": "graph"}, bar, this.view,
         html("p", {class: "note", style: "margin: 6px 0 0"},
-             "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. !!: some number is not finite. A click on a box goes to its next step; + opens a box, as does a double click."));
+             "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. !!: some number is not finite. A click on a box goes to its next step, or while ways are shown to its ways; + opens a box, as does a double click."),
+        this.ways);
   }
 
   // The picture in which this group is open; none: that of every tensor.
@@ -182,7 +187,10 @@ class Page {
     const {groups, pictureOf} = this.data;
     const parent = (group) => { this.draw(groups[group].parent, group); };
     this.picture = new Picture(this.data, pictureOf.get(opened), {
-      choose: (nodes) => { this.before = this.at; this.along(1, nodes); },
+      choose: (nodes) => {
+        this.before = this.at;
+        if (this.waysOf !== null && nodes.length === 1) this.showWays(nodes[0]); else this.along(1, nodes);
+      },
       // The first click of two has gone to another step.
       open: (group, isDouble) => { if (isDouble) this.go(this.before); this.draw(group, group); },
       close: parent});
@@ -204,7 +212,27 @@ class Page {
     const step = this.data.steps[this.at];
     this.picture.show(this.state, step);
     this.center();
+    this.showWays(this.waysOf);
     this.toStep.hidden = this.opened === null || this.groupOf(step) === this.opened;
+  }
+
+  // Of the tensor to which a step brings a gradient, or which it is about.
+  toggleWays() {
+    const step = this.data.steps[this.at];
+    const node = step.through.length === 1 && step.phase === "backward" ? step.through[0][0] : step.node;
+    this.showWays(this.waysOf === null ? node : null);
+  }
+
+  showWays(node) {
+    const pass = node === null ? undefined : this.passes.of(node, this.at);
+    const {nodes, edges} = pass ? this.passes.between(pass, node) : {nodes: [], edges: []};
+    this.picture.mark(nodes, edges);
+    this.waysButton.setAttribute("aria-pressed", node !== null);
+    if (node === this.waysOf && pass === this.waysIn) return;
+    this.waysOf = node;
+    this.waysIn = pass;
+    this.ways.hidden = node === null;
+    this.ways.replaceChildren(...(node === null ? [] : this.passes.told(node, pass)));
   }
 
   // The innermost group of a step that can be open.
@@ -273,7 +301,7 @@ class Page {
     const act = {
       ArrowLeft: () => this.go(this.at - 1), ArrowRight: () => this.go(this.at + 1),
       Home: () => this.go(0), End: () => this.go(this.data.steps.length - 1),
-      " ": () => this.toggle(), o: () => this.openToStep(), n: () => this.along(1), p: () => this.along(-1)}[event.key];
+      " ": () => this.toggle(), o: () => this.openToStep(), w: () => this.toggleWays(), n: () => this.along(1), p: () => this.along(-1)}[event.key];
     if (!act || (event.key === " " && onButton)) return;
     event.preventDefault();
     if (event.key !== " ") this.stop();

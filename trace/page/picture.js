@@ -45,9 +45,10 @@ class Picture {
     return handle;
   }
 
+  // The end of a path says most.
   shorter(label) {
     const letters = Array.from(label);
-    return letters.length > kShown ? letters.slice(0, kShown - 1).join("") + "…" : label;
+    return letters.length > kShown ? "…" + letters.slice(1 - kShown).join("") : label;
   }
 
   frame([x, y, w, h, group]) {
@@ -148,6 +149,14 @@ class Picture {
       keys.add(`${ends} -1`);
     }
     return keys;
+  }
+
+  // Marks what lies on ways: nodes, and the lines between them.
+  mark(nodes, edges) {
+    const boxes = new Set([...nodes].map((node) => this.boxOf.get(node)));
+    const keys = this.keys(edges);
+    this.boxes.forEach((box, i) => box.element.classList.toggle("way", boxes.has(i)));
+    for (const {from, to, input, element} of this.lines) element.classList.toggle("way", keys.has(`${from} ${to} ${input}`));
   }
 
   scale(by) {

@@ -42,7 +42,8 @@ function selftest(page) {
   page.slider.dispatchEvent(new Event("input"));
   if (JSON.stringify(readCard(page.card)) !== JSON.stringify(JSON.parse(told[page.at]).card)) differs(page.at, "slider");
   document.documentElement.dataset.opened = testOpening(page);
-  document.body.append(html("pre", {id: "walk"}, told.join("\n")), html("pre", {id: "products"}, testProducts(page).join("\n")));
+  document.body.append(html("pre", {id: "walk"}, told.join("\n")), html("pre", {id: "products"}, testProducts(page).join("\n")),
+      html("pre", {id: "ways-told"}, testWays(page).join("\n")));
   document.documentElement.dataset.selftest = wrong.length === 0 ? `ok ${data.steps.length} steps` : wrong.join("; ");
 }
 
@@ -102,5 +103,24 @@ function testProducts(page) {
     scroll.dispatchEvent(new MouseEvent("mouseleave"));
     if (page.at !== k || page.card.querySelector(".lit, .at")) failed();
   });
+  return lines;
+}
+
+// What the page says of the ways from each tensor: lines of JSON.
+function testWays(page) {
+  const lines = [];
+  page.go(0);
+  for (const {id} of page.data.nodes) {
+    page.showWays(id);
+    const list = [...page.ways.querySelectorAll("li")];
+    const sum = page.ways.querySelector(".sum");
+    const fields = (role) => [...page.ways.querySelectorAll(`.field[data-role="${role}"]`)].map((field) => field.querySelector("[data-text]").dataset.text);
+    lines.push(JSON.stringify({node: id, told: page.ways.textContent, ways: list.map(({dataset}) => dataset.steps.split(" ").map(Number)),
+        products: list.map(({dataset}) => dataset.product), sum: sum && sum.dataset.sum, gradient: sum && sum.dataset.gradient,
+        arrivals: fields("arrival"), total: fields("gradient"),
+        lit: [...page.picture.boxes].filter(({element}) => element.classList.contains("way")).map(({node}) => node)}));
+  }
+  page.showWays(null);
+  if (page.picture.element.querySelector(".way")) failed();
   return lines;
 }

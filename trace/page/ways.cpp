@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include <retrace/tensor/creation.h>
+#include <retrace/trace/numbers.h>
+#include <retrace/trace/page/ways.h>
+
+namespace retrace::trace::page {
+
+namespace {
+
+constexpr std::uint64_t kCounted = 1ull << 53;
+
+struct Tensors {
+  std::uint64_t count = 0;
+  std::vector<double> products = {};  // of none: not all are single numbers, or there are too many
+  bool is_single = true;
+  bool was_empty = true;  // before the pass
+  bool has_sum = false;
+  Id sum = kNone;
+};
+
+std::uint64_t plus(std::uint64_t a, std::uint64_t b) { return std::min(kCounted + 1, a + b); }
+
+double rounded(double value, DType dtype) {
+  return dtype == DType::float32 ? static_cast<double>(static_cast<float>(value)) : value;
+}
+std::string text(double value, DType dtype) { return number_text(tensor({value}, dtype), 0); }
+
+class Walk {
+ public:
+  explicit Walk(const Trace& trace, const Seed& seed) : trace_(trace) {
+    Tensors& start = tensors_[seed.node];
+    start.count = 1;
+    start.is_single = is_one(seed.gradient) && seed.before == kNone;
+    if (start.is_single) start.products = {value(seed.gradient)};
+    root_ = seed.node;
+  }
+
+  void operator()(const Contribution& e) {
+    const Id to = trace_.nodes[e.node].inputs[e.input];
+    if (to == kNone) return;
+    Tensors& reached = tensors_[to];
+    const bool is_single = is_one(e.gradient) && has_local(e);
+    for (const Id from : sources(trace_, e)) {
+      const auto found = tensors_.find(from);
+      if (found == tensors_.end()) continue;
+      reached.count = plus(reached.count, found->second.count);
+      reached.is_single =
+          reached.is_single && is_single && found->second.is_single && reached.count <= kListedWays;
+      if (!reached.is_single) continue;
+      for (const double product : found->second.products)
+        reached.products.push_back(rounded(product * local(e), trace_.nodes[to].dtype));
+    }
+  }
+  void operator()(const Accumulation& e) {
+    if (e.from == kNone) return;
+    Tensors& reached = tensors_[e.node];
+    if (!reached.has_sum) reached.was_empty = e.before == kNone;
+    reached.has_sum = true;
+    reached.sum = e.after;
+  }
+  // A hook: what goes on is not what came.
+  void operator()(const Change& e) {
+    if (e.of != Change::Of::value) tensors_[e.node].is_single = false;
+  }
+  template <class E>
+  void operator()(const E&) {}
+
+  std::vector<Ways> ways() const {
+    std::vector<Ways> all;
+    for (const auto& [node, reached] : tensors_) {
+      if (node == root_ || reached.count == 0) continue;
+      Ways ways{.node = node,
+                .count = reached.count > kCounted ? fmt::format("more than {}", kCounted)
+                                                  : fmt::format("{}", reached.count)};
+      if (reached.was_empty) ways.gradient = reached.sum;
+      if (reached.is_single) {
+        const DType dtype = trace_.nodes[node].dtype;
+        double sum = 0;
+        for (const double product : reached.products) {
+          ways.products.push_back(text(product, dtype));
+          sum = rounded(sum + product, dtype);
+        }
+        ways.sum = text(sum, dtype);
+      }
+      all.push_back(std::move(ways));
+    }
+    return all;
+  }
+
+ private:
+  bool is_one(Id id) const {
+    return id != kNone && trace_.numbers[id].complete && trace_.numbers[id].values.numel() == 1;
+  }
+  double value(Id id) const { return trace_.numbers[id].values.to_vector<double>()[0]; }
+
+  // Where the upstream gradient is 1, what comes of it is the local derivative.
+  bool has_local(const Contribution& e) const {
+    if (is_one(e.local)) return e.unsummed == kNone || is_one(e.unsummed);
+    return e.local == kNone && e.upstream.size() == 1 && is_one(e.upstream[0]) &&
+           value(e.upstream[0]) == 1;
+  }
+  double local(const Contribution& e) const {
+    return value(e.local != kNone ? e.local : e.gradient);
+  }
+
+  const Trace& trace_;
+  Id root_;
+  std::map<Id, Tensors> tensors_;
+};
+
+}  // namespace
+
+std::vector<Id> sources(const Trace& trace, const Contribution& contribution) {
+  std::vector<Id> all;
+  const Node& first = trace.nodes[contribution.node];
+  for (std::uint32_t k = 0; k < contribution.upstream.size(); ++k) {
+    if (contribution.upstream[k] == kNone) continue;
+    // Further results of an op come after its first one.
+    Id id = contribution.node;
+    while (id < trace.nodes.size() &&
+           (trace.nodes[id].op != first.op || trace.nodes[id].output != k ||
+            trace.nodes[id].inputs != first.inputs))
+      ++id;
+    if (id < trace.nodes.size()) all.push_back(id);
+  }
+  return all;
+}
+
+std::vector<Pass> passes(const Trace& trace, std::size_t events) {
+  std::vector<Pass> all;
+  for (std::size_t begin = 0; begin < events; ++begin) {
+    const auto* seed = std::get_if<Seed>(&trace.events[begin]);
+    if (seed == nullptr) continue;
+    Walk walk(trace, *seed);
+    std::size_t end = begin + 1;
+    for (; end < events && !std::holds_alternative<Seed>(trace.events[end]); ++end)
+      std::visit(walk, trace.events[end]);
+    all.push_back({begin, walk.ways()});
+  }
+  return all;
+}
+
+}  // namespace retrace::trace::page
