@@ -56,7 +56,7 @@ inline Visit open_in_browser(const std::string& address, int width, int height) 
   const TemporaryFolder folder;
   Process process(browser(),
                   {"--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-                   "--virtual-time-budget=10000", "--user-data-dir=" + folder / "profile",
+                   "--virtual-time-budget=3000", "--user-data-dir=" + folder / "profile",
                    "--window-size=" + std::to_string(width) + "," + std::to_string(height),
                    "--dump-dom", address},
                   folder / "dom", folder / "log");

@@ -2,218 +2,48 @@
 // trace says.
 #include <doctest/doctest.h>
 
-#include <map>
-#include <set>
-#include <sstream>
-
-#include <retrace/tests/browser/browser.h>
-#include <retrace/tests/tools/traces.h>
-#include <retrace/trace/numbers.h>
-#include <retrace/trace/page/ways.h>
+#include <retrace/tests/browser/page_checks.h>
+#include <retrace/tests/train/preference_files.h>
 
 using namespace retrace;
 using namespace retrace::testing;
-using nlohmann::json;
-
-namespace {
-
-json id_or_null(trace::Id id) { return id == trace::kNone ? json() : json(id); }
-
-std::string unescaped(std::string text) {
-  for (const auto& [entity, character] :
-       {std::pair("&lt;", "<"), std::pair("&gt;", ">"), std::pair("&amp;", "&")})
-    for (std::size_t at; (at = text.find(entity)) != std::string::npos && *character != '&';)
-      text.replace(at, std::string_view(entity).size(), character);
-  for (std::size_t at = 0; (at = text.find("&amp;", at)) != std::string::npos; ++at)
-    text.replace(at, 5, "&");
-  return text;
-}
-
-void check_sound(const Visit& visit) {
-  CHECK(visit.attribute("data-ready") == "1");
-  CHECK(visit.attribute("data-errors") == "0");
-  CHECK(visit.attribute("data-overlaps") == "0");
-  CHECK(visit.attribute("data-unnamed") == "0");
-  CHECK(visit.attribute("data-overflow") == "0");
-  CHECK(visit.console == "");
-}
-
-// Compares what the page showed with the trace itself, not with what is in the page.
-void check_walk(const trace::Trace& trace, const std::string& walk) {
-  const trace::Story story(trace);
-  trace::State state(trace);
-  std::istringstream lines(unescaped(walk));
-  std::size_t k = 0;
-  int fields = 0;
-  for (std::string line; std::getline(lines, line); ++k) {
-    const json told = json::parse(line);
-    CAPTURE(k);
-    REQUIRE(k < story.size());
-    std::string text = told["card"]["title"];
-    for (const json& each : told["card"]["text"]) text += "\n  " + each.get<std::string>();
-    CHECK(text == story.text(k));
-    state.go_to(story.end(k));
-    for (const json& node : told["state"]) {
-      const trace::NodeState& expected = state.of(node[0]);
-      CHECK(node[1] == id_or_null(expected.value));
-      CHECK(node[2] == id_or_null(expected.upstream));
-      CHECK(node[3] == id_or_null(expected.grad));
-    }
-    for (std::size_t i = story.begin(k); i < story.end(k); ++i) {
-      const auto shows = [&](const std::string& role, trace::Id id) {
-        if (id == trace::kNone) return;
-        const std::string expected = trace::values_text(trace.numbers[id].values);
-        bool found = false;
-        for (const json& field : told["card"]["fields"])
-          found = found || (field[0] == role && field[1] == expected && field[2] == expected);
-        CHECK_MESSAGE(found, role);
-        ++fields;
-      };
-      if (const auto* e = std::get_if<trace::Contribution>(&trace.events[i])) {
-        for (const trace::Id each : e->upstream) shows("upstream", each);
-        shows("local", e->local);
-        shows("unsummed", e->unsummed);
-        shows("contribution", e->gradient);
-      } else if (const auto* sum = std::get_if<trace::Accumulation>(&trace.events[i])) {
-        shows("before", sum->before);
-        shows("accumulated", sum->after);
-      } else if (const auto* update = std::get_if<trace::Update>(&trace.events[i])) {
-        shows("before", update->before);
-        shows("value", update->after);
-        for (const auto& kept : update->kept) shows("kept", kept.after);
-      } else if (const auto* made = std::get_if<trace::Computed>(&trace.events[i])) {
-        shows(i + 1 == story.end(k) ? "value" : "operand", made->value);
-      }
-    }
-  }
-  CHECK(k == story.size());
-  CHECK(fields > 0);
-}
-
-// The cells that light up in the factors make, one by one multiplied and summed, the number of the
-// cell that is looked at: but for a bias, which is left.
-int check_products(const json& page, const std::string& text) {
-  std::map<std::size_t, std::vector<double>> numbers;
-  const auto numbers_of = [&](const json& field) -> const std::vector<double>& {
-    for (const json& each : page["numbers"]) {
-      if (each[0] != field[2] || numbers.contains(each[0])) continue;
-      std::istringstream words(each[3].get<std::string>());
-      for (double value; words >> value;) numbers[each[0]].push_back(value);
-    }
-    return numbers[field[2]];
-  };
-  int products = 0;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line); ++products) {
-    const json told = json::parse(unescaped(line));
-    CAPTURE(line);
-    const json& step = page["steps"][told["k"].get<std::size_t>()];
-    std::vector<std::vector<double>> lit;
-    double expected = 0, bias = 0;
-    for (std::size_t i = 0; i < step["fields"].size(); ++i) {
-      const json& field = step["fields"][i];
-      const bool is_part = field.size() > 3;
-      CHECK(told["lit"][i].empty() == (!is_part || lit.size() == 2));
-      if (is_part && lit.size() == 2) {
-        expected = numbers_of(field).at(told["at"][0]);
-      } else if (is_part) {
-        lit.emplace_back();
-        for (const json& at : told["lit"][i]) lit.back().push_back(numbers_of(field).at(at));
-      } else if (field[0] == "operand") {
-        bias = numbers_of(field).at(told["at"][0].get<std::size_t>() % numbers_of(field).size());
-      }
-    }
-    REQUIRE(lit.size() == 2);
-    REQUIRE(lit[0].size() == lit[1].size());
-    double sum = bias;
-    for (std::size_t k = 0; k < lit[0].size(); ++k) sum += lit[0][k] * lit[1][k];
-    CHECK(expected == doctest::Approx(sum).epsilon(1e-4));
-    CHECK(says(told["told"], ", from "));
-  }
-  return products;
-}
-
-// Each way that the page lists goes from the tensor through contributions to where a pass began, no
-// two are the same, they are as many as there are up to twenty, and what arrives is what arrived.
-int check_ways(const trace::Trace& trace, const std::string& text) {
-  const trace::Story story(trace);
-  const std::vector<trace::page::Pass> passes = trace::page::passes(trace, trace.events.size());
-  const auto contribution = [&](std::size_t k) -> const trace::Contribution& {
-    for (std::size_t i = story.begin(k); i < story.end(k); ++i)
-      if (const auto* e = std::get_if<trace::Contribution>(&trace.events[i])) return *e;
-    FAIL("a way goes through a step without a contribution");
-    throw 0;
-  };
-  int listed = 0, found = 0;
-  std::istringstream lines(unescaped(text));
-  for (std::string line; std::getline(lines, line);) {
-    const json told = json::parse(line);
-    CAPTURE(line);
-    const trace::Id node = told["node"];
-    const std::set<json> different(told["ways"].begin(), told["ways"].end());
-    CHECK(different.size() == told["ways"].size());
-    // At its first step the page shows the first pass that reaches the tensor.
-    const trace::page::Pass* pass = nullptr;
-    const trace::page::Ways* ways = nullptr;
-    for (const auto& each : passes)
-      for (const auto& of : each.tensors)
-        if (of.node == node && pass == nullptr) {
-          pass = &each;
-          ways = &of;
-        }
-    CHECK((ways == nullptr) == told["ways"].empty());
-    if (ways == nullptr) continue;
-    ++found;
-    CHECK(says(told["told"], ways->count == "1" ? "there is one way" : "there are " + ways->count));
-    if (ways->count.size() < 3)
-      CHECK(told["ways"].size() == std::min<std::size_t>(20, std::stoul(ways->count)));
-    const trace::Id root = std::get<trace::Seed>(trace.events[pass->event]).node;
-    std::set<trace::Id> on_ways = {node};
-    for (std::size_t w = 0; w < told["ways"].size(); ++w) {
-      trace::Id at = node;
-      for (const json& k : told["ways"][w]) {
-        const trace::Contribution& hop = contribution(k);
-        CHECK(trace.nodes[hop.node].inputs[hop.input] == at);
-        at = trace::page::sources(trace, hop).at(0);
-        on_ways.insert(at);
-      }
-      CHECK(at == root);
-      CHECK(told["products"][w] == (ways->products.empty() ? "" : ways->products[w]));
-      ++listed;
-    }
-    if (!told["lit"].empty() && !told["lit"][0].is_null() && told["ways"].size() < 20)
-      CHECK(std::set<trace::Id>(told["lit"].begin(), told["lit"].end()) == on_ways);
-    if (!ways->products.empty()) CHECK(told["sum"] == ways->sum);
-    if (ways->gradient != trace::kNone)
-      CHECK(told["total"] == json({trace::values_text(trace.numbers[ways->gradient].values)}));
-    CHECK(!told["arrivals"].empty());
-  }
-  CHECK(found > 0);
-  return listed;
-}
-
-}  // namespace
 
 TEST_CASE("every step of every page shows the trace's numbers, to the end and back") {
   if (!has_browser()) return;
-  int products = 0;
-  for (const trace::Trace& trace :
-       {xor_trace(), mlp_trace(), dpo_trace(), odd_trace(), blocks_trace(), scalar_trace()}) {
-    CAPTURE(trace.program);
-    const TracePage page(trace);
-    const Visit visit = open_in_browser("file://" + page.path + "#selftest", 1280, 800);
-    check_sound(visit);
-    CHECK(visit.attribute("data-selftest") ==
-          "ok " + std::to_string(trace::Story(trace).size()) + " steps");
-    std::size_t inner = 0;
-    for (const json& picture : page.data["pictures"])
-      inner += !picture["opened"].is_null() && picture["opened"] != 0 ? 1 : 0;
-    CHECK(visit.attribute("data-opened") == "ok " + std::to_string(inner));
-    check_walk(trace, visit.text_of("walk"));
-    check_ways(trace, visit.text_of("ways-told"));
-    products += check_products(page.data, visit.text_of("products"));
-  }
-  CHECK(products > 100);
+  std::vector<Walked> all;
+  for (const trace::Trace& trace : {mlp_trace(), odd_trace(), blocks_trace(), scalar_trace()})
+    all.push_back({trace, std::make_unique<TracePage>(trace)});
+  check_pages(all);
+}
+
+TEST_CASE("so do the pages that programs write, of steps of real training") {
+  if (!has_browser()) return;
+  const TemporaryFolder folder;
+  const std::string text = folder.put("text", std::string(2000, 'a') + " rose is a rose"),
+                    pairs = folder.put("pairs.jsonl", echo_preferences(10));
+  const std::vector<std::string> tiny = {
+      "--data",  text, "--tokenizer", "byte", "--layers",     "2", "--heads",    "2",
+      "--width", "16", "--context",   "16",   "--batch-size", "2", "--generate", "1"};
+  std::vector<Walked> all;
+  const auto check = [&](const std::string& program, std::vector<std::string> arguments) {
+    const std::string page = folder / program + ".html", trace = folder / program + ".json";
+    for (const std::string& each :
+         {std::string("--steps"), std::string("1"), std::string("--trace"), trace,
+          std::string("--trace-html"), page})
+      arguments.push_back(each);
+    const Outcome outcome = run_example(program, arguments);
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.code == 0);
+    all.push_back({trace::Trace::load(trace), std::make_unique<TracePage>(page)});
+  };
+  check("xor", {});
+  check("mlp_classifier", {"--batch-size", "6"});
+  std::vector<std::string> kept = tiny;
+  kept.insert(kept.end(), {"--save", folder / "model"});
+  check("tiny_lm", kept);
+  check("dpo",
+        {"--data", pairs, "--sft", folder / "model", "--batch-size", "2", "--generate", "1"});
+  CHECK(check_pages(all) > 100);
 }
 
 TEST_CASE("a page fits on a desk and in a hand, and its address names the step") {

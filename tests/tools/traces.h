@@ -129,6 +129,7 @@ struct TracePage {
   std::string path = folder / "page.html", said, html;
   nlohmann::json data;
 
+  /// Made by `retrace html`.
   explicit TracePage(const trace::Trace& trace) {
     trace.save(folder / "trace.json");
     const auto self = std::filesystem::read_symlink("/proc/self/exe");
@@ -138,6 +139,13 @@ struct TracePage {
     said = contents_of(folder / "err");
     CAPTURE(said);
     REQUIRE(code == 0);
+    read();
+  }
+  /// Of a file that is there.
+  explicit TracePage(std::string file) : path(std::move(file)) { read(); }
+
+ private:
+  void read() {
     html = contents_of(path);
     const std::string begin = "<script type=\"application/json\" id=\"data\">";
     const std::size_t at = html.find(begin) + begin.size();

@@ -16,7 +16,7 @@ function joinProduct(parts) {
       grid.light((of) => at >= 0 && of.every((index, d) => !fixed.has(dims[d]) || fixed.get(dims[d]) === index));
     const texts = parts.map(({letter, grid, dims}) => letter +
         shapeText(Array.from(dims, (dim, d) => dim === "." ? 0 : fixed.has(dim) ? fixed.get(dim) : ":")));
-    return `, from ${texts.join(" and ")}`;
+    return `, from ${texts.join(" and ")}${parts.some(({grid}) => grid.isCorner) ? ", of which only a corner is here" : ""}`;
   };
 }
 

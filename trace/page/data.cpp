@@ -91,14 +91,14 @@ class Fields {
     const Id to = through.inputs[e.input];
     if (to != kNone) add("value", "value of " + named_input(through, e.input), state_.of(to).value);
     const std::optional<Product> product = gradient_product_of(trace_, through, e.input);
+    for (const Id each : e.upstream)
+      add("upstream", fmt::format("upstream gradient g, of {}", label(trace_, e.node)), each,
+          factor(product, Part::kResult));
     for (std::size_t k = 0; k < through.inputs.size(); ++k) {
       const Part part = factor(product, k);
       if (!part.dims.empty())
         add("factor", named_input(through, k), state_.of(through.inputs[k]).value, part);
     }
-    for (const Id each : e.upstream)
-      add("upstream", fmt::format("upstream gradient g, of {}", label(trace_, e.node)), each,
-          factor(product, Part::kResult));
     add("local", "local derivative dy/d" + x, e.local);
     add("unsummed", "g · dy/d" + x + " before it is summed", e.unsummed);
     add("contribution", "contribution d" + x, e.gradient, product ? product->result : Part());

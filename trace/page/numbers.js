@@ -24,6 +24,7 @@ class Grid {
     this.shape = numbers.whole ? numbers.shape : numbers.corner;
     this.columns = this.shape.length === 0 ? 1 : this.shape[this.shape.length - 1];
     this.rows = this.shape.length < 2 ? 1 : this.shape[this.shape.length - 2];
+    this.isCorner = !numbers.whole;
     this.cells = [];
     this.at = 0;
     this.tell = null;  // of a product's result: what made the element at a position, in words

@@ -258,7 +258,14 @@ class Page {
     this.zoom(Math.min(1, (this.view.clientWidth - 4) / w, Math.max(200, window.innerHeight * 0.65) / h));
   }
 
+  // Before the next frame is drawn, and not at each of many steps within one: to know where a box is,
+  // everything has to be laid out.
   center() {
+    cancelAnimationFrame(this.centering);
+    this.centering = requestAnimationFrame(() => this.scrollToStep());
+  }
+
+  scrollToStep() {
     const boxes = this.picture.current || [];
     if (boxes.length === 0) return;
     const by = this.picture.by, box = boxes[0];
