@@ -94,19 +94,19 @@ inline void check_walk(const trace::Trace& trace, const std::string& walk) {
 // The cells that light up in the factors make, one by one multiplied and summed, the number of the
 // cell that is looked at: but for a bias, which is left.
 inline int check_products(const nlohmann::json& page, const std::string& text) {
-  std::map<std::size_t, std::vector<double>> numbers;
-  const auto numbers_of = [&](const nlohmann::json& field) -> const std::vector<double>& {
-    for (const nlohmann::json& each : page["numbers"]) {
-      if (each[0] != field[2] || numbers.contains(each[0])) continue;
-      std::istringstream words(each[3].get<std::string>());
-      for (double value; words >> value;) numbers[each[0]].push_back(value);
-    }
-    return numbers[field[2]];
+  struct Kept {
+    std::vector<double> values;
+    bool is_complete;
   };
-  const auto is_complete = [&](const nlohmann::json& field) {
-    for (const nlohmann::json& each : page["numbers"])
-      if (each[0] == field[2]) return each.size() == 5;
-    return false;
+  std::map<std::size_t, Kept> numbers;
+  for (const nlohmann::json& each : page["numbers"]) {
+    Kept& kept = numbers[each[0]];
+    kept.is_complete = each.size() == 5;
+    std::istringstream words(each[3].get_ref<const std::string&>());
+    for (double value; words >> value;) kept.values.push_back(value);
+  }
+  const auto numbers_of = [&](const nlohmann::json& field) -> const std::vector<double>& {
+    return numbers.at(field[2]).values;
   };
   int products = 0;
   std::istringstream lines(text);
@@ -118,7 +118,7 @@ inline int check_products(const nlohmann::json& page, const std::string& text) {
     // Of a large factor the corner is there, and not always what made the element.
     bool is_whole = true;
     for (const nlohmann::json& field : step["fields"])
-      is_whole = is_whole && (field.size() == 3 || is_complete(field));
+      is_whole = is_whole && (field.size() == 3 || numbers.at(field[2]).is_complete);
     double expected = 0, bias = 0;
     for (std::size_t i = 0; i < step["fields"].size(); ++i) {
       const nlohmann::json& field = step["fields"][i];

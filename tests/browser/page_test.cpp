@@ -21,26 +21,20 @@ TEST_CASE("so do the pages that programs write, of steps of real training") {
   const TemporaryFolder folder;
   const std::string text = folder.put("text", std::string(2000, 'a') + " rose is a rose"),
                     pairs = folder.put("pairs.jsonl", echo_preferences(10));
-  const std::vector<std::string> tiny = {
-      "--data",  text, "--tokenizer", "byte", "--layers",     "2", "--heads",    "2",
-      "--width", "16", "--context",   "16",   "--batch-size", "2", "--generate", "1"};
   std::vector<Walked> all;
   const auto check = [&](const std::string& program, std::vector<std::string> arguments) {
     const std::string page = folder / program + ".html", trace = folder / program + ".json";
-    for (const std::string& each :
-         {std::string("--steps"), std::string("1"), std::string("--trace"), trace,
-          std::string("--trace-html"), page})
-      arguments.push_back(each);
+    arguments.insert(arguments.end(), {"--steps", "1", "--trace", trace, "--trace-html", page});
     const Outcome outcome = run_example(program, arguments);
     CAPTURE(outcome.err);
     REQUIRE(outcome.code == 0);
     all.push_back({trace::Trace::load(trace), std::make_unique<TracePage>(page)});
   };
   check("xor", {});
-  check("mlp_classifier", {"--batch-size", "6"});
-  std::vector<std::string> kept = tiny;
-  kept.insert(kept.end(), {"--save", folder / "model"});
-  check("tiny_lm", kept);
+  check("mlp_classifier", {"--batch-size", "3"});
+  check("tiny_lm",
+        {"--data", text, "--tokenizer", "byte", "--layers", "1", "--heads", "2", "--width", "8",
+         "--context", "16", "--generate", "1", "--batch-size", "2", "--save", folder / "model"});
   check("dpo",
         {"--data", pairs, "--sft", folder / "model", "--batch-size", "2", "--generate", "1"});
   CHECK(check_pages(all) > 100);
