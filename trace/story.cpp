@@ -39,18 +39,6 @@ std::vector<Id> nodes_of(const Event& event) {
       event);
 }
 
-// "b" stands in "g · b", and not in "db".
-bool has_word(std::string_view text, std::string_view word) {
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  for (std::size_t at = text.find(word); at != std::string_view::npos;
-       at = text.find(word, at + 1)) {
-    const std::size_t end = at + word.size();
-    if ((at == 0 || !is_letter(text[at - 1])) && (end == text.size() || !is_letter(text[end])))
-      return true;
-  }
-  return false;
-}
-
 // Writes what a step tells, event by event.
 class Teller {
  public:
@@ -218,8 +206,9 @@ class Teller {
           "op, or of one before it on the way back, is wrong.");
   }
 
-  // "L" of "L = -Σ log p".
+  // "L" of "L = -Σ log p", "y" of "n = x / m, y = n · w".
   static std::string result_letter(const Op& op) {
+    if (op.formula.find(", y = ") != std::string::npos) return "y";
     const std::size_t equals = op.formula.find(" = ");
     return equals == 1 ? op.formula.substr(0, 1) : "y";
   }
@@ -253,7 +242,9 @@ class Teller {
     const Id product = e.unsummed != kNone ? e.unsummed : e.gradient;
     const Shape& sizes = numbers(product).sizes;
     if (sizes.numel() == 0) return;
-    const std::string terms = fmt::format("{} · {}", element(e.upstream[0]), element(e.local));
+    const std::int64_t at = telling_element(e, product);
+    const std::string terms =
+        fmt::format("{} · {}", element(e.upstream[0], at), element(e.local, at));
     if (is_one(product)) {
       const std::string rule =
           rule_of(trace_.ops[trace_.nodes[e.node].op], e.input, trace_.nodes[e.node].inputs.size());
@@ -261,8 +252,29 @@ class Teller {
       arithmetic_ = fmt::format(
           "{} = {} = ", equals == std::string::npos ? rule : rule.substr(equals + 3), terms);
     } else {
-      line(fmt::format("The first element of g · dy/d{}: {} = {}", x, terms, element(product)));
+      line(fmt::format("{} of g · dy/d{}: {} = {}",
+                       at == 0 ? "The first element" : "Element " + place(product, at), x, terms,
+                       element(product, at)));
     }
+  }
+
+  // The first that is not 0: 0 · 0.5 = 0 would say little. All three were kept alike, or it is 0.
+  std::int64_t telling_element(const Contribution& e, Id product) const {
+    const Tensor& values = numbers(product).values;
+    for (const Id each : {e.upstream[0], e.local})
+      if (numbers(each).values.sizes() != values.sizes()) return 0;
+    for (std::int64_t at = 0; at < values.numel(); ++at)
+      if (const std::string text = element(product, at); text != "0" && text != "-0") return at;
+    return 0;
+  }
+  std::string place(Id id, std::int64_t at) const {
+    const Shape& sizes = numbers(id).values.sizes();
+    Shape indices = sizes;
+    for (int d = sizes.size() - 1; d >= 0; --d) {
+      indices[d] = at % sizes[d];
+      at /= sizes[d];
+    }
+    return fmt::format("{}", indices);
   }
 
   const Trace& trace_;

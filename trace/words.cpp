@@ -14,23 +14,38 @@ namespace {
 
 constexpr std::int64_t kInLine = 8;  // numbers of a tensor that stand in a line
 
-// The parts of "dx = g W, dW = gᵀ x": each begins with a d, a letter or more, and " = ".
-std::vector<std::string> parts_of(std::string_view gradient) {
+// What a gradient text says of each input.
+struct Rules {
+  std::string before = {};              ///< "h = g · w, ": what the parts speak of
+  std::vector<std::string> parts = {};  ///< "dx = h / n", "dw = Σ g": a d, a letter or more, " = "
+};
+
+Rules rules_of(std::string_view gradient) {
   const auto begins_part = [](std::string_view text) {
     const std::size_t equals = text.find(" = ");
     return text.starts_with('d') && equals != std::string_view::npos && equals > 1 &&
            text.find(' ') == equals;
   };
-  std::vector<std::string> parts;
-  if (!begins_part(gradient)) return parts;
-  for (std::size_t begin = 0; begin < gradient.size();) {
-    std::size_t end = gradient.find(", d", begin);
-    while (end != std::string_view::npos && !begins_part(gradient.substr(end + 2)))
-      end = gradient.find(", d", end + 1);
-    parts.emplace_back(gradient.substr(begin, end - begin));
+  const auto next_part = [&](std::size_t at) {
+    std::size_t comma = gradient.find(", d", at);
+    while (comma != std::string_view::npos && !begins_part(gradient.substr(comma + 2)))
+      comma = gradient.find(", d", comma + 1);
+    return comma;
+  };
+  Rules rules;
+  std::size_t begin = 0;
+  if (!begins_part(gradient)) {
+    const std::size_t comma = next_part(0);
+    if (comma == std::string_view::npos) return rules;
+    begin = comma + 2;
+    rules.before = gradient.substr(0, begin);
+  }
+  while (begin < gradient.size()) {
+    const std::size_t end = next_part(begin);
+    rules.parts.emplace_back(gradient.substr(begin, end - begin));
     begin = end == std::string_view::npos ? gradient.size() : end + 2;
   }
-  return parts;
+  return rules;
 }
 
 // Elements [first, first + sizes.numel()) of row-major numbers, in nested brackets.
@@ -52,6 +67,17 @@ std::string non_finite_text(const Numbers& numbers) {
 
 }  // namespace
 
+bool has_word(std::string_view text, std::string_view word) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  for (std::size_t at = text.find(word); at != std::string_view::npos;
+       at = text.find(word, at + 1)) {
+    const std::size_t end = at + word.size();
+    if ((at == 0 || !is_letter(text[at - 1])) && (end == text.size() || !is_letter(text[end])))
+      return true;
+  }
+  return false;
+}
+
 std::string label(const Trace& trace, Id node) {
   if (node == kNone) return "nothing";
   const Node& which = trace.nodes.at(node);
@@ -65,15 +91,18 @@ std::string label(const Trace& trace, Id node) {
 
 std::vector<std::string> letters(const Op& op, std::size_t inputs) {
   std::vector<std::string> result;
-  for (const std::string& part : parts_of(op.gradient))
+  for (const std::string& part : rules_of(op.gradient).parts)
     result.push_back(part.substr(1, part.find(' ') - 1));
   if (result.size() != inputs) result.clear();
   return result;
 }
 
 std::string rule_of(const Op& op, std::size_t k, std::size_t inputs) {
-  const std::vector<std::string> parts = parts_of(op.gradient);
-  return parts.size() == inputs ? parts.at(k) : op.gradient;
+  const Rules rules = rules_of(op.gradient);
+  if (rules.parts.size() != inputs) return op.gradient;
+  const std::string& part = rules.parts.at(k);
+  const std::string defined = rules.before.substr(0, rules.before.find(' '));
+  return !defined.empty() && has_word(part, defined) ? rules.before + part : part;
 }
 
 std::string brief(const Numbers& numbers) {

@@ -24,8 +24,10 @@ function showCard(element, data, k) {
   const step = data.steps[k];
   const parts = [html("span", {class: "phase", "data-phase": step.phase}, kPhases[step.phase]),
                  html("h2", {}, step.title)];
-  if (step.formula) parts.push(html("p", {class: "formula"}, step.formula));
-  parts.push(html("ul", {class: "words", role: "list"}, ...step.text.map((line) => html("li", {}, line))));
+  // The line that begins with the rule says what its letters are.
+  const told = (line) => step.formula && line.startsWith(step.formula)
+      ? [html("span", {class: "formula"}, step.formula), line.slice(step.formula.length)] : [line];
+  parts.push(html("ul", {class: "words", role: "list"}, ...step.text.map((line) => html("li", {}, ...told(line)))));
   const product = [];
   for (const [role, label, id, letter, dims] of step.fields) {
     const numbers = data.numbers.get(id);
@@ -37,7 +39,7 @@ function showCard(element, data, k) {
   }
   const isProduct = product.length === 3 && product[2].grid.told;
   if (isProduct) {
-    product[2].grid.element.append(html("p", {class: "note", style: "margin: 0"},
+    product[2].grid.element.append(html("p", {class: "note hint", style: "margin: 0"},
         `Point at a number, or go to it with Tab and arrows: what it is made of lights up in ${product[0].letter} and ${product[1].letter}.`));
     joinProduct(product);
   }

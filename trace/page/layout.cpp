@@ -43,6 +43,7 @@ namespace {
 // Loaded by the first page: no program that writes none has to start with it.
 struct Graphviz {
   void* const handle = dlopen("libgvc.so.6", RTLD_NOW | RTLD_LOCAL);
+  bool is_whole = handle != nullptr;  // before those that find out that it is not
   decltype(&::gvContext) gvContext = get<decltype(&::gvContext)>("gvContext");
   decltype(&::gvFreeContext) gvFreeContext = get<decltype(&::gvFreeContext)>("gvFreeContext");
   decltype(&::gvLayout) gvLayout = get<decltype(&::gvLayout)>("gvLayout");
@@ -57,7 +58,6 @@ struct Graphviz {
   decltype(&::agsubnode) agsubnode = get<decltype(&::agsubnode)>("agsubnode");
   decltype(&::agset) agset = get<decltype(&::agset)>("agset");
   Agdesc_t* const directed = get<Agdesc_t*>("Agdirected");
-  bool is_whole = handle != nullptr;
 
   template <class F>
   F get(const char* name) {

@@ -176,7 +176,7 @@ class Page {
         this.button("this one ▶", "next step of this tensor (n)", () => this.along(1)), this.waysButton, this.toStep, this.way);
     this.draw(pictureOf.has(null) ? null : 0);
     return html("section", {class: "graph", "aria-label": "graph"}, bar, this.view,
-        html("p", {class: "note", style: "margin: 6px 0 0"},
+        html("p", {class: "note hint", style: "margin: 6px 0 0"},
              "Dashed: not reached yet. dL: a gradient has arrived. Thick: this step. !!: some number is not finite. A click on a box goes to its next step, or while ways are shown to its ways; + opens a box, as does a double click."),
         this.ways);
   }
