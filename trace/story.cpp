@@ -219,12 +219,13 @@ class Teller {
     return made.inputs.size() == 1 ? "x" : fmt::format("x{}", i);
   }
 
-  // ", x is constant #0, W is 0.weight": of those that the rule speaks of.
+  // ", x is constant #0, W is 0.weight": of those that the rule speaks of by another name.
   std::string operands(const Node& made, const Op& op, std::string_view rule) const {
     std::string text;
     for (std::size_t i = 0; i < made.inputs.size(); ++i) {
       const std::string each = letter(made, op, i);
-      if (made.inputs[i] != kNone && (has_word(rule, each) || has_word(rule, "d" + each)))
+      if (made.inputs[i] != kNone && name(made.inputs[i]) != each &&
+          (has_word(rule, each) || has_word(rule, "d" + each)))
         text += fmt::format(", {} is {}", each, name(made.inputs[i]));
     }
     return text;
@@ -249,8 +250,8 @@ class Teller {
       const std::string rule =
           rule_of(trace_.ops[trace_.nodes[e.node].op], e.input, trace_.nodes[e.node].inputs.size());
       const std::size_t equals = rule.find(" = ");
-      arithmetic_ = fmt::format(
-          "{} = {} = ", equals == std::string::npos ? rule : rule.substr(equals + 3), terms);
+      const std::string right = equals == std::string::npos ? rule : rule.substr(equals + 3);
+      arithmetic_ = fmt::format("{} = {} = ", right == "g" ? "g · dy/d" + x : right, terms);
     } else {
       line(fmt::format("{} of g · dy/d{}: {} = {}",
                        at == 0 ? "The first element" : "Element " + place(product, at), x, terms,

@@ -171,3 +171,29 @@ TEST_CASE("a state is that after its events, forwards and backwards") {
   for (std::size_t k = 0; k <= trace.events.size(); ++k) check_at(k);
   for (std::size_t k = trace.events.size() + 1; k-- > 0;) check_at(k);
 }
+
+TEST_CASE("the parts of a gradient text belong to the inputs, with what they speak of") {
+  const trace::Op norm{"norm", "n = (x - m) / s, y = n · w + b",
+                       "h = g · w, dx = (h - mean(h)) / s, dw = Σ g · n, db = Σ g", false};
+  CHECK(trace::letters(norm, 3) == std::vector<std::string>{"x", "w", "b"});
+  CHECK(trace::rule_of(norm, 0, 3) == "h = g · w, dx = (h - mean(h)) / s");
+  CHECK(trace::rule_of(norm, 1, 3) == "dw = Σ g · n");
+  CHECK(trace::letters(norm, 2).empty());
+  CHECK(trace::rule_of(norm, 0, 2) == norm.gradient);
+  const trace::Op linear{"linear", "y = x Wᵀ + b", "dx = g W, dW = gᵀ x, db = Σ g", false};
+  CHECK(trace::letters(linear, 3) == std::vector<std::string>{"x", "W", "b"});
+  CHECK(trace::rule_of(linear, 1, 3) == "dW = gᵀ x");
+  CHECK(trace::letters({"op", "y = x", "none", false}, 1).empty());
+}
+
+TEST_CASE("a step calls the result y, and tells an element that says something") {
+  trace::Recorder recorder;
+  const Tensor x = tensor({{-1.0, 2.0}, {3.0, -4.0}}).requires_grad_();
+  relu(layer_norm(x, {2}, ones({2}), zeros({2}))).sum().backward();
+  const Trace trace = recorder.trace();
+  const trace::Story story(trace);
+  std::string all;
+  for (std::size_t k = 0; k < story.size(); ++k) all += story.text(k) + "\n";
+  CHECK(!says(all, "  n = ["));
+  CHECK(says(all, "Element [0, 1] of g · dy/dx: 1 · 1 = 1"));
+}
