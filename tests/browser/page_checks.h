@@ -190,7 +190,15 @@ inline int check_ways(const trace::Trace& trace, const std::string& text) {
         on_ways.insert(at);
       }
       CHECK(at == root);
-      CHECK(told["products"][w] == (ways->products.empty() ? "" : ways->products[w]));
+      // What stands beside a way is the product along that way, and not along another.
+      std::string product;
+      if (!ways->products.empty()) {
+        float brought = 1;
+        for (auto k = told["ways"][w].rbegin(); k != told["ways"][w].rend(); ++k)
+          brought *= trace.numbers[contribution(*k).local].values.to_vector<float>().at(0);
+        product = trace::number_text(tensor({brought}), 0);
+      }
+      CHECK(told["products"][w] == product);
       ++listed;
     }
     if (!told["lit"].empty() && !told["lit"][0].is_null() && told["ways"].size() < 20)
