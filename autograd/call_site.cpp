@@ -40,7 +40,8 @@ std::string demangled(const char* symbol) {
   return text ? text.get() : symbol;
 }
 
-// "void ns::(anonymous namespace)::step<int>(Model&)" -> "step".
+// "void ns::(anonymous namespace)::step<int>(Model&)" -> "step". What is called by its operator() is
+// a lambda nearly always, and has no better name.
 std::string short_name(std::string_view function) {
   std::string name;
   int depth = 0;  // of brackets
@@ -52,6 +53,7 @@ std::string short_name(std::string_view function) {
     if (depth == 0 && c != ' ' && c != ':') name += c;
     if (c == '>' || c == ')') --depth;
   }
+  if (name == "operator") return "lambda";
   return name.empty() ? std::string(function) : name;
 }
 

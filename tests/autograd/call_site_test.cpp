@@ -77,6 +77,7 @@ TEST_CASE("a call site is the caller's line, not ours") {
   in_lambda(line);
   INFO(recorder.sites.back());
   CHECK(says(recorder.sites.back(), at(line)));
+  CHECK(!says(recorder.sites.back(), "operator"));
 #endif
 }
 
