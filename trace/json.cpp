@@ -152,12 +152,13 @@ struct AppendEvent {
     object.id_if("local", e.local);
     object.id_if("unsummed", e.unsummed);
     object.id("gradient", e.gradient);
-    if (e.measured) {
-      Object measured(object.member("measured"));
-      measured.number("slope", e.measured->slope);
-      measured.number("error", e.measured->error);
-      measured.number("expected", e.measured->expected);
-    }
+    if (e.measured.empty()) return;
+    object.list("measured", e.measured, [](std::string& out, const Measured& each) {
+      Object measured(out);
+      measured.number("slope", each.slope);
+      measured.number("error", each.error);
+      measured.number("expected", each.expected);
+    });
   }
   void operator()(const Accumulation& e) const {
     object.text("event", "accumulation");

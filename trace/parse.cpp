@@ -167,10 +167,12 @@ class Events {
       event.upstream.push_back(
           value.is_null() ? kNone : id(value, o, "upstream", "numbers", trace_.numbers.size()));
     if (event.upstream.empty()) refuse("{}.upstream: is empty", o.where());
-    if (o.has("measured")) {
-      const Object measured(o.member("measured"), o.where() + ".measured");
-      event.measured =
-          Measured{measured.number("slope"), measured.number("error"), measured.number("expected")};
+    if (!o.has("measured")) return event;
+    std::size_t i = 0;
+    for (const Json& value : o.array("measured")) {
+      const Object each = o.object(value, "measured", i++);
+      event.measured.push_back(
+          {each.number("slope"), each.number("error"), each.number("expected")});
     }
     return event;
   }

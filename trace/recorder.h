@@ -49,10 +49,12 @@ class Recorder final : public TapeObserver {
     std::size_t measured = 0, left_out = 0, differ = 0;
   };
   /// Holds each gradient of the last backward pass against finite differences of what it began
-  /// from, which `loss` computes again: from the same parameters, and with the same random numbers.
-  /// What is found stands in the trace's contributions; none with an op that reads the tensor
-  /// twice, or that makes a view. Costs some ten forward passes a contribution; float32 leaves it
-  /// four digits or less. ValueError when `loss` does something else.
+  /// from, which `loss` computes again, each time: from the same parameters, with the same random
+  /// numbers. What is found stands in the trace's contributions. Left out are those of views, of
+  /// tensors that an op reads twice, of further results of an op, and of tensors from before.
+  /// Nothing is changed, but what `loss` itself changes: running means of a batch norm, say. Costs
+  /// some twenty passes forward a contribution; float32 leaves it four digits or less. ValueError
+  /// when `loss` does something else.
   Checked check(const std::function<Tensor()>& loss);
 
   const Trace& trace() const { return trace_; }

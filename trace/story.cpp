@@ -99,7 +99,7 @@ class Teller {
       line(broadcast_text(numbers(e.gradient).sizes, numbers(e.unsummed).sizes) + ":");
     show("d" + x, e.gradient);
     tell_element(e, x);
-    if (e.measured) tell_measured(*e.measured, numbers(e.gradient));
+    tell_measured(e, numbers(e.gradient));
   }
 
   void operator()(const Accumulation& e) {
@@ -192,18 +192,31 @@ class Teller {
     if (!where.empty()) title += ", " + where;
   }
 
-  void tell_measured(const Measured& measured, const Numbers& gradient) {
-    const std::string slope = fmt::format("{:.6g} (± {:.1g})", measured.slope, measured.error);
-    line(gradient.sizes.numel() == 1
-             ? fmt::format("Measured by finite differences of the loss: {}.", slope)
-             : fmt::format("Measured by finite differences: along {} the loss rises by {} a unit; "
-                           "its norm says {:.6g}.",
-                           gradient.complete ? "this gradient" : "the corner of it that is kept",
-                           slope, measured.expected));
-    if (measured.differs())
+  void tell_measured(const Contribution& e, const Numbers& gradient) {
+    if (e.measured.empty()) return;
+    const auto slope = [](const Measured& each) {
+      return fmt::format("{:.6g} (± {:.1g})", each.slope, each.error);
+    };
+    const Measured& first = e.measured.front();
+    std::string text = "Measured by finite differences";
+    if (gradient.sizes.numel() == 1) {
+      text += fmt::format(": {}.", slope(first));
+    } else if (e.measured.size() == 1) {
+      text += fmt::format(": nothing rises here but by {}.", slope(first));
+    } else {
+      const Measured& other = e.measured.back();
+      text += fmt::format(
+          ": along {} L rises by {} a unit, its norm says {:.6g}; in a direction that was drawn by "
+          "{}, where it says {:.6g}.",
+          gradient.complete ? "this gradient" : "the corner of it that is kept", slope(first),
+          first.expected, slope(other), other.expected);
+    }
+    line(text);
+    if (e.differs())
       line(
-          "These differ! At a kink a difference sees both sides of it; elsewhere the rule of this "
-          "op, or of one before it on the way back, is wrong.");
+          "These differ! At a kink a difference sees both sides of it, and behind a detach or a "
+          "hook the gradient means to be another. Elsewhere the rule of this op, or of one before "
+          "it on the way back, is wrong.");
   }
 
   // "L" of "L = -Σ log p", "y" of "n = x / m, y = n · w".

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include <retrace/tensor/file.h>
@@ -50,6 +51,11 @@ void State::go_to(std::size_t events) {
 
 bool Measured::differs() const {
   return std::abs(slope - expected) > 4 * error + 1e-6 * std::abs(expected);
+}
+
+bool Contribution::differs() const {
+  return std::any_of(measured.begin(), measured.end(),
+                     [](const Measured& each) { return each.differs(); });
 }
 
 void Trace::save(const std::string& path) const { write_file(path, json()); }

@@ -4,7 +4,6 @@
 // makes one, a file keeps it, and whoever shows it needs nothing else.
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -64,14 +63,12 @@ struct Computed {
 struct Seed {
   Id node, before, gradient, after;
 };
-/// The slope of the loss by finite differences, when only the reader of a tensor sees it move:
-/// along the gradient that was kept, by unit length; of a single number, its derivative.
+/// A slope of what the pass began from, by finite differences, when only the reader of a tensor
+/// sees it move by unit length; of a single number, its derivative.
 struct Measured {
-  double slope, error;  ///< `error`: how sure the measurement is
-  double expected;      ///< what the gradient says
-  /// Further apart than the measurement allows. At a kink, such as that of relu, they may be:
-  /// a difference sees both of its sides.
-  bool differs() const;
+  double slope, error;   ///< `error`: how sure the measurement is
+  double expected;       ///< what the gradient says
+  bool differs() const;  ///< further apart than the measurement allows
 };
 /// The rule of `node` gave its input number `input` a gradient.
 struct Contribution {
@@ -81,7 +78,12 @@ struct Contribution {
   Id local;                  ///< dy/dx of an elementwise op in the output's shape, else none
   Id unsummed;  ///< the gradient before it was summed because the input was broadcast, else none
   Id gradient;  ///< in the input's shape
-  std::optional<Measured> measured = {};
+  /// Along the gradient that was kept, and in a direction that was drawn, which sees what it leaves
+  /// out; none: not measured.
+  std::vector<Measured> measured = {};
+  /// One of them does. At a kink, such as that of relu, a difference sees both of its sides; behind
+  /// a detach or a hook the gradient means to be another.
+  bool differs() const;
 };
 /// A gradient was added: after = before + contribution. `in_grad`: into the tensor's `grad`, else
 /// into the sum of the pass that will be the upstream gradient of `node`.

@@ -72,7 +72,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
         options_.stage.empty() ? run_.record_trace(step, model_.named_parameters()) : nullptr;
     StepRecord record{.step = step, .lr = optimizer_.lr()};
     record.loss = compute_gradients(loss, &record.metrics);
-    check_trace(recorder.get(), before, loss);
+    if (std::isfinite(record.loss)) check_trace(recorder.get(), before, loss);
     if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
       record.gradient_norm =
           nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
@@ -126,17 +126,18 @@ void Trainer::check_trace_step(std::int64_t done) const {
 void Trainer::check_trace(trace::Recorder* recorder, const StateDict& before,
                           const std::function<BatchLoss()>& loss) {
   if (recorder == nullptr || !run_.options().trace_check) return;
+  const auto back_to = [this](const StateDict& state) {
+    const ObserverScope nobody;
+    sources_.load_state_dict(state);
+  };
   const StateDict now = sources_.state_dict();
   std::vector<Tensor> kept;
   for (const Tensor& buffer : model_.buffers()) kept.push_back(contiguous_copy(buffer));
   run_.check_trace(recorder, [&] {
-    {
-      const ObserverScope nobody;
-      sources_.load_state_dict(before);
-    }
+    back_to(before);
     return loss().loss;
   });
-  sources_.load_state_dict(now);
+  back_to(now);
   for (std::size_t i = 0; i < kept.size(); ++i) copy_elements(model_.buffers()[i], kept[i]);
 }
 
