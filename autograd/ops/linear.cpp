@@ -23,32 +23,14 @@ MatrixView<T> out_rows(const Tensor& y, std::int64_t rows) {
   return kernels::row_major(elements<T>(y), rows, y.sizes().back());
 }
 
-// y(r, ..) = bias for every row. Rows that are there are copied in ever longer runs: row by row, a
-// short one would cost a call each.
-template <class T>
-void repeat_row(T* y, std::int64_t rows, std::int64_t columns, const T* bias) {
-  constexpr std::int64_t kRun = 4096;  // elements that a run copies, in the first cache
-  parallel_for(rows, kernels::kElementGrain / (columns + 1) + 1,
-               [=](std::int64_t begin, std::int64_t end) {
-                 T* first = y + begin * columns;
-                 const std::int64_t all = (end - begin) * columns;
-                 std::copy_n(bias, columns, first);
-                 for (std::int64_t done = columns, run = columns; done < all; done += run) {
-                   if (run < kRun) run = done;
-                   run = std::min(run, all - done);
-                   std::copy_n(first, run, first + done);
-                 }
-               });
-}
-
 template <class T>
 void forward(const Tensor& y, const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const RowsOf rows(x);
-  if (bias.defined())
-    repeat_row(elements<T>(y), rows.rows(), y.sizes().back(),
-               elements<const T>(as_contiguous(bias)));
-  kernels::gemm<T>(T(1), rows.view<T>(), weight_matrix<T>(weight).transposed(),
-                   bias.defined() ? T(1) : T(0), out_rows<T>(y, rows.rows()));
+  const MatrixView<const T> w = weight_matrix<T>(weight).transposed();
+  const MatrixView<T> out = out_rows<T>(y, rows.rows());
+  if (!bias.defined()) return kernels::gemm<T>(T(1), rows.view<T>(), w, T(0), out);
+  const Tensor row = as_contiguous(bias);
+  kernels::gemm_plus_row<T>(rows.view<T>(), w, elements<const T>(row), out);
 }
 
 struct LinearNode final : NodeOf<LinearNode> {

@@ -1,22 +1,26 @@
 #include <retrace/tensor/kernels/gemm.h>
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include <retrace/tensor/error.h>
 #include <retrace/tensor/kernels/blas.h>
+#include <retrace/tensor/kernels/blas_product.h>
 #include <retrace/tensor/kernels/math.h>
 #include <retrace/tensor/kernels/reduce.h>
+#include <retrace/tensor/kernels/tiles.h>
 #include <retrace/tensor/parallel.h>
 
 namespace retrace::kernels {
 namespace {
 
-constexpr int64_t kLargestBlasInt = std::numeric_limits<int32_t>::max();
 // Products of at most so many multiply-adds are over before a call into BLAS has begun.
 constexpr double kTinyWork = 128;
+// Between these, loops of our own: BLAS packs operands that are read a few times only. Below, its
+// kernels for small products do not; above, it cuts them to the caches better.
+constexpr double kLeastTileWork = 1 << 19, kMostTileWork = 1 << 26;
+constexpr int64_t kTileSide = 8;
 // Multiply-adds worth a thread of their own: about 20 microseconds.
 constexpr double kBlockWork = 1 << 20;
 
@@ -25,50 +29,9 @@ double work_of(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-// How BLAS is told to read a view: row-major with a leading dimension, or the transpose of that.
-// leading < 0: it cannot.
-struct Layout {
-  bool transposed = false;
-  int64_t leading = -1;
-};
-
-template <class T>
-Layout layout_of(MatrixView<const T> x) {
-  // A stride that is never taken may be anything.
-  const int64_t row_step = x.rows > 1 ? x.row_stride : std::max<int64_t>(x.cols, 1);
-  const int64_t col_step = x.cols > 1 ? x.col_stride : 1;
-  if (col_step == 1 && row_step >= x.cols && row_step <= kLargestBlasInt) {
-    return {false, std::max<int64_t>(row_step, 1)};
-  }
-  const int64_t column = x.cols > 1 ? x.col_stride : std::max<int64_t>(x.rows, 1);
-  const int64_t row = x.rows > 1 ? x.row_stride : 1;
-  if (row == 1 && column >= x.rows && column <= kLargestBlasInt) {
-    return {true, std::max<int64_t>(column, 1)};
-  }
-  return {};
-}
-
 template <class T>
 MatrixView<T> block(MatrixView<T> x, int64_t row, int64_t rows, int64_t col, int64_t cols) {
   return {x.data + row * x.row_stride + col * x.col_stride, rows, cols, x.row_stride, x.col_stride};
-}
-
-template <class T>
-MatrixView<const T> dense_copy(MatrixView<const T> x, std::vector<T>& memory) {
-  memory.resize(static_cast<size_t>(x.rows * x.cols));
-  for (int64_t i = 0; i < x.rows; ++i) {
-    for (int64_t j = 0; j < x.cols; ++j) memory[static_cast<size_t>(i * x.cols + j)] = x(i, j);
-  }
-  return row_major<const T>(memory.data(), x.rows, x.cols);
-}
-
-// beta C, overwriting whatever C holds when beta is 0.
-template <class T>
-void scale(MatrixView<T> c, T beta) {
-  if (beta == T(1)) return;
-  for (int64_t i = 0; i < c.rows; ++i) {
-    for (int64_t j = 0; j < c.cols; ++j) c(i, j) = beta == T(0) ? T(0) : math::times(beta, c(i, j));
-  }
 }
 
 // Element by element: for products of a few numbers.
@@ -148,47 +111,42 @@ bool multiply_vector(T alpha, MatrixView<const T> a, MatrixView<const T> b, T be
   return true;
 }
 
-// One call into BLAS. Every size fits an int, C's rows lie together.
+// C = row for each row. Rows that are there are copied in ever longer runs: one by one, short ones
+// would cost a call each.
 template <class T>
-void gemm_block(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
-  const int m = static_cast<int>(c.rows);
-  const int n = static_cast<int>(c.cols);
-  const int k = static_cast<int>(a.cols);
-  const Layout la = layout_of(a);
-  const Layout lb = layout_of(b);
-  const bool vectors_fit = a.col_stride > 0 && a.col_stride <= kLargestBlasInt &&
-                           b.row_stride > 0 && b.row_stride <= kLargestBlasInt &&
-                           c.row_stride > 0 && c.row_stride <= kLargestBlasInt;
-  if (n == 1 && vectors_fit) {
-    // gemv computes beta y as a product: NaN in C would survive beta = 0.
-    if (beta == T(0)) scale(c, beta);
-    const bool rows = !la.transposed;
-    blas::gemv(la.transposed, rows ? m : k, rows ? k : m, alpha, a.data,
-               static_cast<int>(la.leading), b.data, static_cast<int>(b.row_stride), beta, c.data,
-               static_cast<int>(c.row_stride));
+void repeat_row(const T* row, MatrixView<T> c) {
+  if (c.row_stride != c.cols) {
+    for (int64_t i = 0; i < c.rows; ++i) std::copy_n(row, c.cols, &c(i, 0));
     return;
   }
-  if (m == 1 && vectors_fit) {
-    if (beta == T(0)) scale(c, beta);
-    const bool rows = !lb.transposed;
-    blas::gemv(rows, rows ? k : n, rows ? n : k, alpha, b.data, static_cast<int>(lb.leading),
-               a.data, static_cast<int>(a.col_stride), beta, c.data, 1);
-    return;
+  constexpr int64_t kRun = 4096;  // elements that a run copies, in the first cache
+  const int64_t all = c.rows * c.cols;
+  std::copy_n(row, c.cols, c.data);
+  for (int64_t done = c.cols, run = c.cols; done < all; done += run) {
+    if (run < kRun) run = done;
+    run = std::min(run, all - done);
+    std::copy_n(c.data, run, c.data + done);
   }
-  const int ldc = static_cast<int>(m > 1 ? c.row_stride : std::max<int64_t>(n, 1));
-  constexpr int kMostRows = 32, kMostDepth = 128;
-  if (!la.transposed && lb.transposed && m >= 16 && m <= kMostRows && n >= 64 && k <= kMostDepth) {
-    // OpenBLAS's kernel for a small A B^T runs at half the speed of the other three.
-    T turned[kMostRows * kMostDepth];
-    for (int p = 0; p < k; ++p) {
-      for (int i = 0; i < m; ++i) turned[p * m + i] = a(i, p);
+}
+
+// One product by one thread. C's rows lie together. Without tiles, every size fits an int.
+template <class T>
+void gemm_block(bool by_tiles, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
+                const T* row, MatrixView<T> c) {
+  if (by_tiles) {
+    if (beta != T(0) && beta != T(1)) {
+      scale(c, beta);
+      beta = 1;
     }
-    blas::gemm(true, true, m, n, k, alpha, turned, m, b.data, static_cast<int>(lb.leading), beta,
-               c.data, ldc);
-    return;
+    const T* const before = beta == T(0) ? nullptr : c.data;
+    return multiply_tiles(alpha, a, b, row != nullptr ? row : before,
+                          row != nullptr ? 0 : c.row_stride, c);
   }
-  blas::gemm(la.transposed, lb.transposed, m, n, k, alpha, a.data, static_cast<int>(la.leading),
-             b.data, static_cast<int>(lb.leading), beta, c.data, ldc);
+  if (row != nullptr) {
+    repeat_row(row, c);
+    beta = 1;
+  }
+  multiply_by_blas(alpha, a, b, beta, c);
 }
 
 // How C is cut; depends on nothing but the shape.
@@ -238,8 +196,8 @@ Partition partition(int64_t m, int64_t n, int64_t k) {
 }
 
 template <class T>
-void gemm_part(const Partition& p, int64_t index, T alpha, MatrixView<const T> a,
-               MatrixView<const T> b, T beta, MatrixView<T> c) {
+void gemm_part(const Partition& p, int64_t index, bool by_tiles, T alpha, MatrixView<const T> a,
+               MatrixView<const T> b, T beta, const T* row_added, MatrixView<T> c) {
   constexpr int64_t kMostDepth = int64_t{1} << 30;
   const int64_t row = index / p.col_blocks * p.block_rows;
   const int64_t col = index % p.col_blocks * p.block_cols;
@@ -247,8 +205,11 @@ void gemm_part(const Partition& p, int64_t index, T alpha, MatrixView<const T> a
   const int64_t cols = std::min(p.block_cols, c.cols - col);
   for (int64_t depth = 0; depth < a.cols; depth += kMostDepth) {
     const int64_t depths = std::min(kMostDepth, a.cols - depth);
-    gemm_block(alpha, block(a, row, rows, depth, depths), block(b, depth, depths, col, cols),
-               depth == 0 ? beta : T(1), block(c, row, rows, col, cols));
+    const bool is_first = depth == 0;
+    gemm_block(by_tiles, alpha, block(a, row, rows, depth, depths),
+               block(b, depth, depths, col, cols), is_first ? beta : T(1),
+               is_first && row_added != nullptr ? row_added + col : nullptr,
+               block(c, row, rows, col, cols));
   }
 }
 
@@ -272,28 +233,34 @@ bool fits_output(MatrixView<T> c) {
                                       c.row_stride <= kLargestBlasInt));
 }
 
-// Brings the operands of one product into a form that BLAS reads, then hands it to `run`.
-template <class T, class Run>
-void with_blas_views(MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c,
-                     Run&& run) {
+// alpha A B + beta C; or, with beta 0 and a row-major C, + row, repeated.
+template <class T>
+void product(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, const T* row,
+             MatrixView<T> c) {
+  const double work = work_of(c.rows, c.cols, a.cols);
+  if (work <= kTinyWork) {
+    if (row != nullptr) repeat_row(row, c);
+    return gemm_dots<T>(alpha, a, b, row != nullptr ? T(1) : beta, c);
+  }
   if (!fits_output(c)) {
-    if (fits_output(c.transposed())) {
-      with_blas_views(b.transposed(), a.transposed(), beta, c.transposed(), run);
-      return;
-    }
-    std::vector<T> memory;
-    dense_copy<T>(c, memory);
+    if (fits_output(c.transposed()))
+      return product<T>(alpha, b.transposed(), a.transposed(), beta, nullptr, c.transposed());
+    std::vector<T> memory(static_cast<size_t>(c.rows * c.cols));
     const MatrixView<T> dense = row_major(memory.data(), c.rows, c.cols);
-    with_blas_views(a, b, beta, dense, run);
+    product<T>(alpha, a, b, T(0), nullptr, dense);
     for (int64_t i = 0; i < c.rows; ++i) {
-      for (int64_t j = 0; j < c.cols; ++j) c(i, j) = dense(i, j);
+      for (int64_t j = 0; j < c.cols; ++j)
+        c(i, j) = dense(i, j) + (beta == T(0) ? T(0) : beta * c(i, j));
     }
     return;
   }
-  std::vector<T> a_memory, b_memory;
-  if (layout_of(a).leading < 0) a = dense_copy(a, a_memory);
-  if (layout_of(b).leading < 0) b = dense_copy(b, b_memory);
-  run(a, b, c);
+  if (row == nullptr && multiply_vector(alpha, a, b, beta, c)) return;
+  const bool by_tiles = kTilesAreFast && work >= kLeastTileWork && work <= kMostTileWork &&
+                        c.rows >= kTileSide && c.cols >= kTileSide && a.cols >= kTileSide;
+  if (work < 2 * kBlockWork) return gemm_block(by_tiles, alpha, a, b, beta, row, c);
+  const Partition p = partition(c.rows, c.cols, a.cols);
+  parallel_chunks(p.count(),
+                  [&](int64_t index) { gemm_part(p, index, by_tiles, alpha, a, b, beta, row, c); });
 }
 
 }  // namespace
@@ -308,22 +275,21 @@ void gemm(T alpha, ConstMatrix<T> a, ConstMatrix<T> b, std::type_identity_t<T> b
     return;
   }
   if constexpr (std::is_floating_point_v<T>) {
-    const double work = work_of(c.rows, c.cols, a.cols);
-    if (work > kTinyWork) {
-      with_blas_views(
-          a, b, beta, c, [=](MatrixView<const T> x, MatrixView<const T> y, MatrixView<T> z) {
-            if (multiply_vector(alpha, x, y, beta, z)) return;
-            if (work < 2 * kBlockWork) return gemm_block(alpha, x, y, beta, z);
-            const Partition p = partition(z.rows, z.cols, x.cols);
-            parallel_chunks(p.count(),
-                            [&](int64_t index) { gemm_part(p, index, alpha, x, y, beta, z); });
-          });
-      return;
-    }
-    gemm_dots<T>(alpha, a, b, beta, c);
+    product<T>(alpha, a, b, beta, nullptr, c);
   } else {
     gemm_loops<T>(alpha, a, b, beta, c);
   }
+}
+
+template <class T>
+void gemm_plus_row(ConstMatrix<T> a, ConstMatrix<T> b, const T* row, OutMatrix<T> c) {
+  check_sizes("gemm_plus_row", a, b, c);
+  if (c.rows == 0 || c.cols == 0) return;
+  if (a.cols == 0 || a.rows == 1 || c.cols == 1) {
+    repeat_row(row, c);
+    return gemm<T>(T(1), a, b, T(1), c);
+  }
+  product<T>(T(1), a, b, T(0), row, c);
 }
 
 template <class T>
@@ -365,6 +331,10 @@ void gemm_batched(T alpha, std::span<const MatrixView<const std::type_identity_t
 template void gemm<float>(float, ConstMatrix<float>, ConstMatrix<float>, float, OutMatrix<float>);
 template void gemm<double>(double, ConstMatrix<double>, ConstMatrix<double>, double,
                            OutMatrix<double>);
+template void gemm_plus_row<float>(ConstMatrix<float>, ConstMatrix<float>, const float*,
+                                   OutMatrix<float>);
+template void gemm_plus_row<double>(ConstMatrix<double>, ConstMatrix<double>, const double*,
+                                    OutMatrix<double>);
 template void gemm<int64_t>(int64_t, ConstMatrix<int64_t>, ConstMatrix<int64_t>, int64_t,
                             OutMatrix<int64_t>);
 template void gemm_batched<float>(float, std::span<const MatrixView<const float>>,

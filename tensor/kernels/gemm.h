@@ -53,6 +53,11 @@ template <class T>
 void gemm(T alpha, ConstMatrix<T> a, ConstMatrix<T> b, std::type_identity_t<T> beta,
           OutMatrix<T> c);
 
+/// C = A B + row, which is repeated for each row of C and has C's columns, together. C is
+/// row-major. T is float or double; the errors are gemm's.
+template <class T>
+void gemm_plus_row(ConstMatrix<T> a, ConstMatrix<T> b, const T* row, OutMatrix<T> c);
+
 /// gemm on a[i], b[i], c[i] for every i, in parallel over the products and their blocks. All a have
 /// one size, and so have all b and all c; the matrices of `c` do not overlap.
 template <class T>
