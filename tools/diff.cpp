@@ -21,8 +21,8 @@ using trace::Trace;
 constexpr std::size_t kShown = 8;  // differences of structure; one leads to others
 
 std::string about(const char* name, const Trace& trace) {
-  return fmt::format("{}: a run of {}, {} steps over {} tensors{}\n", name, trace.program,
-                     trace::Story(trace).size(), trace.nodes.size(),
+  return fmt::format("{}: a run of {}, {} steps over {} tensors{}\n", name,
+                     trace::one_line(trace.program), trace::Story(trace).size(), trace.nodes.size(),
                      trace.complete ? "" : "; it went on, but the recorder kept no more");
 }
 

@@ -30,7 +30,7 @@ std::string introduction(const trace::Trace& trace, std::size_t steps) {
   for (const trace::Node& node : trace.nodes) leaves += node.is_leaf() && node.requires_grad;
   std::string text = fmt::format(
       "A run of {}: {} steps over {} tensors, {} of them leaves that want a gradient.\n",
-      trace.program, steps, trace.nodes.size(), leaves);
+      trace::one_line(trace.program), steps, trace.nodes.size(), leaves);
   if (!trace.complete)
     text += "It went on: the recorder kept as much as it was told to, and this is the beginning.\n";
   return printable(text);

@@ -46,6 +46,7 @@ class Teller {
   Teller(const Trace& trace, std::size_t begin, std::size_t end, const State* state = nullptr)
       : trace_(trace), begin_(begin), end_(end), state_(state) {
     for (std::size_t i = begin; i < end; ++i) std::visit(*this, trace.events[i]);
+    title = one_line(std::move(title));
   }
 
   std::string title, body;
@@ -179,11 +180,11 @@ class Teller {
   std::string element(Id id, std::int64_t at = 0) const {
     return at < numbers(id).values.numel() ? number_text(numbers(id).values, at) : "?";
   }
-  void line(const std::string& text) { body += "\n  " + text; }
+  void line(const std::string& text) { body += "\n  " + one_line(text); }
   void show(const std::string& what, Id id) {
     if (id == kNone) return;
     line(fmt::format("{} = {}", what, brief(numbers(id))));
-    tensors.emplace_back(what, id);
+    tensors.emplace_back(one_line(what), id);
   }
 
   void tell_where(const Node& which) {

@@ -46,6 +46,9 @@ class Story {
   mutable State state_;            // where it was last asked for
 };
 
+/// With a ? for each control character: names, sites and formulas are what a program made them.
+std::string one_line(std::string text);
+
 /// "0.weight", or "tanh #5" of a node without a name.
 std::string label(const Trace& trace, Id node);
 

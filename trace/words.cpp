@@ -67,6 +67,12 @@ std::string non_finite_text(const Numbers& numbers) {
 
 }  // namespace
 
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == '\x7f') c = '?';
+  return text;
+}
+
 bool has_word(std::string_view text, std::string_view word) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   for (std::size_t at = text.find(word); at != std::string_view::npos;
@@ -81,12 +87,12 @@ bool has_word(std::string_view text, std::string_view word) {
 std::string label(const Trace& trace, Id node) {
   if (node == kNone) return "nothing";
   const Node& which = trace.nodes.at(node);
-  if (!which.name.empty()) return which.name;
+  if (!which.name.empty()) return one_line(which.name);
   const std::string_view what = !which.is_leaf() ? std::string_view(trace.ops.at(which.op).name)
                                 : which.requires_grad ? "leaf"
                                                       : "constant";
   const std::string output = which.output > 0 ? fmt::format(" result {}", which.output) : "";
-  return fmt::format("{} #{}{}", what, node, output);
+  return one_line(fmt::format("{} #{}{}", what, node, output));
 }
 
 std::vector<std::string> letters(const Op& op, std::size_t inputs) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include <retrace/tests/tools/atlas.h>
 #include <retrace/tests/tools/traces.h>
 #include <retrace/trace/numbers.h>
 
@@ -147,6 +148,44 @@ TEST_CASE("names cannot leave their place, and nothing is asked of a network") {
   bool found = false;
   for (const json& node : page.data["nodes"]) found = found || node[1] == kOddName;
   CHECK(found);
+}
+
+TEST_CASE(
+    "line breaks in names, sites and formulas break no line: not of the story, not of a page") {
+  trace::Trace trace;
+  {
+    trace::Recorder recorder({.program = "two\nlines"});
+    const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+    recorder.name(w, "0.weight\n\n<b>x");
+    (w * w).sum().backward();
+    trace = recorder.trace();
+  }
+  for (trace::Op& op : trace.ops)
+    op.formula += "\n \r\x01z", op.gradient += "\n\n\x7f", op.name += "\n";
+  for (trace::Node& node : trace.nodes) node.site = "a\n\nfile", node.place = "m\n\n.n";
+  const trace::Story story(trace);
+  std::size_t named = 0;
+  for (std::size_t k = 0; k < story.size(); ++k) {
+    CHECK(!says(story.title(k), "\n"));
+    for (std::size_t at = 0; (at = story.text(k).find('\n', at)) != std::string::npos; ++at)
+      CHECK(story.text(k).substr(at, 3) == "\n  ");
+    named += says(story.text(k),
+                  "0.weight?"
+                  "?<b>x")
+                 ? 1
+                 : 0;
+    for (const auto& [what, id] : story.tensors(k)) CHECK(!says(what, "\n"));
+  }
+  CHECK(named > 0);
+  const TracePage page(trace);
+  REQUIRE(page.data["steps"].size() == story.size());
+  for (const json& step : page.data["steps"]) {
+    CHECK(!says(step.dump(), "\\n"));
+    CHECK(!says(step.dump(), "\\u"));
+  }
+  const std::string file = page.folder / "trace.json";
+  CHECK(count_of(run_tool({"step", "--plain", file}).out, "\n\n") == story.size());
+  CHECK(count_of(run_tool({"diff", file, file}).out, "\n\n") == 1);
 }
 
 TEST_CASE("100,000 tensors stand together in boxes, and the page says what it leaves out") {

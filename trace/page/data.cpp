@@ -177,11 +177,13 @@ std::vector<Field> fields(const Trace& trace, const Event& event, const Event* n
 std::string formula(const Trace& trace, const Event& event) {
   if (const auto* e = std::get_if<Computed>(&event)) {
     const Node& made = trace.nodes[e->node];
-    return made.is_leaf() ? "" : trace.ops[made.op].formula;
+    return made.is_leaf() ? "" : one_line(trace.ops[made.op].formula);
   }
   if (const auto* e = std::get_if<Contribution>(&event)) {
     const Node& through = trace.nodes[e->node];
-    return through.is_leaf() ? "" : rule_of(trace.ops[through.op], e->input, through.inputs.size());
+    return through.is_leaf()
+               ? ""
+               : one_line(rule_of(trace.ops[through.op], e->input, through.inputs.size()));
   }
   return "";
 }

@@ -117,7 +117,7 @@ class Data {
     std::getline(text, line);
     step["title"] = line;
     json& lines = step["text"] = json::array();
-    while (std::getline(text, line)) lines.push_back(line.substr(line.find_first_not_of(' ')));
+    while (std::getline(text, line)) lines.push_back(line.substr(2));  // indented
     step["end"] = story_.end(k);
     step["node"] = id_or_null(story_.node(k));
     step["phase"] = phase_of(event);
