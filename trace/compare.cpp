@@ -55,12 +55,14 @@ struct Told {
   Id id = kNone;
   double number = 0;
   bool is_tensor = true, may_miss = false;
+  bool is_exact = false;  // a count or a kind: no tolerance makes two of them one
 };
 
 Told tensor_of(const char* what, Id id, bool may_miss = false) {
   return {what, id, 0, true, may_miss};
 }
-Told number_of(const char* what, double number) { return {what, kNone, number, false, false}; }
+Told number_of(const char* what, double number) { return {what, kNone, number, false}; }
+Told exact_of(const char* what, double number) { return {what, kNone, number, false, false, true}; }
 
 struct Tell {
   std::vector<Told> operator()(const Computed& e) const { return {tensor_of("value", e.value)}; }
@@ -80,10 +82,10 @@ struct Tell {
             tensor_of("gradient after", e.after)};
   }
   std::vector<Told> operator()(const ZeroGrad& e) const {
-    return {number_of("number of gradients dropped", static_cast<double>(e.nodes.size()))};
+    return {exact_of("number of gradients dropped", static_cast<double>(e.nodes.size()))};
   }
   std::vector<Told> operator()(const Clip& e) const {
-    std::vector<Told> told = {number_of("norm", e.norm), number_of("kind of norm", e.norm_type),
+    std::vector<Told> told = {number_of("norm", e.norm), exact_of("kind of norm", e.norm_type),
                               number_of("largest norm", e.max_norm), number_of("scale", e.scale)};
     for (const Clip::Clipped& each : e.gradients) {
       told.push_back(tensor_of("gradient before", each.before));
@@ -93,7 +95,7 @@ struct Tell {
   }
   std::vector<Told> operator()(const Update& e) const {
     std::vector<Told> told = {
-        number_of("learning rate", e.lr), number_of("step number", static_cast<double>(e.step)),
+        number_of("learning rate", e.lr), exact_of("step number", static_cast<double>(e.step)),
         tensor_of("gradient", e.gradient), tensor_of("value before", e.before),
         tensor_of("value after", e.after)};
     for (const Update::Kept& kept : e.kept) {
@@ -106,7 +108,7 @@ struct Tell {
     return {tensor_of("number before", e.before), tensor_of("number after", e.after)};
   }
   std::vector<Told> operator()(const TrainingStep& e) const {
-    return {number_of("number of the step", static_cast<double>(e.number))};
+    return {exact_of("number of the step", static_cast<double>(e.number))};
   }
 };
 
@@ -260,7 +262,7 @@ class Comparer {
   // In words how they differ, or "".
   std::string compare_plain(const Told& x, const Told& y) {
     ++result_.compared;
-    if (distance(x.number, y.number, tolerance_).same) return "";
+    if (distance(x.number, y.number, x.is_exact ? 0 : tolerance_).same) return "";
     return fmt::format("the {} is {} in A, and {} in B", x.what, number_text(x.number),
                        number_text(y.number));
   }

@@ -40,8 +40,9 @@ struct Comparison {
 
 /// Aligns the events of two traces in order and compares what they say. Two numbers count as the
 /// same when they have the same bits, or with a tolerance when
-/// |a - b| ≤ tolerance · the largest |a|, |b| of their tensors; dtypes may then differ. ValueError
-/// when the tolerance is negative or not finite.
+/// |a - b| ≤ tolerance · the largest |a|, |b| of their tensors; dtypes may then differ. Integers,
+/// booleans and counts are the same only when they are equal. ValueError when the tolerance is
+/// negative or not finite.
 Comparison compare(const Trace& a, const Trace& b, double tolerance = 0);
 
 }  // namespace retrace::trace

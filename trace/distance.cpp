@@ -103,6 +103,8 @@ Difference difference(const Numbers& a, const Numbers& b, double tolerance) {
   const Tensor of_a = part_of(a.values, corner), of_b = part_of(b.values, corner);
   const std::vector<Real> x = elements_of(of_a), y = elements_of(of_b);
   const bool all = a.complete && b.complete;
+  // Integers are counted, not rounded: no two of them are near enough.
+  if (!is_floating(a.dtype) || !is_floating(b.dtype)) tolerance = 0;
   Real scale = std::max(largest(x), largest(y));
   for (const Numbers* each : {&a, &b}) {
     if (!each->complete) scale = std::max(scale, largest({each->min, each->max}));

@@ -19,7 +19,7 @@ struct Difference {
 
 /// Compares element by element; of what is a summary in one of them, the corners and the summaries.
 /// Shapes must be equal. The same: bit for bit (any NaN equals any other), or, with a tolerance,
-/// |a - b| ≤ tolerance · the largest |a|, |b| of the two tensors.
+/// |a - b| ≤ tolerance · the largest |a|, |b| of the two tensors; integers: equal.
 Difference difference(const Numbers& a, const Numbers& b, double tolerance);
 
 /// Of all parameters, and of what backward began at. `partner`: of each node of `a`, the node of

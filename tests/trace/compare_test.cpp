@@ -95,6 +95,46 @@ TEST_CASE("a trace is the same as itself, and as another run of the program") {
   CHECK(compare(Trace(), Trace()).same());
 }
 
+TEST_CASE("no tolerance makes one of integers, booleans and counts that are not equal") {
+  const Trace trace = tensor_trace(tensor({1.0, 0.0}));
+  for (const DType dtype : {kInt64, kBool}) {
+    Trace x = trace, y = trace, z = trace;
+    for (Trace* each : {&x, &y, &z}) each->numbers[0].dtype = dtype;
+    x.numbers[0].values = y.numbers[0].values = tensor({1, 0}, dtype);
+    z.numbers[0].values = tensor({1, 1}, dtype);
+    CHECK(compared(x, y, 1).same());
+    CHECK(!compared(x, z, 1).same());
+  }
+  Trace near = trace;
+  near.numbers[0].values = tensor({1.0, 1.0});
+  CHECK(compared(trace, near, 1).same());
+
+  const auto with_event = [](const trace::Event& event) {
+    Trace made;
+    made.events.push_back(event);
+    return made;
+  };
+  const auto step = [&](std::int64_t number) { return with_event(trace::TrainingStep{number}); };
+  CHECK(compared(step(1000), step(1000), 0.1).same());
+  CHECK(!compared(step(1000), step(1001), 0.1).same());
+  const auto clip = [&](double norm, double type) {
+    return with_event(trace::Clip{norm, type, 1, 1, {}});
+  };
+  CHECK(compared(clip(1, 2), clip(1.01, 2), 0.1).same());
+  CHECK(!compared(clip(1, 2), clip(1, 2.01), 0.1).same());
+  const auto dropped = [&](std::size_t count) {
+    Trace made = with_event(trace::ZeroGrad{std::vector<Id>(count, 0)});
+    made.nodes.resize(1);
+    return made;
+  };
+  CHECK(compared(dropped(10), dropped(10), 0.5).same());
+  CHECK(!compared(dropped(10), dropped(9), 0.5).same());
+  Trace run_a = run({}), run_b = run({});
+  for (trace::Event& event : run_b.events)
+    if (auto* update = std::get_if<trace::Update>(&event)) ++update->step;
+  CHECK(!compared(run_a, run_b, 0.9).same());
+}
+
 TEST_CASE("one bit of one number is found, and told with its place and both numbers") {
   const Trace a = run({});
   for (const char* what : {"value", "last"}) {
