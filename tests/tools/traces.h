@@ -110,6 +110,38 @@ inline trace::Trace scalar_trace() {
   return recorder.trace();
 }
 
+/// One pass from x², 5x and 2x², a gradient of 1 each: x has the gradient 6 + 5 + 12, and x² is on
+/// a way as well.
+inline trace::Trace roots_trace() {
+  trace::Recorder recorder({.program = "roots"});
+  const Tensor x = full({}, 3.0).requires_grad_(), one = full({}, 1.0);
+  recorder.name(x, "x");
+  const Tensor y = x.square(), z = x * 5, u = y * 2;
+  Backprop({y, z, u}, {one, one, one}, nullptr, false, false).run();
+  return recorder.trace();
+}
+
+/// The gradient of a is not what its ways bring.
+inline trace::Trace changed_trace() {
+  trace::Trace trace = scalar_trace();
+  trace.program = "changed";
+  for (const trace::Event& event : trace.events) {
+    const auto* sum = std::get_if<trace::Accumulation>(&event);
+    if (sum != nullptr && sum->in_grad && trace.nodes[sum->node].name == "a")
+      trace.numbers[sum->after].values = full({}, 1000.0);
+  }
+  return trace;
+}
+
+/// The page has no table of the product: more cells than it shows.
+inline trace::Trace large_trace() {
+  manual_seed(9);
+  trace::Recorder recorder({.elements = 10000, .program = "large"});
+  const Tensor w = randn({3, 70}).requires_grad_();
+  randn({70, 3}).matmul(w).square().sum().backward();
+  return recorder.trace();
+}
+
 /// Names and numbers that a page could trip over.
 inline constexpr const char* kOddName =
     "w \"q\" 'a' </script><script>alert(1)</script> & \\ süß 重み";

@@ -1,6 +1,9 @@
 // Ways from a tensor to the loss, against those that are found one by one.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include <retrace/tests/tools/traces.h>
 #include <retrace/trace/numbers.h>
 #include <retrace/trace/page/ways.h>
@@ -17,26 +20,28 @@ namespace {
 
 using Hops = std::vector<const trace::Contribution*>;
 
-// All ways of a pass that begins at `event`, from `node` on.
-void collect(const trace::Trace& trace, std::size_t event, Id node, Hops& hops,
+// All ways of a pass, from `node` on: a pass ends at a seed that comes after a contribution.
+void collect(const trace::Trace& trace, const Pass& pass, Id node, Hops& hops,
              std::vector<Hops>& found) {
-  if (node == std::get<trace::Seed>(trace.events[event]).node) return found.push_back(hops);
-  for (std::size_t i = event + 1;
-       i < trace.events.size() && !std::holds_alternative<trace::Seed>(trace.events[i]); ++i) {
+  if (std::count(pass.roots.begin(), pass.roots.end(), node) > 0) found.push_back(hops);
+  bool goes_back = false;
+  for (std::size_t i = pass.event; i < trace.events.size(); ++i) {
+    if (goes_back && std::holds_alternative<trace::Seed>(trace.events[i])) break;
     const auto* given = std::get_if<trace::Contribution>(&trace.events[i]);
+    goes_back = goes_back || given != nullptr;
     if (given == nullptr || trace.nodes[given->node].inputs[given->input] != node) continue;
-    for (const Id from : trace::page::sources(trace, *given)) {
+    for (const Id from : trace::page::Sources(trace).of(*given)) {
       hops.push_back(given);
-      collect(trace, event, from, hops, found);
+      collect(trace, pass, from, hops, found);
       hops.pop_back();
     }
   }
 }
 
-std::vector<Hops> ways_of(const trace::Trace& trace, std::size_t event, Id node) {
+std::vector<Hops> ways_of(const trace::Trace& trace, const Pass& pass, Id node) {
   std::vector<Hops> found;
   Hops hops;
-  collect(trace, event, node, hops, found);
+  collect(trace, pass, node, hops, found);
   return found;
 }
 
@@ -66,17 +71,18 @@ std::string count_of_first(const trace::Trace& trace) {
 
 TEST_CASE("ways are counted as they are found one by one") {
   int many = 0;
-  for (const trace::Trace& trace : {xor_trace(), mlp_trace(), dpo_trace(), scalar_trace()}) {
+  for (const trace::Trace& trace :
+       {xor_trace(), mlp_trace(), dpo_trace(), scalar_trace(), roots_trace()}) {
     CAPTURE(trace.program);
     const std::vector<Pass> all = passes(trace, trace.events.size());
     CHECK(!all.empty());
     for (const Pass& pass : all) {
       std::size_t with_ways = 0;
       for (Id node = 0; node < trace.nodes.size(); ++node)
-        with_ways += ways_of(trace, pass.event, node).empty() ? 0 : 1;
-      CHECK(pass.tensors.size() + 1 == with_ways);  // but for where it began
+        with_ways += ways_of(trace, pass, node).empty() ? 0 : 1;
+      CHECK(pass.tensors.size() + pass.roots.size() == with_ways);
       for (const Ways& ways : pass.tensors) {
-        const std::size_t count = ways_of(trace, pass.event, ways.node).size();
+        const std::size_t count = ways_of(trace, pass, ways.node).size();
         CHECK(ways.count == std::to_string(count));
         many += count > 2 ? 1 : 0;
       }
@@ -100,7 +106,7 @@ TEST_CASE(
   int compared = 0;
   for (const Pass& pass : all) {
     for (const Ways& ways : pass.tensors) {
-      const std::vector<Hops> found = ways_of(trace, pass.event, ways.node);
+      const std::vector<Hops> found = ways_of(trace, pass, ways.node);
       REQUIRE(ways.products.size() == found.size());
       float sum = 0;
       for (std::size_t i = 0; i < found.size(); ++i) {
@@ -119,6 +125,49 @@ TEST_CASE(
     }
   }
   CHECK(compared > 20);
+}
+
+TEST_CASE(
+    "a pass with several roots is one: what comes from each of them adds up to the gradient") {
+  const trace::Trace trace = roots_trace();
+  const std::vector<Pass> all = passes(trace, trace.events.size());
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].roots.size() == 3);
+  REQUIRE(all[0].tensors.size() == 1);
+  const Ways& ways = all[0].tensors[0];
+  CHECK(trace.nodes[ways.node].name == "x");
+  CHECK(ways.count == "3");
+  CHECK(ways.products == std::vector<std::string>{"5", "6", "12"});
+  CHECK(ways.sum == "23");
+  REQUIRE(ways.gradient != kNone);
+  CHECK(one(trace, ways.gradient) == 23);
+}
+
+TEST_CASE("what a contribution comes from is found among the results of its op, however many") {
+  constexpr Id kMany = 50'000;
+  trace::Trace trace;
+  trace.ops.resize(1);
+  for (Id id = 0; id < kMany; ++id) {
+    trace::Node node;
+    node.op = 0;
+    node.number = id / 2 + 1;
+    node.output = id % 2;
+    trace.nodes.push_back(node);
+  }
+  const trace::page::Sources sources(trace);
+  const auto of = [&](Id node, std::vector<Id> upstream) {
+    return sources.of({node, 0, std::move(upstream), kNone, kNone, 0});
+  };
+  CHECK(of(2, {0}) == std::vector<Id>{2});
+  CHECK(of(2, {0, 0}) == std::vector<Id>{2, 3});
+  CHECK(of(2, {kNone, 0}) == std::vector<Id>{3});
+  CHECK(of(2, {0, 0, 0}) == std::vector<Id>{2, 3});
+  const auto began = std::chrono::steady_clock::now();
+  std::size_t found = 0;
+  for (Id id = 0; id < kMany; id += 2)
+    found += of(id, {kNone, kNone, 0, 0, 0, 0, 0, 0, 0, 0}).size();
+  CHECK(found == 0);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(2));
 }
 
 TEST_CASE("where tensors are on the way there is no product, but the contributions that arrive") {

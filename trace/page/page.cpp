@@ -155,7 +155,7 @@ class Data {
             if constexpr (requires { e.after; }) use(e.after);
             if constexpr (std::is_same_v<E, Computed>) use(e.value);
             if constexpr (std::is_same_v<E, Contribution>) {
-              const std::vector<Id> from = sources(trace_, e);
+              const std::vector<Id> from = sources_.of(e);
               for (const Id node : from) see(node);
               list.back().push_back(from);
             }
@@ -195,7 +195,8 @@ class Data {
         if (!ways.products.empty())
           tensors.back().insert(tensors.back().end(), {ways.products, ways.sum});
       }
-      list.push_back({{"event", pass.event}, {"tensors", std::move(tensors)}});
+      list.push_back(
+          {{"event", pass.event}, {"roots", pass.roots}, {"tensors", std::move(tensors)}});
     }
     return list;
   }
@@ -264,6 +265,7 @@ class Data {
 
   const Trace& trace_;
   const Story story_;
+  const Sources sources_{trace_};
   State state_{trace_};
   const std::size_t steps_, events_;
   std::vector<bool> shown_, used_;

@@ -31,20 +31,25 @@ std::string text(double value, DType dtype) { return number_text(tensor({value},
 
 class Walk {
  public:
-  explicit Walk(const Trace& trace, const Seed& seed) : trace_(trace) {
-    Tensors& start = tensors_[seed.node];
-    start.count = 1;
-    start.is_single = is_one(seed.gradient) && seed.before == kNone;
-    if (start.is_single) start.products = {value(seed.gradient)};
-    root_ = seed.node;
-  }
+  Walk(const Trace& trace, const Sources& sources) : trace_(trace), sources_(sources) {}
 
+  bool goes_back() const { return goes_back_; }
+  const std::vector<Id>& roots() const { return roots_; }
+
+  void operator()(const Seed& e) {
+    Tensors& start = tensors_[e.node];
+    if (start.count == 0) roots_.push_back(e.node);
+    start.count = 1;
+    start.is_single = is_one(e.after);
+    if (start.is_single) start.products = {value(e.after)};
+  }
   void operator()(const Contribution& e) {
+    goes_back_ = true;
     const Id to = trace_.nodes[e.node].inputs[e.input];
     if (to == kNone) return;
     Tensors& reached = tensors_[to];
     const bool is_single = is_one(e.gradient) && has_local(e);
-    for (const Id from : sources(trace_, e)) {
+    for (const Id from : sources_.of(e)) {
       const auto found = tensors_.find(from);
       if (found == tensors_.end()) continue;
       reached.count = plus(reached.count, found->second.count);
@@ -56,6 +61,7 @@ class Walk {
     }
   }
   void operator()(const Accumulation& e) {
+    goes_back_ = true;
     if (e.from == kNone) return;
     Tensors& reached = tensors_[e.node];
     if (!reached.has_sum) reached.was_empty = e.before == kNone;
@@ -72,7 +78,8 @@ class Walk {
   std::vector<Ways> ways() const {
     std::vector<Ways> all;
     for (const auto& [node, reached] : tensors_) {
-      if (node == root_ || reached.count == 0) continue;
+      if (reached.count == 0 || std::find(roots_.begin(), roots_.end(), node) != roots_.end())
+        continue;
       Ways ways{.node = node,
                 .count = reached.count > kCounted ? fmt::format("more than {}", kCounted)
                                                   : fmt::format("{}", reached.count)};
@@ -108,38 +115,50 @@ class Walk {
   }
 
   const Trace& trace_;
-  Id root_;
+  const Sources& sources_;
+  std::vector<Id> roots_;
+  bool goes_back_ = false;
   std::map<Id, Tensors> tensors_;
 };
 
 }  // namespace
 
-std::vector<Id> sources(const Trace& trace, const Contribution& contribution) {
+Sources::Sources(const Trace& trace) : trace_(trace) {
+  for (Id id = 0; id < trace.nodes.size(); ++id) {
+    const Node& node = trace.nodes[id];
+    if (node.output > 0) further_.emplace(std::pair(node.number, node.output), id);
+  }
+}
+
+std::vector<Id> Sources::of(const Contribution& contribution) const {
   std::vector<Id> all;
-  const Node& first = trace.nodes[contribution.node];
+  const Node& first = trace_.nodes[contribution.node];
   for (std::uint32_t k = 0; k < contribution.upstream.size(); ++k) {
     if (contribution.upstream[k] == kNone) continue;
-    // Further results of an op come after its first one.
-    Id id = contribution.node;
-    while (id < trace.nodes.size() &&
-           (trace.nodes[id].op != first.op || trace.nodes[id].output != k ||
-            trace.nodes[id].inputs != first.inputs))
-      ++id;
-    if (id < trace.nodes.size()) all.push_back(id);
+    if (k == first.output) {
+      all.push_back(contribution.node);
+    } else if (const auto found = further_.find({first.number, k});
+               found != further_.end() && found->second > contribution.node) {
+      all.push_back(found->second);
+    }
   }
   return all;
 }
 
+// A pass can have several roots: it begins with a Seed of each.
 std::vector<Pass> passes(const Trace& trace, std::size_t events) {
+  const Sources sources(trace);
   std::vector<Pass> all;
   for (std::size_t begin = 0; begin < events; ++begin) {
-    const auto* seed = std::get_if<Seed>(&trace.events[begin]);
-    if (seed == nullptr) continue;
-    Walk walk(trace, *seed);
-    std::size_t end = begin + 1;
-    for (; end < events && !std::holds_alternative<Seed>(trace.events[end]); ++end)
+    if (!std::holds_alternative<Seed>(trace.events[begin])) continue;
+    Walk walk(trace, sources);
+    std::size_t end = begin;
+    for (; end < events; ++end) {
+      if (walk.goes_back() && std::holds_alternative<Seed>(trace.events[end])) break;
       std::visit(walk, trace.events[end]);
-    all.push_back({begin, walk.ways()});
+    }
+    all.push_back({begin, walk.roots(), walk.ways()});
+    begin = end - 1;
   }
   return all;
 }
