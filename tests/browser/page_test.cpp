@@ -11,7 +11,8 @@ using namespace retrace::testing;
 TEST_CASE("every step of every page shows the trace's numbers, to the end and back") {
   if (!has_browser()) return;
   std::vector<Walked> all;
-  for (const trace::Trace& trace : {mlp_trace(), odd_trace(), blocks_trace(), scalar_trace()})
+  for (const trace::Trace& trace : {mlp_trace(), odd_trace(), blocks_trace(), scalar_trace(),
+                                    roots_trace(), changed_trace(), large_trace()})
     all.push_back({trace, std::make_unique<TracePage>(trace)});
   check_pages(all);
 }

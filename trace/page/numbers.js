@@ -46,8 +46,7 @@ class Grid {
     if (this.texts.length === 0) return;
     const finite = this.texts.map(Number).filter(Number.isFinite).map(Math.abs);
     const most = finite.reduce((a, b) => Math.max(a, b), 0);
-    this.told = html("div", {class: "cell"});
-    const scroll = html("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": `${label}; arrows go from number to number`});
+    const scroll = html("div", {class: "scroll"});
     const each = this.rows * this.columns;
     let first = 0;
     for (; first < this.texts.length && first + each <= kTableCells; first += each) {
@@ -55,8 +54,16 @@ class Grid {
         scroll.append(html("p", {class: "note", style: "margin: 4px 0 0"}, `from ${shapeText(placeOf(first, this.shape))}`));
       scroll.append(this.table(first, most));
     }
-    if (first < this.texts.length) scroll.append(html("p", {class: "note"}, "The rest is in the numbers below."));
-    this.element.append(scroll, this.told);
+    if (first < this.texts.length) scroll.append(html("p", {class: "note"}, first > 0 ? "The rest is in the numbers below." : "Too much for a table: the numbers are below."));
+    this.element.append(scroll);
+    if (this.cells.length > 0) this.listen(scroll, label);
+    if (this.columns > kAsText || first < this.texts.length) this.element.append(this.plain());
+  }
+
+  listen(scroll, label) {
+    this.told = html("div", {class: "cell"});
+    this.element.append(this.told);
+    add(scroll, {tabindex: "0", role: "group", "aria-label": `${label}; arrows go from number to number`}, []);
     scroll.addEventListener("mouseover", (event) => {
       const at = this.cells.indexOf(event.target);
       if (at >= 0) this.look(at);
@@ -65,7 +72,6 @@ class Grid {
     scroll.addEventListener("focus", () => { if (scroll.matches(":focus-visible")) this.look(this.at); });
     scroll.addEventListener("blur", () => this.leave());
     scroll.addEventListener("keydown", (event) => this.key(event));
-    if (this.columns > kAsText || first < this.texts.length) this.element.append(this.plain());
   }
 
   table(first, most) {

@@ -87,7 +87,7 @@ class Picture {
     if (at < 0) return;
     const by = {ArrowDown: 1, ArrowUp: -1}[event.key];
     if (by) this.focus(this.stops[Math.max(0, Math.min(this.stops.length - 1, at + by))]);
-    else if (event.key === "Enter") this.stops[at].press();
+    else if (event.key === "Enter" || event.key === " ") this.stops[at].press();
     else return;
     event.preventDefault();
     event.stopPropagation();
