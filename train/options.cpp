@@ -223,6 +223,8 @@ void CommandLine::Parser::check() const {
   if (app.get_option_no_throw("--predict") != nullptr) needs("--load", {"--predict"});
   needs("--predict", {"--load"});
   needs("--out", {"--predict"});
+  require<UsageError>(options.trace.empty() || options.trace != options.trace_html,
+                      "--trace and --trace-html name the same file");
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 
 #include <retrace/tensor/check.h>
@@ -89,6 +90,10 @@ Run::Run(CommandLine& command, const Options& options)
       command.adopt(checkpoint_->metadata);
     }
   }
+  std::error_code ignored;
+  for (const std::string& path : {options.trace, options.trace_html})
+    if (std::filesystem::is_directory(path, ignored))
+      throw WriteError(path + ": is a folder, not a file to write a trace to");
   if (options.threads > 0)
     set_num_threads(static_cast<int>(std::min<std::int64_t>(options.threads, 1024)));
   manual_seed(options.seed);

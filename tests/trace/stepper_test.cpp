@@ -65,6 +65,10 @@ TEST_CASE("a program with --trace ends with the model of one without, and refuse
   check_refused("mlp_classifier", 2, {"--steps", "4", "--trace", file, "--trace-step", "5"},
                 "--trace-step 5: the training makes the steps 1 to 4");
   check_refused("xor", 2, {"--trace-step", "5"}, "--trace-step needs --trace");
+  check_refused("xor", 2, {"--trace", file, "--trace-html", file}, "name the same file");
+  // Before it trains: it would take hours.
+  for (const char* option : {"--trace", "--trace-html"})
+    check_refused("xor", 1, {"--steps", "1000000000", option, folder / ""}, "is a folder");
 }
 
 TEST_CASE("--plain tells every step, in order and with the engine's numbers") {

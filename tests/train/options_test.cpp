@@ -145,6 +145,7 @@ TEST_CASE("a command line that makes no sense is refused in one line") {
            {"--load", "a"},
            {"--predict", "a"},
            {"--out", "a"},
+           {"--trace", "a", "--trace-html", "a"},
            {"--load", "a", "--predict", "b", "--data", "c"},
        }) {
     std::vector<const char*> argv = {"program"};
