@@ -1,6 +1,7 @@
 // The page of a trace, before a browser opens it.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -202,6 +203,30 @@ TEST_CASE("100,000 tensors stand together in boxes, and the page says what it le
   }
   CHECK(page.data["pictures"].size() == page.data["groups"].size());
   CHECK(!says(page.said, "cannot be opened"));
+}
+
+TEST_CASE("no piece of a tape holds one tensor alone") {
+  for (const trace::Id count : {151, 157, 170, 400, 1000}) {
+    const TracePage page(long_trace(count - 1));
+    const json& groups = page.data["groups"];
+    REQUIRE(groups.size() > 1);
+    std::size_t tensors = 0;
+    for (std::size_t g = 1; g < groups.size(); ++g) {
+      CHECK(groups[g][2] > 1);
+      tensors += groups[g][1] == 0 ? groups[g][2].get<std::size_t>() : 0;
+    }
+    CHECK(tensors == count);
+  }
+}
+
+TEST_CASE("ops with thousands of inputs: a list, which the page says, and soon there") {
+  trace::Trace trace = long_trace(50);
+  for (trace::Id id = 1; id < trace.nodes.size(); ++id) trace.nodes[id].inputs.resize(3000, 0);
+  const auto began = std::chrono::steady_clock::now();
+  const TracePage page(trace);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
+  CHECK(says(page.said, "A picture of more than 2000 lines is the tape as a list."));
+  CHECK(page.data["pictures"][0]["lines"].size() == 50 * 3000);
 }
 
 TEST_CASE("a module opens in place: those around it are open, and all else is a box") {

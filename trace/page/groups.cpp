@@ -81,12 +81,12 @@ class Tree {
     } else {
       const auto root = static_cast<std::size_t>(std::sqrt(static_cast<double>(items.size())));
       const std::size_t pieces = std::min(kItems, root + 1);
-      const std::size_t each = (items.size() + pieces - 1) / pieces;
-      for (std::size_t begin = 0; begin < items.size(); begin += each) {
-        const auto from = items.begin() + static_cast<std::ptrdiff_t>(begin);
-        const std::size_t count = std::min(each, items.size() - begin);
-        held.push_back(add(fmt::format("from {}", label_of(*from)),
-                           {from, from + static_cast<std::ptrdiff_t>(count)}, id));
+      for (std::size_t piece = 0; piece < pieces; ++piece) {
+        const auto at = [&](std::size_t k) {
+          return items.begin() + static_cast<std::ptrdiff_t>(items.size() * k / pieces);
+        };
+        held.push_back(
+            add(fmt::format("from {}", label_of(*at(piece))), {at(piece), at(piece + 1)}, id));
       }
     }
     for (const Item& each : held)

@@ -42,7 +42,7 @@ namespace {
 
 // Loaded by the first page: no program that writes none has to start with it.
 struct Graphviz {
-  void* const handle = dlopen("libgvc.so.6", RTLD_NOW | RTLD_LOCAL);
+  void* const handle = dlopen(RETRACE_GRAPHVIZ, RTLD_NOW | RTLD_LOCAL);
   bool is_whole = handle != nullptr;  // before those that find out that it is not
   decltype(&::gvContext) gvContext = get<decltype(&::gvContext)>("gvContext");
   decltype(&::gvFreeContext) gvFreeContext = get<decltype(&::gvFreeContext)>("gvFreeContext");
@@ -195,19 +195,26 @@ class Graph {
 
 #endif
 
-bool lay_out(Picture& picture) {
+std::string lay_out(Picture& picture) {
+  std::string why;
 #ifdef RETRACE_HAVE_GRAPHVIZ
-  const bool laid_out = leaks_allowed([&] {
-    if (!graphviz().is_whole) return false;
-    Graph graph(picture);
-    if (!graph.lay_out()) return false;
-    graph.read(picture);
-    return true;
-  });
-  if (laid_out) return true;
+  if (picture.lines.size() > kLines) {
+    why = fmt::format("A picture of more than {} lines is the tape as a list.", kLines);
+  } else {
+    why = leaks_allowed([&]() -> std::string {
+      if (!graphviz().is_whole)
+        return "Without Graphviz (Debian: libgvc6) the picture is the tape as a list.";
+      Graph graph(picture);
+      if (!graph.lay_out()) return "Graphviz cannot lay out a picture: it is the tape as a list.";
+      graph.read(picture);
+      return "";
+    });
+  }
+#else
+  why = "This build of Retrace has no Graphviz: the picture is the tape as a list.";
 #endif
-  lay_out_as_list(picture);
-  return false;
+  if (!why.empty()) lay_out_as_list(picture);
+  return why;
 }
 
 }  // namespace retrace::trace::page

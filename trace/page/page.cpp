@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -236,9 +237,9 @@ class Data {
 
   void add_pictures(json& data) {
     Pictures all = pictures(trace_, shown_);
-    bool all_laid_out = true;
+    std::set<std::string> why_lists;
     for (Picture& picture : all.all) {
-      all_laid_out = lay_out(picture) && all_laid_out;
+      if (std::string why = lay_out(picture); !why.empty()) why_lists.insert(std::move(why));
       data["pictures"].push_back(picture_data(picture));
     }
     json& groups = data["groups"] = json::array();
@@ -259,8 +260,7 @@ class Data {
           fmt::format("{} of the boxes cannot be opened: a page has {} pictures at "
                       "most, of {} boxes.",
                       all.closed, kPictures, kBoxes));
-    if (!all_laid_out)
-      left_out_.push_back("Without Graphviz (Debian: libgvc6) the picture is the tape as a list.");
+    left_out_.insert(left_out_.end(), why_lists.begin(), why_lists.end());
   }
 
   const Trace& trace_;

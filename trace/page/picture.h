@@ -11,6 +11,7 @@
 namespace retrace::trace::page {
 
 inline constexpr std::size_t kBoxes = 300;     ///< of a picture that a person can still read
+inline constexpr std::size_t kLines = 2000;    ///< of one that is more than a list
 inline constexpr std::size_t kPictures = 200;  ///< of a page
 
 /// A tensor, or a group that begins with it.
@@ -63,9 +64,9 @@ struct Pictures {
 };
 Pictures pictures(const Trace& trace, const std::vector<bool>& shown);
 
-/// Gives everything its place, from left to right; false: as a list with arcs, since Graphviz is
-/// not there or cannot.
-bool lay_out(Picture& picture);
+/// Gives everything its place, from left to right; or as a list with arcs, where Graphviz is not
+/// there or would take too long: then it returns why, for the reader of the page.
+std::string lay_out(Picture& picture);
 void lay_out_as_list(Picture& picture);
 
 }  // namespace retrace::trace::page
