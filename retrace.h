@@ -15,6 +15,8 @@
 #include <retrace/tensor/random.h>
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tensor/tensor.h>
+#include <retrace/trace/compare.h>
+#include <retrace/trace/html.h>
 #include <retrace/trace/recorder.h>
 #include <retrace/trace/story.h>
 #include <retrace/train/train.h>

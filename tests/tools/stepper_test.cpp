@@ -4,7 +4,8 @@
 #include <sys/ioctl.h>
 
 #include <retrace/retrace.h>
-#include <retrace/tests/trace/terminal.h>
+#include <retrace/tests/tools/atlas.h>
+#include <retrace/tests/tools/terminal.h>
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;
@@ -12,17 +13,7 @@ using namespace retrace::testing;
 
 namespace {
 
-std::string tool() {
-  const auto self = std::filesystem::read_symlink("/proc/self/exe");
-  return (self.parent_path().parent_path() / "tools/retrace").string();
-}
-
-Outcome run_tool(std::vector<std::string> arguments) {
-  const TemporaryFolder folder;
-  Process process(tool(), std::move(arguments), folder / "out", folder / "err");
-  const int code = process.wait();
-  return {code, contents_of(folder / "out"), contents_of(folder / "err")};
-}
+std::string tool() { return build_folder() + "/tools/retrace"; }
 
 // One step of xor's training.
 const std::string& xor_trace() {
