@@ -4,12 +4,10 @@
 #include <cmath>
 
 #include <retrace/retrace.h>
-#include <retrace/tests/train/process.h>
 #include <retrace/trace/slope.h>
 #include <retrace/trace/story.h>
 
 using namespace retrace;
-using namespace retrace::testing;
 
 namespace {
 
@@ -121,9 +119,10 @@ TEST_CASE("a wrong rule is found, and so is all behind it; what is before it agr
   }
   const trace::Story story(pass.recorder.trace());
   std::size_t first = 0;
-  while (first < story.size() && !says(story.text(first), "These differ!")) ++first;
+  while (first < story.size() && story.text(first).find("These differ!") == std::string::npos)
+    ++first;
   REQUIRE(first < story.size());
-  CHECK(says(story.title(first), "back through wrong_square"));
+  CHECK(story.title(first).find("back through wrong_square") == 0);
 }
 
 TEST_CASE("a rule that leaves a part out is found, though along what it gives all is right") {
@@ -311,36 +310,4 @@ TEST_CASE("what was measured is in the file, and comes back with it") {
   const trace::Trace again = trace::Trace::parse(trace.json(), "again");
   CHECK(again.json() == trace.json());
   CHECK(contributions(again)[0].measured.at(1).slope == pass.given()[0].measured.at(1).slope);
-}
-
-TEST_CASE("a loss that is not finite is told as without --trace-check, and its trace is kept") {
-  const TemporaryFolder folder;
-  const Outcome outcome = run_example(
-      "mlp_classifier", {"--steps", "5", "--optimizer", "SGD", "--lr", "1e38", "--trace-step", "2",
-                         "--trace", folder / "trace.json", "--trace-check"});
-  CHECK(outcome.code == 4);
-  CHECK(says(outcome.err, "the loss is"));
-  CHECK(trace::Trace::load(folder / "trace.json").events.size() > 10);
-}
-
-TEST_CASE("all gradients of a step of real programs agree with finite differences") {
-  const TemporaryFolder folder;
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"xor", "--steps", "2"},
-        {"mlp_classifier", "--steps", "2"},
-        {"embeddings", "--steps", "2"},
-        {"tiny_lm", "--steps", "1", "--batch-size", "4"}}) {
-    CAPTURE(arguments[0]);
-    std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-    for (const char* each : {"--trace-check", "--trace", ""}) rest.emplace_back(each);
-    rest.back() = folder / "trace.json";
-    const Outcome outcome = run_example(arguments[0], rest);
-    CHECK(outcome.code == 0);
-    CHECK(says(outcome.err, "; all agree"));
-    const trace::Trace trace = trace::Trace::load(folder / "trace.json");
-    std::size_t measured = 0;
-    for (const trace::Contribution& given : contributions(trace))
-      if (!given.measured.empty()) ++measured;
-    CHECK(measured >= 7);
-  }
 }
