@@ -7,12 +7,13 @@
 
 /// Matrix products on strided views: C = alpha A B + beta C.
 ///
-/// float and double go to OpenBLAS, which is set to one thread at the first product (process-wide:
-/// programs that use OpenBLAS themselves should know) and parallelised above: C is cut into blocks
-/// chosen by the shape alone, so that any number of threads gives the same bits. A vector times a
-/// matrix whose rows lie together is a loop of our own: memory is its limit. A single-threaded
-/// build of OpenBLAS is not safe to call from two threads (Debian's serial variant, for one): there
-/// products take turns, and further threads gain nothing. int64 is a loop.
+/// float and double go to OpenBLAS, or of middling size to loops of our own (tiles.h). OpenBLAS is
+/// set to one thread at the first product (process-wide: programs that use it themselves should
+/// know); both are parallelised above: C is cut into blocks chosen by the shape alone, so that any
+/// number of threads gives the same bits. A vector times a matrix whose rows lie together is a loop
+/// of our own, too: memory is its limit. A single-threaded build of OpenBLAS is not safe to call
+/// from two threads (Debian's serial variant, for one): there products take turns, and further
+/// threads gain nothing. int64 is a loop.
 namespace retrace::kernels {
 
 /// A matrix in somebody else's memory; element (i, j) is data[i row_stride + j col_stride].
