@@ -6,25 +6,9 @@
 #include <limits>
 #include <string>
 
-#include <nlohmann/json.hpp>
-
-#include <retrace/tests/train/process.h>
+#include <retrace/tests/tools/tool.h>
 
 namespace retrace::testing {
-
-/// build/, seen from the test program in build/tests.
-inline std::string build_folder() {
-  const auto self = std::filesystem::read_symlink("/proc/self/exe");
-  return self.parent_path().parent_path().string();
-}
-
-inline Outcome run_tool(std::vector<std::string> arguments) {
-  const TemporaryFolder folder;
-  Process process(build_folder() + "/tools/retrace", std::move(arguments), folder / "out",
-                  folder / "err");
-  const int code = process.wait();
-  return {code, contents_of(folder / "out"), contents_of(folder / "err")};
-}
 
 struct Atlas {
   TemporaryFolder folder;
@@ -36,9 +20,7 @@ struct Atlas {
     REQUIRE(outcome.code == 0);
     said = outcome.err;
     html = contents_of(path);
-    const std::string begin = "<script type=\"application/json\" id=\"data\">";
-    const std::size_t at = html.find(begin) + begin.size();
-    data = nlohmann::json::parse(html.substr(at, html.find("</script>", at) - at));
+    data = data_of(html);
   }
 };
 

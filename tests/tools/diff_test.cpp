@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <retrace/tensor/file.h>
-#include <retrace/tests/tools/atlas.h>
 #include <retrace/tests/tools/traces.h>
 
 using namespace retrace;

@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include <retrace/tests/tools/atlas.h>
 #include <retrace/tests/tools/traces.h>
 #include <retrace/trace/numbers.h>
 

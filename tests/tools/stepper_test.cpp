@@ -4,8 +4,8 @@
 #include <sys/ioctl.h>
 
 #include <retrace/retrace.h>
-#include <retrace/tests/tools/atlas.h>
 #include <retrace/tests/tools/terminal.h>
+#include <retrace/tests/tools/tool.h>
 #include <retrace/tests/train/process.h>
 
 using namespace retrace;

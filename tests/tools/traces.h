@@ -4,10 +4,8 @@
 
 #include <string>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/retrace.h>
-#include <retrace/tests/train/process.h>
+#include <retrace/tests/tools/tool.h>
 
 namespace retrace::testing {
 
@@ -164,13 +162,10 @@ struct TracePage {
   /// Made by `retrace html`.
   explicit TracePage(const trace::Trace& trace) {
     trace.save(folder / "trace.json");
-    const auto self = std::filesystem::read_symlink("/proc/self/exe");
-    Process process((self.parent_path().parent_path() / "tools" / "retrace").string(),
-                    {"html", folder / "trace.json", "-o", path}, folder / "out", folder / "err");
-    const int code = process.wait();
-    said = contents_of(folder / "err");
+    const Outcome outcome = run_tool({"html", folder / "trace.json", "-o", path});
+    said = outcome.err;
     CAPTURE(said);
-    REQUIRE(code == 0);
+    REQUIRE(outcome.code == 0);
     read();
   }
   /// Of a file that is there.
@@ -179,9 +174,7 @@ struct TracePage {
  private:
   void read() {
     html = contents_of(path);
-    const std::string begin = "<script type=\"application/json\" id=\"data\">";
-    const std::size_t at = html.find(begin) + begin.size();
-    data = nlohmann::json::parse(html.substr(at, html.find("</script>", at) - at));
+    data = data_of(html);
   }
 };
 
