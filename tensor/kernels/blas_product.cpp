@@ -31,13 +31,17 @@ Layout layout_of(MatrixView<const T> x) {
   return {};
 }
 
+// As BLAS can read it: a copy in `memory`, if it must be.
 template <class T>
-MatrixView<const T> dense_copy(MatrixView<const T> x, std::vector<T>& memory) {
+Layout make_readable(MatrixView<const T>& x, std::vector<T>& memory) {
+  const Layout as_it_is = layout_of(x);
+  if (as_it_is.leading >= 0) return as_it_is;
   memory.resize(static_cast<size_t>(x.rows * x.cols));
   for (int64_t i = 0; i < x.rows; ++i) {
     for (int64_t j = 0; j < x.cols; ++j) memory[static_cast<size_t>(i * x.cols + j)] = x(i, j);
   }
-  return row_major<const T>(memory.data(), x.rows, x.cols);
+  x = row_major<const T>(memory.data(), x.rows, x.cols);
+  return layout_of(x);
 }
 
 }  // namespace
@@ -46,13 +50,10 @@ template <class T>
 void multiply_by_blas(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
                       MatrixView<T> c) {
   std::vector<T> a_memory, b_memory;
-  if (layout_of(a).leading < 0) a = dense_copy(a, a_memory);
-  if (layout_of(b).leading < 0) b = dense_copy(b, b_memory);
+  const Layout la = make_readable(a, a_memory), lb = make_readable(b, b_memory);
   const int m = static_cast<int>(c.rows);
   const int n = static_cast<int>(c.cols);
   const int k = static_cast<int>(a.cols);
-  const Layout la = layout_of(a);
-  const Layout lb = layout_of(b);
   const bool vectors_fit = a.col_stride > 0 && a.col_stride <= kLargestBlasInt &&
                            b.row_stride > 0 && b.row_stride <= kLargestBlasInt &&
                            c.row_stride > 0 && c.row_stride <= kLargestBlasInt;

@@ -29,11 +29,6 @@ double work_of(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-template <class T>
-MatrixView<T> block(MatrixView<T> x, int64_t row, int64_t rows, int64_t col, int64_t cols) {
-  return {x.data + row * x.row_stride + col * x.col_stride, rows, cols, x.row_stride, x.col_stride};
-}
-
 // Element by element: for products of a few numbers.
 template <class T>
 void gemm_dots(T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
@@ -105,8 +100,8 @@ bool multiply_vector(T alpha, MatrixView<const T> a, MatrixView<const T> b, T be
   const int64_t rows = std::max<int64_t>(kChunk / a.cols, 1);
   parallel_chunks((a.rows + rows - 1) / rows, [&](int64_t chunk) {
     const int64_t first = chunk * rows, count = std::min(rows, a.rows - first);
-    multiply_rows(alpha, block(a, first, count, 0, a.cols), b.data, beta,
-                  block(c, first, count, 0, 1));
+    multiply_rows(alpha, a.block(first, count, 0, a.cols), b.data, beta,
+                  c.block(first, count, 0, 1));
   });
   return true;
 }
@@ -206,10 +201,10 @@ void gemm_part(const Partition& p, int64_t index, bool by_tiles, T alpha, Matrix
   for (int64_t depth = 0; depth < a.cols; depth += kMostDepth) {
     const int64_t depths = std::min(kMostDepth, a.cols - depth);
     const bool is_first = depth == 0;
-    gemm_block(by_tiles, alpha, block(a, row, rows, depth, depths),
-               block(b, depth, depths, col, cols), is_first ? beta : T(1),
+    gemm_block(by_tiles, alpha, a.block(row, rows, depth, depths),
+               b.block(depth, depths, col, cols), is_first ? beta : T(1),
                is_first && row_added != nullptr ? row_added + col : nullptr,
-               block(c, row, rows, col, cols));
+               c.block(row, rows, col, cols));
   }
 }
 

@@ -29,6 +29,10 @@ struct MatrixView {
 
   T& operator()(int64_t i, int64_t j) const { return data[i * row_stride + j * col_stride]; }
   MatrixView transposed() const { return {data, cols, rows, col_stride, row_stride}; }
+  MatrixView block(int64_t row, int64_t row_count, int64_t col, int64_t col_count) const {
+    return {data + row * row_stride + col * col_stride, row_count, col_count, row_stride,
+            col_stride};
+  }
   operator MatrixView<const T>() const requires(!std::is_const_v<T>) {
     return {data, rows, cols, row_stride, col_stride};
   }

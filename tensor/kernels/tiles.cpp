@@ -171,11 +171,6 @@ void edge(const Product<T>& x, int64_t width) {
     std::copy_n(rows + r * wide, width, x.c.data + r * x.c.stride);
 }
 
-template <class T>
-MatrixView<T> part(MatrixView<T> x, int64_t row, int64_t rows, int64_t col, int64_t cols) {
-  return {&x(row, col), rows, cols, x.row_stride, x.col_stride};
-}
-
 // Columns of B that one tile needs, and how many there are.
 template <class T>
 struct Panel {
@@ -219,7 +214,7 @@ int64_t make_panels(MatrixView<const T> b, T* packed, Panel<T>* panels) {
       continue;
     }
     T* const to = packed + j * b.rows;
-    pack(part(b, 0, b.rows, j, width), width, wide, to);
+    pack(b.block(0, b.rows, j, width), width, wide, to);
     panels[count++] = {{to, wide}, j, width};
   }
   return count;
@@ -238,7 +233,7 @@ void multiply_tiles(T alpha, MatrixView<const T> a, MatrixView<const T> b, const
     const int64_t p = a.cols * k / parts, depth = a.cols * (k + 1) / parts - p;
     for (int64_t col = 0; col < c.cols; col += kColumns) {
       const int64_t columns = std::min(kColumns, c.cols - col);
-      const int64_t count = make_panels(part(b, p, depth, col, columns), packed.data, panels);
+      const int64_t count = make_panels(b.block(p, depth, col, columns), packed.data, panels);
       for (int64_t slab = 0; slab < slabs; ++slab) {
         const int64_t i = c.rows * slab / slabs, rows = c.rows * (slab + 1) / slabs - i;
         const Rows<T> to{&c(i, col), c.row_stride};
@@ -248,7 +243,7 @@ void multiply_tiles(T alpha, MatrixView<const T> a, MatrixView<const T> b, const
         } else if (start != nullptr) {
           from.data += i * start_stride + col;
         }
-        const MatrixView<const T> rows_of_a = part(a, i, rows, p, depth);
+        const MatrixView<const T> rows_of_a = a.block(i, rows, p, depth);
         for (int64_t j = 0; j < count; ++j) multiply_panel(alpha, rows_of_a, panels[j], from, to);
       }
     }
