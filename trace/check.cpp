@@ -3,41 +3,34 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
+#include <retrace/trace/numbers.h>
 #include <retrace/trace/recorder.h>
 #include <retrace/trace/slope.h>
 
 namespace retrace::trace {
 namespace {
 
-double element(const Tensor& dense, std::int64_t at) {
-  return dense.dtype() == DType::float64 ? elements<double>(dense)[at]
-                                         : static_cast<double>(elements<float>(dense)[at]);
-}
-
 double dot(const Tensor& a, const Tensor& b) {
-  const Tensor x = as_contiguous(a), y = as_contiguous(b);
-  double sum = 0;
-  for (std::int64_t i = 0; i < x.numel(); ++i) sum += element(x, i) * element(y, i);
-  return sum;
+  const std::vector<double> x = a.to_vector<double>(), y = b.to_vector<double>();
+  return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
 }
 
-// x + step · direction, in place; its version stays, since nobody is to notice.
+// x = from + step · direction; its version stays, since nobody is to notice.
 void move(const Tensor& x, const Tensor& from, const Tensor& direction, double step) {
   const Tensor moved = contiguous_copy(from);
-  for (std::int64_t i = 0; i < moved.numel(); ++i) {
-    const double value = element(from, i) + step * element(direction, i);
-    if (moved.dtype() == DType::float64) {
-      elements<double>(moved)[i] = value;
-    } else {
-      elements<float>(moved)[i] = static_cast<float>(value);
-    }
-  }
+  visit_float(x.dtype(), "Recorder::check", [&]<class T>() {
+    T* to = elements<T>(moved);
+    const T* along = elements<T>(direction);
+    for (std::int64_t i = 0; i < moved.numel(); ++i)
+      to[i] = static_cast<T>(static_cast<double>(to[i]) + step * static_cast<double>(along[i]));
+  });
   copy_elements(x, moved);
 }
 
@@ -151,18 +144,13 @@ class Again final : public TapeObserver {
   Tensor as_it_was_;
 };
 
-Tensor corner(Tensor x, const Shape& sizes) {
-  for (int d = 0; d < sizes.size(); ++d) x = x.narrow(d, 0, sizes[d]);
-  return x;
-}
-
 // Unit vectors over the part of a gradient that was kept: along it, and with signs as if thrown,
 // which sees what the gradient leaves out. A single number needs one, and so does a gradient of 0.
 std::vector<Tensor> directions_of(const Numbers& gradient) {
   const Shape& sizes = gradient.values.sizes();
   const auto spread = [&](const Tensor& kept) {
     Tensor direction = zeros(gradient.sizes, gradient.dtype);
-    copy_elements(corner(direction, sizes), kept);
+    copy_elements(corner_of(direction, sizes), kept);
     return direction;
   };
   const double count = static_cast<double>(gradient.values.numel());
@@ -184,8 +172,8 @@ std::vector<Tensor> directions_of(const Numbers& gradient) {
 double first_step(const Tensor& x, const Tensor& direction) {
   const double size = std::sqrt(dot(x, x) / static_cast<double>(x.numel()));
   double furthest = 0;
-  for (std::int64_t i = 0; i < direction.numel(); ++i)
-    furthest = std::max(furthest, std::abs(element(direction, i)));
+  for (const double each : direction.to_vector<double>())
+    furthest = std::max(furthest, std::abs(each));
   return 0.1 * std::max(size, 0.1) / furthest;
 }
 
@@ -241,9 +229,7 @@ Recorder::Checked Recorder::check(const std::function<Tensor()>& loss) {
   std::unordered_map<Id, Tensor> leaf_of;
   for (const auto& [data, leaf] : leaves_) leaf_of.emplace(leaf.node, Tensor(leaf.tensor).detach());
   const double at_rest = dot(found, seed.values);
-  double rounding = 0;
-  for (std::int64_t i = 0; i < seed.values.numel(); ++i)
-    rounding += std::abs(element(as_contiguous(found), i) * element(seed.values, i));
+  double rounding = dot(found.abs(), seed.values.abs());
   rounding *= found.dtype() == DType::float64 ? std::numeric_limits<double>::epsilon()
                                               : std::numeric_limits<float>::epsilon();
   const auto measure = [&](const Contribution& given) {
@@ -282,7 +268,7 @@ Recorder::Checked Recorder::check(const std::function<Tensor()>& loss) {
       if (!std::isfinite(slope.value) || !std::isfinite(slope.error))
         return std::vector<Measured>();
       measured.push_back({slope.value, slope.error,
-                          dot(gradient.values, corner(direction, gradient.values.sizes()))});
+                          dot(gradient.values, corner_of(direction, gradient.values.sizes()))});
     }
     return measured;
   };

@@ -32,10 +32,6 @@ Shape common_corner(std::initializer_list<const Numbers*> all) {
   return sizes;
 }
 
-Tensor part_of(const Tensor& values, const Shape& corner) {
-  return contiguous_copy(make_view(values, corner, values.strides()));
-}
-
 Real largest(const std::vector<Real>& list) {
   Real most = 0;
   for (const Real each : list) {
@@ -100,7 +96,8 @@ Distance distance(double a, double b, double tolerance) {
 
 Difference difference(const Numbers& a, const Numbers& b, double tolerance) {
   const Shape corner = common_corner({&a, &b});
-  const Tensor of_a = part_of(a.values, corner), of_b = part_of(b.values, corner);
+  const Tensor of_a = contiguous_copy(corner_of(a.values, corner)),
+               of_b = contiguous_copy(corner_of(b.values, corner));
   const std::vector<Real> x = elements_of(of_a), y = elements_of(of_b);
   const bool all = a.complete && b.complete;
   // Integers are counted, not rounded: no two of them are near enough.
@@ -131,8 +128,8 @@ Distance update_distance(const Numbers& before_a, const Numbers& after_a, const 
                          const Numbers& after_b) {
   const Shape corner = common_corner({&before_a, &after_a, &before_b, &after_b});
   const auto update = [&corner](const Numbers& before, const Numbers& after) {
-    std::vector<Real> change = elements_of(part_of(after.values, corner));
-    const std::vector<Real> was = elements_of(part_of(before.values, corner));
+    std::vector<Real> change = elements_of(contiguous_copy(corner_of(after.values, corner)));
+    const std::vector<Real> was = elements_of(contiguous_copy(corner_of(before.values, corner)));
     for (std::size_t i = 0; i < change.size(); ++i) change[i] -= was[i];
     return change;
   };

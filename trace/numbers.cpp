@@ -74,6 +74,8 @@ Shape corner_sizes(const Shape& sizes, std::int64_t corner) {
   return result;
 }
 
+Tensor corner_of(const Tensor& x, const Shape& sizes) { return make_view(x, sizes, x.strides()); }
+
 Numbers keep_numbers(const Tensor& dense, bool complete, std::int64_t corner) {
   Numbers result;
   result.sizes = dense.sizes();
@@ -83,8 +85,7 @@ Numbers keep_numbers(const Tensor& dense, bool complete, std::int64_t corner) {
   if (complete) {
     result.values = contiguous_copy(dense);
   } else {
-    result.values =
-        contiguous_copy(make_view(dense, corner_sizes(dense.sizes(), corner), dense.strides()));
+    result.values = contiguous_copy(corner_of(dense, corner_sizes(dense.sizes(), corner)));
     summarize(dense, result);
   }
   return result;

@@ -17,6 +17,8 @@ std::int64_t count_non_finite(const Tensor& dense);
 
 /// Sizes of the corner that is kept of a tensor.
 Shape corner_sizes(const Shape& sizes, std::int64_t corner);
+/// The first elements of each dim, in place.
+Tensor corner_of(const Tensor& x, const Shape& sizes);
 
 /// One element in the shortest form that reads back the same: "0.1", "-2", "NaN", "Infinity".
 std::string number_text(const Tensor& dense, std::int64_t index);

@@ -131,14 +131,15 @@ void Trainer::check_trace(trace::Recorder* recorder, const StateDict& before,
     sources_.load_state_dict(state);
   };
   const StateDict now = sources_.state_dict();
+  const std::vector<Tensor> buffers = model_.buffers();
   std::vector<Tensor> kept;
-  for (const Tensor& buffer : model_.buffers()) kept.push_back(contiguous_copy(buffer));
+  for (const Tensor& buffer : buffers) kept.push_back(contiguous_copy(buffer));
   run_.check_trace(recorder, [&] {
     back_to(before);
     return loss().loss;
   });
   back_to(now);
-  for (std::size_t i = 0; i < kept.size(); ++i) copy_elements(model_.buffers()[i], kept[i]);
+  for (std::size_t i = 0; i < kept.size(); ++i) copy_elements(buffers[i], kept[i]);
 }
 
 // Steps already made, by the run that this one resumes.

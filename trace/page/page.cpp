@@ -245,11 +245,7 @@ class Data {
     json& groups = data["groups"] = json::array();
     for (const Group& group : all.groups)
       groups.push_back({group.label, id_or_null(group.parent), group.tensors});
-    std::vector<std::uint32_t> group_of(trace_.nodes.size());
-    for (std::uint32_t g = 0; g < all.groups.size(); ++g)
-      for (const Item& item : all.groups[g].items)
-        if (item.group == kNone) group_of[item.first] = g;
-    for (json& node : data["nodes"]) node.push_back(group_of[node[0].get<Id>()]);
+    for (json& node : data["nodes"]) node.push_back(all.group_of[node[0].get<Id>()]);
     if (tensors() > kBoxes)
       left_out_.push_back(
           fmt::format("{} are too many for a picture: a box stands for several, by their module or "

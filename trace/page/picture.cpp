@@ -25,11 +25,8 @@ double width_for(std::string_view label) {
 
 class Drawing {
  public:
-  Drawing(const Trace& trace, const std::vector<bool>& shown, const std::vector<Group>& groups)
-      : trace_(trace), shown_(shown), groups_(groups), group_of_(trace.nodes.size(), kNone) {
-    for (std::uint32_t g = 0; g < groups.size(); ++g)
-      for (const Item& item : groups[g].items)
-        if (item.group == kNone) group_of_[item.first] = g;
+  Drawing(const Trace& trace, const std::vector<bool>& shown, const Pictures& pictures)
+      : trace_(trace), shown_(shown), groups_(pictures.groups), group_of_(pictures.group_of) {
     for (Id id = 0; id < trace.nodes.size(); ++id)
       if (shown[id]) ++same_[label(trace, id)];
   }
@@ -127,8 +124,8 @@ class Drawing {
   const Trace& trace_;
   const std::vector<bool>& shown_;
   const std::vector<Group>& groups_;
-  std::vector<std::uint32_t> group_of_;  // of each node
-  std::map<std::string, int> same_;      // labels, and how many nodes have them
+  const std::vector<std::uint32_t>& group_of_;
+  std::map<std::string, int> same_;  // labels, and how many nodes have them
 };
 
 }  // namespace
@@ -136,7 +133,11 @@ class Drawing {
 Pictures pictures(const Trace& trace, const std::vector<bool>& shown) {
   Pictures result;
   result.groups = group_nodes(trace, shown);
-  const Drawing drawing(trace, shown, result.groups);
+  result.group_of.assign(trace.nodes.size(), kNone);
+  for (std::uint32_t g = 0; g < result.groups.size(); ++g)
+    for (const Item& item : result.groups[g].items)
+      if (item.group == kNone) result.group_of[item.first] = g;
+  const Drawing drawing(trace, shown, result);
   const std::size_t count = result.groups[0].tensors;
   if (count <= kBoxes) result.all.push_back(drawing.every_tensor());
   if (result.groups.size() == 1 && count <= kBoxes) return result;

@@ -59,6 +59,7 @@ struct Picture {
 /// that hold it are open as well, and all else is closed.
 struct Pictures {
   std::vector<Group> groups;
+  std::vector<std::uint32_t> group_of;  ///< of each node, the one whose item it is; else kNone
   std::vector<Picture> all;
   std::size_t closed = 0;  ///< groups without a picture: there would be too many, or too large ones
 };
