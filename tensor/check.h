@@ -8,18 +8,18 @@
 #include <retrace/tensor/error.h>
 #include <retrace/tensor/shape.h>
 
+// How they are written stands in check.cpp: compiled where it is used, it is half of a small file.
 template <>
-struct fmt::formatter<retrace::Shape> : fmt::formatter<std::string_view> {
-  auto format(const retrace::Shape& shape, fmt::format_context& context) const {
-    return fmt::formatter<std::string_view>::format(shape.str(), context);
-  }
+struct fmt::formatter<retrace::Shape> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  fmt::format_context::iterator format(const retrace::Shape& shape,
+                                       fmt::format_context& context) const;
 };
 
 template <>
-struct fmt::formatter<retrace::DType> : fmt::formatter<std::string_view> {
-  auto format(retrace::DType dtype, fmt::format_context& context) const {
-    return fmt::formatter<std::string_view>::format(retrace::name_of(dtype), context);
-  }
+struct fmt::formatter<retrace::DType> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  fmt::format_context::iterator format(retrace::DType dtype, fmt::format_context& context) const;
 };
 
 namespace retrace {
