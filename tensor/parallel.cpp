@@ -253,4 +253,16 @@ void run_tasks(int64_t count, void (*task)(void* context, int64_t index), void* 
   for (; begin < count; ++begin) task(context, begin);
 }
 
+void run_ranges(int64_t n, int64_t grain, void (*range)(void* context, int64_t begin, int64_t end),
+                void* context) {
+  if (n <= 0) return;
+  if (n <= grain || num_threads() == 1 || in_region) return range(context, 0, n);
+  const int64_t grains = (n - 1) / grain + 1;
+  const int64_t shares = std::min<int64_t>(num_threads(), grains);
+  parallel_chunks(shares, [&](int64_t share) {
+    range(context, share * grains / shares * grain,
+          std::min(n, (share + 1) * grains / shares * grain));
+  });
+}
+
 }  // namespace retrace

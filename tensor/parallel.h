@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 /// One pool of threads for every kernel of the library.
 ///
@@ -26,19 +27,22 @@ bool in_parallel_region();
 /// caller; tasks not yet started are then skipped.
 void run_tasks(int64_t count, void (*task)(void* context, int64_t index), void* context);
 
+// A function is behind a pointer in both, or the compiler would make three copies of its loops: for
+// one thread, for one chunk, for many.
+
 /// Calls f(chunk) once for each chunk in [0, n_chunks), in any order. Every chunk is a call of its
 /// own with one thread, too.
 template <class F>
 void parallel_chunks(int64_t n_chunks, F&& f) {
-  if (n_chunks <= 1 || num_threads() == 1 || in_parallel_region()) {
-    for (int64_t chunk = 0; chunk < n_chunks; ++chunk) f(chunk);
-    return;
-  }
-  auto task = [&f](int64_t chunk) { f(chunk); };
+  using Function = std::remove_reference_t<F>;
   run_tasks(
-      n_chunks,
-      [](void* context, int64_t chunk) { (*static_cast<decltype(task)*>(context))(chunk); }, &task);
+      n_chunks, [](void* context, int64_t chunk) { (*static_cast<Function*>(context))(chunk); },
+      const_cast<void*>(static_cast<const void*>(&f)));
 }
+
+/// As parallel_for below: calls range(context, begin, end).
+void run_ranges(int64_t n, int64_t grain, void (*range)(void* context, int64_t begin, int64_t end),
+                void* context);
 
 /// Calls f(begin, end) on ranges that together cover [0, n) once; inner boundaries are multiples of
 /// `grain` (at least 1). For work in which the cut does not matter: n <= grain, one thread or a
@@ -46,16 +50,13 @@ void parallel_chunks(int64_t n_chunks, F&& f) {
 /// it gains.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& f) {
-  if (n <= 0) return;
-  if (n <= grain || num_threads() == 1 || in_parallel_region()) {
-    f(int64_t{0}, n);
-    return;
-  }
-  const int64_t grains = (n - 1) / grain + 1;
-  const int64_t shares = std::min<int64_t>(num_threads(), grains);
-  parallel_chunks(shares, [&f, n, grain, grains, shares](int64_t share) {
-    f(share * grains / shares * grain, std::min(n, (share + 1) * grains / shares * grain));
-  });
+  using Function = std::remove_reference_t<F>;
+  run_ranges(
+      n, grain,
+      [](void* context, int64_t begin, int64_t end) {
+        (*static_cast<Function*>(context))(begin, end);
+      },
+      const_cast<void*>(static_cast<const void*>(&f)));
 }
 
 }  // namespace retrace
