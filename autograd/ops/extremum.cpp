@@ -31,16 +31,20 @@ struct Smallest {
   }
 };
 
-struct Amax : Largest {
+struct Amax {
+  using Which = Largest;
   static constexpr std::string_view op = "amax", formula = "y = max x";
 };
-struct Amin : Smallest {
+struct Amin {
+  using Which = Smallest;
   static constexpr std::string_view op = "amin", formula = "y = min x";
 };
-struct Max : Largest {
+struct Max {
+  using Which = Largest;
   static constexpr std::string_view op = "max", formula = "y = max x";
 };
-struct Min : Smallest {
+struct Min {
+  using Which = Smallest;
   static constexpr std::string_view op = "min", formula = "y = min x";
 };
 
@@ -107,7 +111,7 @@ Tensor extremum(const Tensor& x, const Shape* dims, bool keepdim) {
   require_defined(Op::op, {&x});
   const Reduced reduced(Op::op, x, dims);
   require_elements(Op::op, x, reduced);
-  Tensor y = extreme_values<Op>(x, reduced, keepdim);
+  Tensor y = extreme_values<typename Op::Which>(x, reduced, keepdim);
   return record<TiesNode<Op>>(
       y, {&x},
       [&](auto& node) {
@@ -185,7 +189,7 @@ struct ChosenNode final : NodeOf<ChosenNode<Op>> {
 template <class Op>
 TensorPair extremum_along(const Tensor& x, std::int64_t dim, bool keepdim) {
   const Shape dims{dim};
-  TensorPair result = extremum_and_place<Op>(Op::op, x, &dims, keepdim);
+  TensorPair result = extremum_and_place<typename Op::Which>(Op::op, x, &dims, keepdim);
   const Tensor& indices = result.indices;
   result.values = record<ChosenNode<Op>>(
       std::move(result.values), {&x}, [&](auto& node) { node.save_extra(indices); }, x.sizes(),
