@@ -13,11 +13,14 @@
 // Of one input: y(x), and the derivative as dy_dx(x), as dy_dx_from_y(y), or as dy_dx() where it is
 // a constant; the node saves x, y or nothing accordingly. Of several inputs: y(a, b, ...) and
 // dy_da(a, b, ...), dy_db, dy_dc; a derivative that is not written follows from y by dual numbers.
-// Members hold parameters. Functions must be free of branches, so that the loop is
+// Members hold parameters, a few numbers. Functions must be free of branches, so that the loop is
 // vectorised, and templates, so that they also run on dual numbers (see tensor/kernels/dual.h).
 //
 // `numbers = true` in the struct admits int64 tensors (which are never recorded). `gates = true`
 // says that the slope is only ever 0 or 1: where it is 0, even an infinite g is stopped.
+// `constants = k`: the last k inputs have no derivative.
+//
+// Only loops are compiled for each rule; nodes and recording see an AnyRule.
 
 #include <retrace/autograd/node.h>
 #include <retrace/tensor/check.h>
@@ -25,6 +28,11 @@
 #include <retrace/tensor/kernels/dual.h>
 #include <retrace/tensor/kernels/loop.h>
 #include <retrace/tensor/kernels/math.h>
+
+#include <array>
+#include <new>
+#include <span>
+#include <type_traits>
 
 namespace retrace {
 
@@ -59,20 +67,30 @@ decltype(auto) visit_for(DType dtype, F&& f) {
   }
 }
 
-/// ValueError naming the op and the argument when one is undefined.
-inline void require_defined(std::string_view op, std::initializer_list<const Tensor*> inputs) {
-  int k = 0;
-  for (const Tensor* input : inputs) {
-    if (!input->defined()) [[unlikely]]
-      fail<ValueError>(
-          "{}: argument {} is an undefined tensor (default-constructed or moved from); "
-          "give it a value first",
-          op, k);
-    ++k;
+template <class Rule>
+constexpr std::size_t constants_of() {
+  if constexpr (requires { Rule::constants; }) {
+    return Rule::constants;
+  } else {
+    return 0;
   }
 }
 
-// One input -------------------------------------------------------------------------------------
+[[noreturn]] void refuse_undefined(std::string_view op,
+                                   std::initializer_list<const Tensor*> inputs);
+
+/// ValueError naming the op and the argument when one is undefined.
+inline void require_defined(std::string_view op, std::initializer_list<const Tensor*> inputs) {
+  for (const Tensor* input : inputs) {
+    if (!input->defined()) [[unlikely]]
+      refuse_undefined(op, inputs);
+  }
+}
+
+/// DTypeError naming the op when the dtypes differ.
+void require_same_dtype(std::string_view op, const Tensor& a, const Tensor& b);
+
+// Derivatives of a rule ---------------------------------------------------------------------------
 
 /// Slope of a rule at what its node saved, x or y.
 template <class Rule, class T>
@@ -94,67 +112,161 @@ T through(const Rule&, T g, T slope) {
   }
 }
 
-/// dx = g · slope(saved), itself an op: its own derivative follows from the rule on dual numbers.
-template <class Rule>
-struct UnaryBackwardNode final : NodeOf<UnaryBackwardNode<Rule>> {
-  static constexpr std::string_view op = Rule::op, formula = Rule::gradient,
-                                    gradient = "the derivative of dx by g and by x";
-  explicit UnaryBackwardNode(const Rule& r) : rule(r) {}
-  void backward(const Tensor& upstream, Gradients& gradients) override;
-  Rule rule;
+/// The derivative of y by input number Side at these numbers: the rule's dy_dx, or dy_da, dy_db,
+/// ..., or, where it has none, what y itself gives on dual numbers.
+template <std::size_t Side, class Rule, class... T>
+auto partial_at(const Rule& rule, T... at) {
+  if constexpr (DerivativeFromInput<Rule> || DerivativeFromOutput<Rule>) {
+    return slope_at(rule, at...);
+  } else if constexpr (Side == 0 && requires { rule.dy_da(at...); }) {
+    return rule.dy_da(at...);
+  } else if constexpr (Side == 1 && requires { rule.dy_db(at...); }) {
+    return rule.dy_db(at...);
+  } else if constexpr (Side == 2 && requires { rule.dy_dc(at...); }) {
+    return rule.dy_dc(at...);
+  } else {
+    return [&]<std::size_t... K>(std::index_sequence<K...>) {
+      return rule.y(math::Dual<T>{at, T(K == Side ? 1 : 0)}...).slope;
+    }
+    (std::index_sequence_for<T...>());
+  }
+}
+
+/// dx[i] = g[i] · slope, elements of T. Operands: dx, g, what the slope is computed from.
+template <class Rule, std::size_t Side, class T, class... At>
+void slope_row(const void* rule, std::int64_t n, std::byte* const* operands) {
+  const auto slope = [r = *static_cast<const Rule*>(rule)](T g, At... at) {
+    return through(r, g, partial_at<Side>(r, at...));
+  };
+  kernels::dense_row_of<decltype(slope), T, T, At...>(&slope, n, operands);
+}
+
+/// Which second derivative: of the rule's partial derivative, by input number `by`.
+struct SecondOf {
+  const void* rule;
+  std::size_t by;
 };
 
-template <class Rule>
-Tensor unary_backward(const Rule& rule, const Tensor& upstream, const Tensor& saved) {
-  Tensor dx = empty(saved.sizes(), saved.dtype());
-  visit_float(saved.dtype(), Rule::op, [&]<class T>() {
-    kernels::map<T, T, T>([rule](T g, T s) { return through(rule, g, slope_at(rule, s)); }, dx,
-                          upstream, saved);
-  });
-  return record<UnaryBackwardNode<Rule>>(
-      std::move(dx), {&upstream, &saved},
-      [&](auto& node) {
-        node.save_input(0, upstream);
-        node.save_input(1, saved);
-      },
-      rule);
+/// d[i] = w[i] · second derivative, of doubles. Operands: d, w, what the slope is computed from.
+template <class Rule, std::size_t Side, std::size_t... K>
+void second_row(const void* which, std::int64_t n, std::byte* const* operands) {
+  const auto* second_of = static_cast<const SecondOf*>(which);
+  const auto second = [r = *static_cast<const Rule*>(second_of->rule), by = second_of->by](
+                          double w, decltype(double(K))... at) {
+    return w * partial_at<Side>(r, math::Dual<double>{at, by == K ? 1.0 : 0.0}...).slope;
+  };
+  kernels::dense_row_of<decltype(second), double, double, decltype(double(K))...>(&second, n,
+                                                                                  operands);
 }
 
-template <class Rule>
-void UnaryBackwardNode<Rule>::backward(const Tensor& upstream, Gradients& gradients) {
-  const Tensor g = this->saved_input(0), saved = this->saved_input(1);
-  if (gradients.wants(0)) gradients.give(0, unary_backward(rule, upstream, saved));
-  if (!gradients.wants(1)) return;
-  require<AutogradError>(
-      !GradMode::is_enabled(),
-      "{}: third derivatives are not available; go back without create_graph here", Rule::op);
-  // Rarely needed: computed in double whatever the dtype, which halves what is compiled.
-  Tensor ds = empty(saved.sizes(), kFloat64);
-  kernels::map<double, double, double, double>(
-      [r = rule](double u, double gg, double s) {
-        return u * gg * slope_at(r, math::Dual<double>{s, 1.0}).slope;
-      },
-      ds, upstream.to(kFloat64), g.to(kFloat64), saved.to(kFloat64));
-  gradients.give(1, ds.to(saved.dtype()));
+/// The loops for one input's gradient.
+struct SideLoops {
+  kernels::DenseRow slope_float, slope_double, second;
+};
+
+template <class Rule, std::size_t Side, std::size_t... K>
+constexpr SideLoops side_loops(std::index_sequence<K...>) {
+  return {slope_row<Rule, Side, float, decltype(float(K))...>,
+          slope_row<Rule, Side, double, decltype(double(K))...>, second_row<Rule, Side, K...>};
 }
 
+template <class Rule, std::size_t Inputs, std::size_t... Side>
+constexpr std::array<SideLoops, sizeof...(Side)> all_loops(std::index_sequence<Side...>) {
+  return {side_loops<Rule, Side>(std::make_index_sequence<Inputs>())...};
+}
+
+template <class Rule, std::size_t Inputs>
+inline constexpr auto loops_of =
+    all_loops<Rule, Inputs>(std::make_index_sequence<Inputs - constants_of<Rule>()>());
+
+/// What is the same for all rules of one type.
+struct RuleFacts {
+  std::string_view op, formula, gradient;
+  bool from_output;  ///< derivatives are computed from y, not from the inputs
+  std::span<const SideLoops> sides;
+};
+
+template <class Rule, std::size_t Inputs>
+inline constexpr RuleFacts facts_of = {Rule::op, Rule::formula, Rule::gradient,
+                                       DerivativeFromOutput<Rule>, loops_of<Rule, Inputs>};
+
+/// A rule with its type forgotten: its numbers, and the facts, with the loops that know the type.
+class AnyRule {
+ public:
+  template <std::size_t Inputs, class Rule>
+  static AnyRule of(const Rule& rule) {
+    return AnyRule(facts_of<Rule, Inputs>, rule);
+  }
+
+  const RuleFacts* operator->() const { return facts_; }
+  const void* numbers() const { return numbers_; }
+
+ private:
+  template <class Rule>
+  AnyRule(const RuleFacts& facts, const Rule& rule) : facts_(&facts) {
+    static_assert(std::is_trivially_copyable_v<Rule> && sizeof(Rule) <= sizeof(numbers_));
+    ::new (numbers_) Rule(rule);
+  }
+
+  const RuleFacts* facts_;
+  alignas(double) std::byte numbers_[40] = {};
+};
+
+/// Tensors that an elementwise loop reads, held.
+class Operands {
+ public:
+  static constexpr std::size_t kMost = 6;  // an upstream gradient and five inputs
+  Operands() = default;
+  Operands(const Operands&) = delete;
+  Operands& operator=(const Operands&) = delete;
+
+  void add(Tensor tensor) {
+    tensors_[count_] = std::move(tensor);
+    pointers_[count_] = &tensors_[count_];
+    ++count_;
+  }
+  /// The inputs that a node saved, from number `first` on.
+  void add_inputs_of(const Node& node, std::size_t first = 0) {
+    for (std::size_t k = first; k < node.inputs(); ++k) add(node.saved_input(k));
+  }
+  std::span<const Tensor* const> get() const { return {pointers_.data(), count_}; }
+
+ private:
+  std::array<Tensor, kMost> tensors_;
+  std::array<const Tensor*, kMost> pointers_ = {};
+  std::size_t count_ = 0;
+};
+
+/// g times the derivative by input number `side`, itself an op: its own derivative follows from the
+/// rule on dual numbers. The operands are g and what the derivative is computed from, broadcast.
+Tensor partial(const AnyRule& rule, std::size_t side, std::span<const Tensor* const> operands);
+
+template <class Rule, std::size_t Side, class... Tensors>
+Tensor partial(const Rule& rule, const Tensor& g, const Tensors&... at) {
+  const Tensor* const operands[] = {&g, &at...};
+  return partial(AnyRule::of<sizeof...(at)>(rule), Side, operands);
+}
+
+/// y, computed by the rule from `inputs`, with a node for its gradient.
+Tensor record_elementwise(Tensor y, const AnyRule& rule,
+                          std::initializer_list<const Tensor*> inputs);
+
+// One input -------------------------------------------------------------------------------------
+
+/// y = factor · x, unrecorded when x is; of floating or int64 tensors.
+Tensor scale(const Tensor& x, Scalar factor);
+
+/// An op whose slope is a constant.
 template <class Rule>
-struct UnaryNode final : NodeOf<UnaryNode<Rule>> {
+struct ScalingNode final : NodeOf<ScalingNode<Rule>> {
   static constexpr std::string_view op = Rule::op, formula = Rule::formula,
                                     gradient = Rule::gradient;
   static constexpr bool elementwise = true;
-  explicit UnaryNode(const Rule& r) : rule(r) {}
-  void backward(const Tensor& upstream, Gradients& gradients) override {
-    if constexpr (ConstantDerivative<Rule>) {
-      gradients.give(0, scaled(upstream, rule.template dy_dx<double>()));
-    } else if constexpr (DerivativeFromInput<Rule>) {
-      gradients.give(0, unary_backward(rule, upstream, this->saved_input(0)));
-    } else {
-      gradients.give(0, unary_backward(rule, upstream, this->saved_output()));
-    }
+  explicit ScalingNode(const Rule& r) : factor(r.template dy_dx<double>()) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, factor == 0.0 ? zeros_like(g) : factor == 1.0 ? g : scale(g, factor));
   }
-  static Tensor scaled(const Tensor& g, double factor);
-  Rule rule;
+  double factor;
 };
 
 template <class Rule>
@@ -169,139 +281,32 @@ template <class Rule>
 Tensor unary(const Tensor& x, const Rule& rule = {}) {
   require_defined(Rule::op, {&x});
   Tensor y = unary_value(x, rule);
-  return record<UnaryNode<Rule>>(
-      y, {&x},
-      [&](auto& node) {
-        if constexpr (DerivativeFromInput<Rule>) node.save_input(0, x);
-        if constexpr (DerivativeFromOutput<Rule>) node.save_output(y);
-      },
-      rule);
+  if constexpr (ConstantDerivative<Rule>) {
+    return record<ScalingNode<Rule>>(
+        std::move(y), {&x}, [](auto&) {}, rule);
+  } else {
+    return record_elementwise(std::move(y), AnyRule::of<1>(rule), {&x});
+  }
 }
 
-/// y = factor · x, unrecorded when x is; of floating or int64 tensors.
-Tensor scale(const Tensor& x, Scalar factor);
+// Two inputs --------------------------------------------------------------------------------------
 
-template <class Rule>
-Tensor UnaryNode<Rule>::scaled(const Tensor& g, double factor) {
-  if (factor == 0.0) return zeros_like(g);
-  return factor == 1.0 ? g : scale(g, factor);
-}
-
-// Several inputs --------------------------------------------------------------------------------
-
-/// DTypeError naming the op when the dtypes differ.
-inline void require_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
-  require<DTypeError>(a.dtype() == b.dtype(),
-                      "{}: operands are {} {} and {} {}; convert one with .to({})", op, a.dtype(),
-                      a.sizes(), b.dtype(), b.sizes(), a.dtype());
-}
+/// Where f(a, b) of the broadcast operands goes. The errors of operands that do not fit.
+Tensor binary_output(std::string_view op, const Tensor& a, const Tensor& b);
 
 /// f(a, b) for each pair of elements of the broadcast operands, unrecorded.
 template <class Rule>
 Tensor binary_value(const Tensor& a, const Tensor& b, const Rule& rule) {
-  require_defined(Rule::op, {&a, &b});
-  require_same_dtype(Rule::op, a, b);
-  const bool same = a.sizes() == b.sizes();
-  Tensor y = same ? empty(a.sizes(), a.dtype())
-                  : empty(broadcast_shapes(Rule::op, a.sizes(), b.sizes()), a.dtype());
+  Tensor y = binary_output(Rule::op, a, b);
   visit_for<Rule>(a.dtype(), [&]<class T>() {
     kernels::map<T, T, T>([rule](T u, T v) { return rule.y(u, v); }, y, a, b);
   });
   return y;
 }
 
-/// The derivative of y by input number Side at these numbers: the rule's dy_da, dy_db, ..., or,
-/// where it has none, what y itself gives on dual numbers.
-template <std::size_t Side, class Rule, class... T>
-auto partial_at(const Rule& rule, T... at) {
-  if constexpr (Side == 0 && requires { rule.dy_da(at...); }) {
-    return rule.dy_da(at...);
-  } else if constexpr (Side == 1 && requires { rule.dy_db(at...); }) {
-    return rule.dy_db(at...);
-  } else if constexpr (Side == 2 && requires { rule.dy_dc(at...); }) {
-    return rule.dy_dc(at...);
-  } else {
-    return [&]<std::size_t... K>(std::index_sequence<K...>) {
-      return rule.y(math::Dual<T>{at, T(K == Side ? 1 : 0)}...).slope;
-    }
-    (std::index_sequence_for<T...>());
-  }
-}
-
-/// g times one of a rule's partial derivatives, broadcast; an op of its own.
-template <class Rule, std::size_t Side, std::size_t N>
-struct PartialNode final : NodeOf<PartialNode<Rule, Side, N>> {
-  static constexpr std::string_view op = Rule::op, formula = Rule::gradient,
-                                    gradient = "the derivative of that by g and by each input";
-  explicit PartialNode(const Rule& r) : rule(r) {}
-  void backward(const Tensor& upstream, Gradients& gradients) override;
-  Rule rule;
-};
-
-template <class Rule, std::size_t Side, class... Tensors>
-Tensor partial(const Rule& rule, const Tensor& upstream, const Tensors&... at) {
-  Tensor d = empty(upstream.sizes(), upstream.dtype());
-  visit_float(upstream.dtype(), Rule::op, [&]<class T>() {
-    const auto scaled = [rule](T g, auto... u) { return g * partial_at<Side>(rule, u...); };
-    kernels::map<T, T, std::conditional_t<true, T, Tensors>...>(scaled, d, upstream, at...);
-  });
-  return record<PartialNode<Rule, Side, sizeof...(Tensors)>>(
-      std::move(d), {&upstream, &at...},
-      [&](auto& node) {
-        std::size_t k = 0;
-        node.save_input(k++, upstream);
-        (node.save_input(k++, at), ...);
-      },
-      rule);
-}
-
-template <class Rule, std::size_t Side, std::size_t N>
-void PartialNode<Rule, Side, N>::backward(const Tensor& upstream, Gradients& gradients) {
-  [&]<std::size_t... K>(std::index_sequence<K...>) {
-    const Tensor g = this->saved_input(0);
-    const std::array<Tensor, N> at = {this->saved_input(K + 1)...};
-    if (gradients.wants(0)) gradients.give(0, partial<Rule, Side>(rule, upstream, at[K]...));
-    const Tensor ug = without_recording([&] { return upstream.mul(g).to(kFloat64); });
-    for (std::size_t by = 0; by < N; ++by) {
-      if (!gradients.wants(by + 1)) continue;
-      require<AutogradError>(
-          !GradMode::is_enabled(),
-          "{}: third derivatives are not available; go back without create_graph here", Rule::op);
-      // Rarely needed: computed in double whatever the dtype, which halves what is compiled.
-      Tensor d = empty(g.sizes(), kFloat64);
-      const auto second = [r = rule, by](double w, auto... u) {
-        return w * partial_at<Side>(r, math::Dual<double>{u, by == K ? 1.0 : 0.0}...).slope;
-      };
-      kernels::map<double, double, decltype(double(K))...>(second, d, ug, at[K].to(kFloat64)...);
-      gradients.give(by + 1, d.to(g.dtype()));
-    }
-  }
-  (std::make_index_sequence<N>());
-}
-
-template <class Rule>
-struct BinaryNode final : NodeOf<BinaryNode<Rule>> {
-  static constexpr std::string_view op = Rule::op, formula = Rule::formula,
-                                    gradient = Rule::gradient;
-  static constexpr bool elementwise = true;
-  explicit BinaryNode(const Rule& r) : rule(r) {}
-  void backward(const Tensor& upstream, Gradients& gradients) override {
-    const Tensor a = this->saved_input(0), b = this->saved_input(1);
-    if (gradients.wants(0)) gradients.give(0, partial<Rule, 0>(rule, upstream, a, b));
-    if (gradients.wants(1)) gradients.give(1, partial<Rule, 1>(rule, upstream, a, b));
-  }
-  Rule rule;
-};
-
 template <class Rule>
 Tensor binary(const Tensor& a, const Tensor& b, const Rule& rule = {}) {
-  return record<BinaryNode<Rule>>(
-      binary_value(a, b, rule), {&a, &b},
-      [&](auto& node) {
-        node.save_input(0, a);
-        node.save_input(1, b);
-      },
-      rule);
+  return record_elementwise(binary_value(a, b, rule), AnyRule::of<2>(rule), {&a, &b});
 }
 
 }  // namespace retrace

@@ -235,7 +235,8 @@ inline bool wants_recording(std::initializer_list<const Tensor*> inputs) {
 /// `inputs`, if one of them wants a gradient and recording is on. `save(node)` keeps what backward
 /// needs; undefined inputs are optional arguments that were not given.
 template <class N, class Save, class... Args>
-Tensor record(Tensor output, std::span<const Tensor* const> inputs, Save&& save, Args&&... args) {
+Tensor record(std::string_view op, Tensor output, std::span<const Tensor* const> inputs,
+              Save&& save, Args&&... args) {
   if (wants_recording(inputs)) {
     auto* node = new N(std::forward<Args>(args)...);
     auto owner = Ref<Node>::adopt(node);
@@ -244,13 +245,19 @@ Tensor record(Tensor output, std::span<const Tensor* const> inputs, Save&& save,
     attach(output, std::move(owner));
   }
   if (ops_watched) [[unlikely]]
-    watch_op(N::op, output.get().producer.get(), output, inputs);
+    watch_op(op, output.get().producer.get(), output, inputs);
   return output;
+}
+/// Of a node whose class knows the name of its op.
+template <class N, class Save, class... Args>
+Tensor record(Tensor output, std::span<const Tensor* const> inputs, Save&& save, Args&&... args) {
+  return record<N>(N::op, std::move(output), inputs, std::forward<Save>(save),
+                   std::forward<Args>(args)...);
 }
 template <class N, class Save, class... Args>
 Tensor record(Tensor output, std::initializer_list<const Tensor*> inputs, Save&& save,
               Args&&... args) {
-  return record<N>(std::move(output), std::span(inputs.begin(), inputs.size()),
+  return record<N>(N::op, std::move(output), std::span(inputs.begin(), inputs.size()),
                    std::forward<Save>(save), std::forward<Args>(args)...);
 }
 

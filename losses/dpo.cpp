@@ -209,7 +209,7 @@ Tensor losses_of(std::string_view type, Pairs pairs, const DpoOptions& options) 
              const Tensor& length_w, const Tensor& length_l) {
         Tensor chosen = log_ratio(w, reference_w), rejected = log_ratio(l, reference_l);
         if (length_w.defined()) chosen = chosen / length_w, rejected = rejected / length_l;
-        return reduced(rule, Reduction::none, chosen, rejected);
+        return binary(chosen, rejected, rule);
       },
       pairs.chosen, pairs.rejected, pairs.reference_chosen, pairs.reference_rejected,
       pairs.chosen_lengths, pairs.rejected_lengths);

@@ -18,153 +18,105 @@
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/view.h>
 #include <retrace/losses/reducing.h>
-#include <retrace/tensor/kernels/softmax.h>
-
-#include <vector>
 
 namespace retrace::losses {
 
-template <class Rule>
-constexpr std::size_t constants_of() {
-  if constexpr (requires { Rule::constants; }) {
-    return Rule::constants;
-  } else {
-    return 0;
-  }
+/// y[i] = rule.y(x[i]...), elements of T.
+template <class Rule, class T, class... X>
+void value_row(const void* rule, std::int64_t n, std::byte* const* operands) {
+  const auto value = [r = *static_cast<const Rule*>(rule)](X... x) { return r.y(x...); };
+  kernels::dense_row_of<decltype(value), T, X...>(&value, n, operands);
 }
 
-/// Σ rule.y(x...) over n elements: chunks in order, so that any number of threads gives one result.
-template <class Rule, class T, class... Rest>
-double summed(const Rule& rule, std::int64_t n, const T* first, const Rest*... rest) {
-  constexpr std::int64_t kPiece = 1024;
-  const auto sum_chunk = [&](std::int64_t begin, std::int64_t end) {
-    T values[kPiece];
-    double sum = 0;
-    for (std::int64_t i = begin; i < end; i += kPiece) {
-      const std::int64_t count = std::min(kPiece, end - i);
-      kernels::dense_row([rule](auto... x) { return rule.y(x...); }, count, values, first + i,
-                         (rest + i)...);
-      sum += kernels::reduce_run(kernels::RowSum<T>(), values, count);
-    }
-    return sum;
-  };
-  const std::int64_t chunks = (n + kernels::kReduceChunk - 1) / kernels::kReduceChunk;
-  if (chunks <= 1) return sum_chunk(0, n);
-  std::vector<double> partial(static_cast<std::size_t>(chunks));
-  parallel_chunks(chunks, [&](std::int64_t c) {
-    const std::int64_t begin = c * kernels::kReduceChunk;
-    partial[static_cast<std::size_t>(c)] =
-        sum_chunk(begin, std::min(begin + kernels::kReduceChunk, n));
-  });
-  double sum = 0;
-  for (const double part : partial) sum += part;
-  return sum;
-}
-
-template <class Rule, std::size_t N>
-struct ElementwiseLossNode final : NodeOf<ElementwiseLossNode<Rule, N>> {
-  static constexpr std::string_view op = Rule::op, formula = Rule::formula,
-                                    gradient = Rule::gradient;
-  ElementwiseLossNode(const Rule& r, const Reducing& how) : rule(r), reducing(how) {}
-
-  void backward(const Tensor& g, Gradients& gradients) override {
-    [&]<std::size_t... K>(std::index_sequence<K...>) {
-      const std::array<Tensor, N> at = {this->saved_input(K)...};
-      [&]<std::size_t... Side>(std::index_sequence<Side...>) {
-        (give<Side>(g, gradients, at[K]...), ...);
-      }
-      (std::make_index_sequence<N - constants_of<Rule>()>());
-    }
-    (std::make_index_sequence<N>());
-    for (std::size_t k = N - constants_of<Rule>(); k < N; ++k) gradients.give(k, {});
-  }
-
- private:
-  template <std::size_t Side, class... Tensors>
-  void give(const Tensor& g, Gradients& gradients, const Tensors&... at) const {
-    if (!gradients.wants(Side)) return;
-    const std::array<const Tensor*, N> inputs = {&at...};
-    const Shape& sizes = inputs[0]->sizes();
-    const double weight = reducing.weight_of_one();
-    if (GradMode::is_enabled() || reducing.how == Reduction::none) {
-      Tensor upstream = weight == 1.0 ? g : scale(g, weight);
-      if (reducing.how != Reduction::none) upstream = upstream.expand(sizes);
-      return gradients.give(Side, partial<Rule, Side>(rule, upstream, at...));
-    }
-    Tensor d = empty(sizes, g.dtype());
-    visit_float(g.dtype(), Rule::op, [&]<class T>() {
-      const auto scaled = [r = rule, f = static_cast<T>(g.item<double>() * weight)](auto... x) {
-        return f * partial_at<Side>(r, x...);
-      };
-      kernels::map<T, std::conditional_t<true, T, Tensors>...>(scaled, d, at...);
-    });
-    gradients.give(Side, std::move(d));
-  }
-
-  Rule rule;
-  Reducing reducing;
+/// A rule, and what its slopes are multiplied by.
+struct ScaledRule {
+  const void* rule;
+  double factor;
 };
 
-/// The name of input k of a rule, for messages.
+/// dx[i] = factor · slope, elements of T.
+template <class Rule, std::size_t Side, class T, class... X>
+void scaled_row(const void* scaled_rule, std::int64_t n, std::byte* const* operands) {
+  const auto* given = static_cast<const ScaledRule*>(scaled_rule);
+  const auto scaled = [r = *static_cast<const Rule*>(given->rule),
+                       f = static_cast<T>(given->factor)](X... x) {
+    return f * partial_at<Side>(r, x...);
+  };
+  kernels::dense_row_of<decltype(scaled), T, X...>(&scaled, n, operands);
+}
+
+/// The loops of a loss for one dtype.
+struct LossLoops {
+  static constexpr std::size_t kMostSides = 3;
+  kernels::DenseRow value;
+  std::array<kernels::DenseRow, kMostSides> scaled;  // by side
+};
+
+template <class Rule, class T, std::size_t... K, std::size_t... Side>
+constexpr LossLoops loss_loops(std::index_sequence<K...>, std::index_sequence<Side...>) {
+  return {value_row<Rule, T, decltype(T(K))...>, {scaled_row<Rule, Side, T, decltype(T(K))...>...}};
+}
+
+inline constexpr std::string_view kInputAndTarget[] = {"input", "target"};
+
+/// The names of a rule's inputs, for messages.
 template <class Rule>
-std::string_view input_name(std::size_t k) {
+constexpr std::span<const std::string_view> input_names_of() {
   if constexpr (requires { Rule::inputs; }) {
-    return Rule::inputs[k];
+    return Rule::inputs;
   } else {
-    return k == 0 ? "input" : "target";
+    return kInputAndTarget;
   }
 }
 
-/// DTypeError or ShapeError naming the inputs of a rule unless they have one floating dtype and one
-/// shape.
+/// What is the same for all losses with a rule of one type.
+struct LossFacts {
+  std::span<const std::string_view> input_names;
+  LossLoops for_float, for_double;
+
+  const LossLoops& loops(DType dtype) const { return dtype == kFloat32 ? for_float : for_double; }
+};
+
+template <class Rule, std::size_t Inputs>
+constexpr LossFacts loss_facts() {
+  constexpr auto inputs = std::make_index_sequence<Inputs>();
+  constexpr auto sides = std::make_index_sequence<Inputs - constants_of<Rule>()>();
+  return {input_names_of<Rule>(), loss_loops<Rule, float>(inputs, sides),
+          loss_loops<Rule, double>(inputs, sides)};
+}
+template <class Rule, std::size_t Inputs>
+inline constexpr LossFacts loss_facts_of = loss_facts<Rule, Inputs>();
+
+/// A loss with the type of its rule forgotten.
+struct AnyLoss {
+  AnyRule rule;
+  const LossFacts* facts;
+
+  template <std::size_t Inputs, class Rule>
+  static AnyLoss of(const Rule& rule) {
+    return {AnyRule::of<Inputs>(rule), &loss_facts_of<Rule, Inputs>};
+  }
+};
+
+/// DTypeError or ShapeError naming the inputs unless they have one floating dtype and one shape.
+void require_alike(std::string_view op, std::span<const std::string_view> names,
+                   std::initializer_list<const Tensor*> inputs);
+
+/// Of a rule's inputs.
 template <class Rule, class... Tensors>
 void require_alike(const Tensor& first, const Tensors&... rest) {
-  require_defined(Rule::op, {&first, &rest...});
-  visit_float(first.dtype(), Rule::op, []<class T>() {});
-  std::size_t k = 0;
-  for (const Tensor* other : std::initializer_list<const Tensor*>{&rest...}) {
-    ++k;
-    require_same_dtype(Rule::op, first, *other);
-    require<ShapeError>(first.sizes() == other->sizes(),
-                        "{}: {} is {}, {} {}; they must be equal, nothing is broadcast: reshape "
-                        "one of them",
-                        Rule::op, input_name<Rule>(0), first.sizes(), input_name<Rule>(k),
-                        other->sizes());
-  }
+  require_alike(Rule::op, input_names_of<Rule>(), {&first, &rest...});
 }
+
+Tensor reduced(const AnyLoss& loss, const Reducing& reducing,
+               std::initializer_list<const Tensor*> inputs);
 
 /// rule.y of each element of the inputs, reduced. All checks are made, and nothing was computed
 /// when one fails.
 template <class Rule, class... Tensors>
 Tensor reduced(const Rule& rule, const Reducing& reducing, const Tensor& first,
                const Tensors&... rest) {
-  require_alike<Rule>(first, rest...);
-  refuse_batchmean(Rule::op, reducing.how);
-  constexpr std::size_t kInputs = 1 + sizeof...(rest);
-  const Tensor* given[] = {&first, &rest...};
-  return [&]<std::size_t... K>(std::index_sequence<K...>) {
-    const auto input = [&](std::size_t k) {
-      const bool constant = k >= kInputs - constants_of<Rule>();
-      return constant && given[k]->requires_grad() ? given[k]->detach() : *given[k];
-    };
-    const std::array<Tensor, kInputs> at = {input(K)...};
-    Tensor y = visit_float(first.dtype(), Rule::op, [&]<class T>() {
-      if (reducing.how == Reduction::none) {
-        Tensor values = empty(first.sizes(), first.dtype());
-        kernels::map<T, decltype(T(K))...>([rule](auto... x) { return rule.y(x...); }, values,
-                                           at[K]...);
-        return values;
-      }
-      const std::array<Tensor, kInputs> dense = {as_contiguous(at[K])...};
-      double sum = summed(rule, first.numel(), elements<const T>(dense[K])...);
-      if (reducing.how == Reduction::mean) sum /= reducing.divisor;
-      return full({}, sum, first.dtype());
-    });
-    return record<ElementwiseLossNode<Rule, kInputs>>(
-        std::move(y), {&at[K]...}, [&](auto& node) { (node.save_input(K, at[K]), ...); }, rule,
-        reducing);
-  }
-  (std::make_index_sequence<kInputs>());
+  return reduced(AnyLoss::of<1 + sizeof...(rest)>(rule), reducing, {&first, &rest...});
 }
 
 /// With the number of elements as the divisor of a mean.

@@ -7,6 +7,13 @@ namespace {
 
 constexpr std::int64_t kBlock = 256;  // elements that pass through the buffers at a time
 
+/// One operand of a loop: where it begins, its strides in elements, the bytes of an element.
+struct Operand {
+  std::byte* data;
+  Strides strides;
+  std::int64_t bytes;
+};
+
 template <std::size_t Bytes>
 void copy_strided(std::byte* to, std::int64_t to_stride, const std::byte* from,
                   std::int64_t from_stride, std::int64_t n) {
@@ -63,8 +70,6 @@ struct Rows {
   }
 };
 
-}  // namespace
-
 template <std::size_t N>
 void for_each_row(DenseRow row, const void* f, const Shape& sizes,
                   const std::array<Operand, N>& operands) {
@@ -87,12 +92,35 @@ void for_each_row(DenseRow row, const void* f, const Shape& sizes,
   });
 }
 
-template void for_each_row<1>(DenseRow, const void*, const Shape&, const std::array<Operand, 1>&);
-template void for_each_row<2>(DenseRow, const void*, const Shape&, const std::array<Operand, 2>&);
-template void for_each_row<3>(DenseRow, const void*, const Shape&, const std::array<Operand, 3>&);
-template void for_each_row<4>(DenseRow, const void*, const Shape&, const std::array<Operand, 4>&);
-template void for_each_row<5>(DenseRow, const void*, const Shape&, const std::array<Operand, 5>&);
-template void for_each_row<6>(DenseRow, const void*, const Shape&, const std::array<Operand, 6>&);
-template void for_each_row<7>(DenseRow, const void*, const Shape&, const std::array<Operand, 7>&);
+template <std::size_t N>
+void map_operands(DenseRow row, const void* f, const Tensor& out,
+                  std::span<const Tensor* const> in) {
+  const TensorData& o = out.get();
+  std::array<Operand, N> operands = {Operand{o.data, o.strides, size_of(o.dtype)}};
+  for (std::size_t k = 1; k < N; ++k) {
+    const Tensor& x = *in[k - 1];
+    operands[k] = {x.get().data, broadcast_strides(x, o.sizes), size_of(x.dtype())};
+  }
+  for_each_row(row, f, o.sizes, operands);
+}
+
+}  // namespace
+
+void map_rows(DenseRow row, const void* f, const Tensor& out, std::span<const Tensor* const> in) {
+  const TensorData& o = out.get();
+  if (o.numel == 0) return;
+  if (o.numel <= kElementGrain && o.contiguous &&
+      std::all_of(in.begin(), in.end(), [&](const Tensor* x) {
+        return x->get().contiguous && x->get().numel == o.numel;
+      })) {
+    std::byte* at[7] = {o.data};
+    for (std::size_t k = 0; k < in.size(); ++k) at[k + 1] = in[k]->get().data;
+    return row(f, o.numel, at);
+  }
+  constexpr decltype(&map_operands<1>) kOf[] = {map_operands<1>, map_operands<2>, map_operands<3>,
+                                                map_operands<4>, map_operands<5>, map_operands<6>,
+                                                map_operands<7>};
+  kOf[in.size()](row, f, out, in);
+}
 
 }  // namespace retrace::kernels

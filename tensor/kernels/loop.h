@@ -3,6 +3,7 @@
 // The one elementwise loop: every op that computes an element from elements runs here.
 
 #include <array>
+#include <span>
 
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/view.h>
@@ -87,13 +88,6 @@ struct Walk {
   }
 };
 
-/// One operand of a loop: where it begins, its strides in elements, the bytes of an element.
-struct Operand {
-  std::byte* data;
-  Strides strides;
-  std::int64_t bytes;
-};
-
 /// dense_row of some functor and element types; operands[0] is the output.
 using DenseRow = void (*)(const void* f, std::int64_t n, std::byte* const* operands);
 
@@ -106,27 +100,22 @@ void dense_row_of(const void* f, std::int64_t n, std::byte* const* operands) {
   (std::index_sequence_for<In...>());
 }
 
-/// Runs `row` over operands of any strides, the output's first, on all threads. Written for bytes,
-/// so that it is compiled once and not for every op: what does not lie dense is copied through a
-/// small buffer, and every op has one vectorised loop. Up to seven operands.
-template <std::size_t N>
-void for_each_row(DenseRow row, const void* f, const Shape& sizes,
-                  const std::array<Operand, N>& operands);
+/// Runs `row` over the elements of out and of inputs that broadcast to it, on all threads. Written
+/// for bytes, so that it is compiled once and not for every op: what does not lie dense is copied
+/// through a small buffer, and every op has one vectorised loop. Up to six inputs.
+void map_rows(DenseRow row, const void* f, const Tensor& out, std::span<const Tensor* const> in);
 
 /// out = f(in...), element by element; every input broadcasts to the sizes of out. Elements are
 /// read as Out and In, which the caller has checked.
 template <class Out, class... In, class F, class... Tensors>
-void map(F f, const Tensor& out, const Tensors&... in) {
+void map(const F& f, const Tensor& out, const Tensors&... in) {
   static_assert(sizeof...(In) == sizeof...(Tensors));
   const TensorData& o = out.get();
-  if (o.numel == 0) return;
   if (o.numel <= kElementGrain && o.contiguous &&
       (... && (in.get().contiguous && in.get().numel == o.numel)))
     return dense_row(f, o.numel, elements<Out>(out), elements<In>(in)...);
-  const std::array<Operand, sizeof...(In) + 1> operands = {
-      Operand{o.data, o.strides, sizeof(Out)},
-      Operand{in.get().data, broadcast_strides(in, o.sizes), sizeof(In)}...};
-  for_each_row(dense_row_of<F, Out, In...>, &f, o.sizes, operands);
+  const std::array<const Tensor*, sizeof...(In)> inputs = {&in...};
+  map_rows(dense_row_of<F, Out, In...>, &f, out, inputs);
 }
 
 }  // namespace retrace::kernels
