@@ -1,6 +1,42 @@
+#include <retrace/autograd/backprop.h>
 #include <retrace/autograd/composite.h>
+#include <retrace/autograd/first_order.h>
 
 namespace retrace {
+namespace {
+
+class CompositeNode final : public Node {
+ public:
+  CompositeNode(const CompositeTexts& texts, CompositeBody body, const Tensor& inner,
+                std::vector<Tensor> leaves)
+      : texts_(texts), body_(std::move(body)), inner_(inner), leaves_(std::move(leaves)) {}
+  std::string_view name() const override { return texts_.op; }
+  std::string_view formula_text() const override { return texts_.formula; }
+  std::string_view gradient_text() const override { return texts_.gradient; }
+
+  void backward(const Tensor& upstream, Gradients& gradients) override {
+    if (!GradMode::is_enabled())
+      return retrace_inner(inner_, leaves_, upstream, /*create_graph=*/false, gradients);
+    if (texts_.first_order) require_first_order(texts_.op);
+    std::vector<Tensor> originals(leaves_.size());
+    for (std::size_t k = 0; k < leaves_.size(); ++k)
+      if (leaves_[k].defined()) originals[k] = saved_input(k);
+    retrace_inner(body_(originals), originals, upstream, /*create_graph=*/true, gradients);
+  }
+  void release_saved() override {
+    inner_ = {};
+    leaves_.clear();
+    Node::release_saved();
+  }
+
+ private:
+  CompositeTexts texts_;
+  CompositeBody body_;
+  Tensor inner_;                // its producer is the end of the inner tape
+  std::vector<Tensor> leaves_;  // of the inner tape
+};
+
+}  // namespace
 
 void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Tensor& upstream,
                    bool create_graph, Gradients& gradients) {
@@ -18,6 +54,27 @@ void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Te
     found = grad({inner}, wanted, {upstream}, /*retain_graph=*/true, create_graph,
                  /*allow_unused=*/true);
   for (std::size_t i = 0; i < wanted.size(); ++i) gradients.give(positions[i], found[i]);
+}
+
+Tensor record_composite(const CompositeTexts& texts, CompositeBody body,
+                        std::span<const Tensor* const> inputs) {
+  std::vector<Tensor> leaves;
+  for (const Tensor* input : inputs) {
+    const bool wants = input->defined() && input->requires_grad();
+    leaves.push_back(wants ? input->detach().requires_grad_() : *input);
+  }
+  Tensor inner;
+  {
+    const ObserverScope nobody;  // whoever watches is told of one op
+    inner = body(leaves);
+  }
+  return record<CompositeNode>(
+      texts.op, inner.detach(), inputs,
+      [&](CompositeNode& node) {
+        for (std::size_t k = 0; k < inputs.size(); ++k)
+          if (inputs[k]->defined()) node.save_input(k, *inputs[k]);
+      },
+      texts, std::move(body), inner, std::move(leaves));
 }
 
 }  // namespace retrace

@@ -20,11 +20,9 @@
 // `first_order = true` in the texts refuses second derivatives in the op's own name, for a body
 // with ops that have none.
 
-#include <array>
+#include <functional>
 #include <utility>
 
-#include <retrace/autograd/backprop.h>
-#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/node.h>
 #include <retrace/autograd/observer.h>
 
@@ -34,68 +32,48 @@ namespace retrace {
 void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Tensor& upstream,
                    bool create_graph, Gradients& gradients);
 
-template <class Texts, class Body, std::size_t N>
-struct CompositeNode final : NodeOf<CompositeNode<Texts, Body, N>> {
-  static constexpr std::string_view op = Texts::op, formula = Texts::formula,
-                                    gradient = Texts::gradient;
-  CompositeNode(const Body& b, const Tensor& y, const std::array<Tensor, N>& leaves)
-      : body(b), inner(y), inputs(leaves) {}
-
-  void backward(const Tensor& upstream, Gradients& gradients) override {
-    if (!GradMode::is_enabled())
-      return retrace_inner(inner, inputs, upstream, /*create_graph=*/false, gradients);
-    if constexpr (requires { Texts::first_order; }) require_first_order(op);
-    std::array<Tensor, N> originals;
-    for (std::size_t k = 0; k < N; ++k)
-      if (inputs[k].defined()) originals[k] = this->saved_input(k);
-    retrace_inner(std::apply(body, originals), originals, upstream, /*create_graph=*/true,
-                  gradients);
-  }
-  void release_saved() override {
-    inner = {};
-    inputs = {};
-    Node::release_saved();
-  }
-
-  Body body;
-  Tensor inner;                  // its producer is the end of the inner tape
-  std::array<Tensor, N> inputs;  // the leaves of the inner tape
+struct CompositeTexts {
+  std::string_view op, formula, gradient;
+  bool first_order;
 };
+
+template <class Texts>
+constexpr CompositeTexts composite_texts() {
+  return {Texts::op, Texts::formula, Texts::gradient, requires {requires Texts::first_order;
+}
+};  // namespace retrace
+}
+
+using CompositeBody = std::function<Tensor(std::span<const Tensor> inputs)>;
+
+/// body(inputs) as one node, one of the inputs wanting a gradient.
+Tensor record_composite(const CompositeTexts& texts, CompositeBody body,
+                        std::span<const Tensor* const> inputs);
 
 /// body(inputs...) as one node.
 template <class Texts, class Body, class... Tensors>
 Tensor composite(const Body& body, const Tensors&... inputs) {
-  constexpr std::size_t kInputs = sizeof...(Tensors);
-  // Whoever watches is told of one op.
-  const auto unwatched = [&body](const auto&... x) {
-    const ObserverScope nobody;
-    return body(x...);
-  };
-  if (!wants_recording({&inputs...})) {
-    Tensor y = unwatched(inputs...);
-    if (ops_watched) [[unlikely]] {
-      const std::array<const Tensor*, kInputs> all = {&inputs...};
-      watch_op(Texts::op, nullptr, y, all);
-    }
-    return y;
+  const Tensor* const all[] = {&inputs...};
+  if (wants_recording(all)) {
+    const auto of_all = [body]<std::size_t... K>(std::span<const Tensor> x,
+                                                 std::index_sequence<K...>) {
+      return body(x[K]...);
+    };
+    return record_composite(
+        composite_texts<Texts>(),
+        [of_all](std::span<const Tensor> x) {
+          return of_all(x, std::index_sequence_for<Tensors...>());
+        },
+        all);
   }
-  const auto leaf = [](const Tensor& input) {
-    if (!input.defined() || !input.requires_grad()) return input;
-    return input.detach().requires_grad_();
-  };
-  const std::array<Tensor, kInputs> leaves = {leaf(inputs)...};
-  const Tensor inner = std::apply(unwatched, leaves);
-  return record<CompositeNode<Texts, Body, kInputs>>(
-      inner.detach(), {&inputs...},
-      [&](auto& node) {
-        std::size_t k = 0;
-        const auto save = [&](const Tensor& input) {
-          if (input.defined()) node.save_input(k, input);
-          ++k;
-        };
-        (save(inputs), ...);
-      },
-      body, inner, leaves);
+  Tensor y;
+  {
+    const ObserverScope nobody;  // whoever watches is told of one op
+    y = body(inputs...);
+  }
+  if (ops_watched) [[unlikely]]
+    watch_op(Texts::op, nullptr, y, all);
+  return y;
 }
 
 }  // namespace retrace
