@@ -4,8 +4,6 @@
 #include <filesystem>
 #include <numeric>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/data/csv.h>
 #include <retrace/data/idx.h>
 #include <retrace/tensor/check.h>
@@ -173,33 +171,6 @@ Tensor InputFormat::read(const std::string& path) const {
                    "{}: is {} {}, but the model takes images of {}", path, images.dtype(),
                    images.sizes(), image);
   return images.dtype() == kInt64 ? images.to(kFloat32).div_(255.0) : images.to(kFloat32);
-}
-
-Metadata InputFormat::to_metadata() const {
-  if (image.size() == 2) return {{"image", nlohmann::json({image[0], image[1]}).dump()}};
-  return {{"columns", columns.to_json()}, {"header", header ? "true" : "false"}};
-}
-
-InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
-  InputFormat format;
-  try {
-    if (const auto image = metadata.find("image"); image != metadata.end()) {
-      const auto sizes = nlohmann::json::parse(image->second).get<std::vector<std::int64_t>>();
-      std::int64_t pixels = 0;
-      require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 &&
-                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels),
-                       "{}: the size of its images makes no sense", path);
-      format.image = {sizes[0], sizes[1]};
-      return format;
-    }
-    const auto columns = metadata.find("columns"), header = metadata.find("header");
-    require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
-    format.columns = in_the_name_of(path, [&] { return TableEncoder::from_json(columns->second); });
-    format.header = header == metadata.end() || header->second == "true";
-  } catch (const nlohmann::json::exception& error) {
-    fail<IoError>("{}: what it says about its inputs cannot be read: {}", path, error.what());
-  }
-  return format;
 }
 
 template <class Outputs>

@@ -2,11 +2,10 @@
 #include <array>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/data/jsonl.h>
 #include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/json.h>
 
 namespace retrace::data {
 namespace {
@@ -32,7 +31,7 @@ std::vector<Row> read_lines(const std::string& path, const UnpackLimits& limits,
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     try {
-      const json object = json::parse(line);
+      const json object = parse_json(line);
       require<IoError>(object.is_object(), "is not {{\"field\": ...}}, but of type {}",
                        object.type_name());
       rows.push_back(parse(object));
@@ -141,7 +140,7 @@ double parse_margin(const json& object) {
   const auto margin = object.find("margin");
   if (margin == object.end()) return 0;
   require<IoError>(margin->is_number() && margin->get<double>() >= 0,
-                   "\"margin\" is {}; it must be a number of at least 0", margin->dump());
+                   "\"margin\" is {}; it must be a number of at least 0", json_text(*margin));
   return margin->get<double>();
 }
 

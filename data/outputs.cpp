@@ -7,8 +7,6 @@
 #include <optional>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -44,16 +42,6 @@ const Column& known_numbers(const Table& table, const std::string& name,
       fail<IoError>("{}: the target is missing", table.place(row, name));
   }
   return column;
-}
-
-// What f makes of the JSON that a model keeps about its outputs.
-template <class F>
-auto read_json(const std::string& text, F&& f) {
-  try {
-    return f(nlohmann::json::parse(text));
-  } catch (const nlohmann::json::exception& error) {
-    fail<IoError>("what it says about its outputs cannot be read: {}", error.what());
-  }
 }
 
 }  // namespace
@@ -104,18 +92,6 @@ Tensor ClassNames::encode(const Table& table) const {
   return result;
 }
 
-std::string ClassNames::to_json() const {
-  return nlohmann::ordered_json{{"column", column_}, {"names", names_}}.dump();
-}
-
-ClassNames ClassNames::from_json(const std::string& text) {
-  return read_json(text, [](const nlohmann::json& json) {
-    ClassNames classes(json.at("names").get<std::vector<std::string>>());
-    json.at("column").get_to(classes.column_);
-    return classes;
-  });
-}
-
 // A quantity ----------------------------------------------------------------------------------
 
 TargetScale::TargetScale(const Table& table, const std::string& column,
@@ -142,24 +118,6 @@ Tensor TargetScale::to_units(const Tensor& standardised) const {
                  elements<double>(units),
                  [this](double y) { return y * scale_.deviation + scale_.mean; });
   return units;
-}
-
-std::string TargetScale::to_json() const {
-  return nlohmann::ordered_json{
-      {"column", column_}, {"mean", scale_.mean}, {"deviation", scale_.deviation}}
-      .dump();
-}
-
-TargetScale TargetScale::from_json(const std::string& text) {
-  return read_json(text, [](const nlohmann::json& json) {
-    TargetScale target;
-    json.at("column").get_to(target.column_);
-    json.at("mean").get_to(target.scale_.mean);
-    json.at("deviation").get_to(target.scale_.deviation);
-    require<IoError>(target.scale_.deviation > 0, "the deviation of its target is {}",
-                     target.scale_.deviation);
-    return target;
-  });
 }
 
 // Labels --------------------------------------------------------------------------------------
@@ -192,14 +150,6 @@ Tensor LabelNames::encode(const Table& table) const {
     }
   }
   return result;
-}
-
-std::string LabelNames::to_json() const { return nlohmann::json(names_).dump(); }
-
-LabelNames LabelNames::from_json(const std::string& text) {
-  return read_json(text, [](const nlohmann::json& json) {
-    return LabelNames(json.get<std::vector<std::string>>());
-  });
 }
 
 }  // namespace retrace::data

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <map>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -19,16 +17,15 @@ std::string percent(std::size_t part, std::size_t whole) {
   return fmt::format("{:.2g} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
 }
 
-std::size_t index(std::int64_t row) { return static_cast<std::size_t>(row); }
-
 }  // namespace
 
 // Learning ------------------------------------------------------------------------------------
 
 Scale Scale::of(const Table& table, const Column& column, const std::vector<std::int64_t>& rows) {
   std::vector<double> known;
-  for (const std::int64_t row : rows) {
-    if (!column.missing[index(row)]) known.push_back(column.numbers[index(row)]);
+  for (const std::int64_t r : rows) {
+    const auto row = static_cast<std::size_t>(r);
+    if (!column.missing[row]) known.push_back(column.numbers[row]);
   }
   const double n = static_cast<double>(known.size());
   // Relative to one of them, so that the deviation of equal numbers is 0 to the last bit.
@@ -65,10 +62,11 @@ std::optional<TableEncoder::ColumnRule> TableEncoder::learn(const Table& table,
   ColumnRule rule{.name = column.name, .is_text = column.is_text};
   std::map<std::string, std::size_t> counts;  // of texts
   std::size_t known = 0;
-  for (const std::int64_t row : rows) {
-    if (column.missing[index(row)]) continue;
+  for (const std::int64_t r : rows) {
+    const auto row = static_cast<std::size_t>(r);
+    if (column.missing[row]) continue;
     ++known;
-    if (column.is_text) ++counts[column.texts[index(row)]];
+    if (column.is_text) ++counts[column.texts[row]];
   }
   if (!column.is_text) rule.scale = Scale::of(table, column, rows);
   const bool is_constant = column.is_text ? counts.size() == 1 : rule.scale.deviation == 0;
@@ -128,7 +126,7 @@ Tensor TableEncoder::encode(const Table& table) const {
   }
   Tensor result = empty({table.rows(), features()});
   auto* features = elements<float>(result);
-  for (std::size_t row = 0; row < index(table.rows()); ++row) {
+  for (std::size_t row = 0; row < static_cast<std::size_t>(table.rows()); ++row) {
     for (std::size_t i = 0; i < rules_.size(); ++i) {
       rules_[i].encode(*columns[i], row, features);
       features += rules_[i].features();
@@ -149,46 +147,6 @@ void TableEncoder::ColumnRule::encode(const Column& column, std::size_t row, flo
   for (std::size_t i = 0; i < levels.size(); ++i) {
     result[i] = known ? static_cast<float>(levels[i] == *level) : static_cast<float>(shares[i]);
   }
-}
-
-// As JSON -------------------------------------------------------------------------------------
-
-std::string TableEncoder::to_json() const {
-  auto json = nlohmann::ordered_json::array();
-  for (const ColumnRule& rule : rules_) {
-    auto& column = json.emplace_back();
-    column["name"] = rule.name;
-    if (rule.is_text) {
-      column["levels"] = rule.levels;
-      column["shares"] = rule.shares;
-    } else {
-      column["mean"] = rule.scale.mean;
-      column["deviation"] = rule.scale.deviation;
-    }
-  }
-  return json.dump();
-}
-
-TableEncoder TableEncoder::from_json(const std::string& text) {
-  TableEncoder encoder;
-  try {
-    for (const auto& column : nlohmann::json::parse(text)) {
-      ColumnRule rule{.name = column.at("name"), .is_text = column.contains("levels")};
-      if (rule.is_text) {
-        column.at("levels").get_to(rule.levels);
-        column.at("shares").get_to(rule.shares);
-      } else {
-        column.at("mean").get_to(rule.scale.mean);
-        column.at("deviation").get_to(rule.scale.deviation);
-      }
-      require<IoError>(rule.levels.size() == rule.shares.size() && rule.scale.deviation > 0,
-                       "columns: column {} of the model is inconsistent", rule.name);
-      encoder.rules_.push_back(std::move(rule));
-    }
-  } catch (const nlohmann::json::exception& error) {
-    fail<IoError>("columns: the model's list of columns cannot be read: {}", error.what());
-  }
-  return encoder;
 }
 
 }  // namespace retrace::data

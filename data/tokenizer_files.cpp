@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/data/text.h>
 #include <retrace/data/tokenizer.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/file.h>
+#include <retrace/tensor/json.h>
 #include <retrace/tensor/utf8.h>
 
 namespace retrace::data {
@@ -65,7 +64,7 @@ class Spelling {
 
 nlohmann::json parse(const std::string& text, std::string_view name) {
   try {
-    return nlohmann::json::parse(text);
+    return parse_json(text);
   } catch (const nlohmann::json::parse_error& error) {
     const auto read = static_cast<std::ptrdiff_t>(std::min(error.byte, text.size()));
     fail<IoError>("{}:{}: is not JSON", name,
@@ -86,7 +85,7 @@ std::vector<std::string> read_vocabulary(const nlohmann::json& json, std::string
     if (token.empty()) fail<IoError>("{}: a token is empty", name);
     if (number >= tokens.size()) {
       fail<IoError>("{}: the token {} has the id {}; the {} tokens of a vocabulary have 0 .. {}",
-                    name, shown(token), shown(id.dump()), tokens.size(), tokens.size() - 1);
+                    name, shown(token), shown(json_text(id)), tokens.size(), tokens.size() - 1);
     }
     std::string& place = tokens[number];
     if (!place.empty()) {
@@ -234,7 +233,7 @@ std::string Tokenizer::vocabulary() const {
   std::string text;
   for (std::size_t id = 0; id < tokens_.size(); ++id) {
     const std::string key = as_is ? tokens_[id] : Spelling::published().spelled(tokens_[id]);
-    text += fmt::format("{}{}: {}", id == 0 ? "{" : ",\n", nlohmann::json(key).dump(), id);
+    text += fmt::format("{}{}: {}", id == 0 ? "{" : ",\n", json_string(key), id);
   }
   return text + "}";
 }
@@ -261,8 +260,7 @@ void Tokenizer::save(const std::string& folder) const {
 
 std::string Tokenizer::to_json() const {
   std::string text = R"({"vocab":)" + vocabulary();
-  if (kind_ != TokenizerKind::character)
-    text += ",\"merges\":" + nlohmann::json(merge_lines()).dump();
+  if (kind_ != TokenizerKind::character) text += ",\"merges\":" + json_string(merge_lines());
   return text + "}";
 }
 

@@ -6,9 +6,8 @@
 #include <optional>
 #include <unordered_set>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/json.h>
 #include <retrace/tensor/safetensors_header.h>
 #include <retrace/tensor/utf8.h>
 
@@ -34,8 +33,6 @@ std::string_view name_of(StoredType type) {
                       [&](const TypeName& t) { return t.type == type; })
       ->name;
 }
-
-std::string json_text(std::string_view text) { return nlohmann::json(text).dump(); }
 
 // Reads the header's JSON event by event: the library's own tree would drop all but the last of
 // equal keys, and take memory without bound. It keeps no more depth than the format has.
@@ -100,10 +97,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     }
     auto& keys = place_ == Place::header ? names_ : inner_keys_;
     if (!keys.insert(text).second)
-      return fail_with(fmt::format("the key {} comes twice", json_text(text)));
+      return fail_with(fmt::format("the key {} comes twice", json_string(text)));
     key_ = std::move(text);
     if (place_ == Place::tensor && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets")
-      return tensor_problem(fmt::format("unknown key {}", json_text(key_)));
+      return tensor_problem(fmt::format("unknown key {}", json_string(key_)));
     return true;
   }
 
@@ -137,17 +134,18 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
   bool tensor_problem(const std::string& problem) {
-    return fail_with(fmt::format("tensor {}: {}", json_text(entry_.name), problem));
+    return fail_with(fmt::format("tensor {}: {}", json_string(entry_.name), problem));
   }
   bool unexpected(std::string_view what) {
     switch (place_) {
       case Place::outside:
         return fail_with(fmt::format("the header is {} where an object should be", what));
       case Place::header:
-        return fail_with(fmt::format("{} is {} where an object should be", json_text(key_), what));
+        return fail_with(
+            fmt::format("{} is {} where an object should be", json_string(key_), what));
       case Place::metadata:
         return fail_with(
-            fmt::format("metadata {} is {} where a text should be", json_text(key_), what));
+            fmt::format("metadata {} is {} where a text should be", json_string(key_), what));
       case Place::tensor:
         return tensor_problem(fmt::format("its {} is {}", key_, what));
       case Place::shape:
@@ -166,7 +164,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     }
     const bool eight_bits = text.starts_with("F8_");
     return tensor_problem(
-        fmt::format("dtype {} is {}", json_text(text),
+        fmt::format("dtype {} is {}", json_string(text),
                     eight_bits ? "not supported; store it as F16 or F32" : "unknown"));
   }
 
@@ -213,13 +211,13 @@ void check_layout(const std::string& path, const Header& header, std::uint64_t d
     require<IoError>(entry->begin == end && entry->end >= entry->begin,
                      "{}: tensor {}: its data_offsets [{}, {}] leave a gap or overlap; the tensor "
                      "before ends at {}",
-                     path, json_text(entry->name), entry->begin, entry->end, end);
+                     path, json_string(entry->name), entry->begin, entry->end, end);
     const auto bytes = bytes_needed(*entry);
     require<IoError>(bytes.has_value(), "{}: tensor {}: the bytes of shape {} overflow 63 bits",
-                     path, json_text(entry->name), entry->sizes);
+                     path, json_string(entry->name), entry->sizes);
     require<IoError>(*bytes == entry->end - entry->begin,
                      "{}: tensor {}: {} {} needs {} bytes, data_offsets [{}, {}] give {}", path,
-                     json_text(entry->name), name_of(entry->type), entry->sizes, *bytes,
+                     json_string(entry->name), name_of(entry->type), entry->sizes, *bytes,
                      entry->begin, entry->end, entry->end - entry->begin);
     end = entry->end;
   }
@@ -261,13 +259,13 @@ std::string header_text(const Header& header) {
   std::string text(kHeaderSumStart);
   text += fmt::format("{}\"", kNoSum);
   for (const auto& [key, value] : header.metadata) {
-    text += fmt::format(",{}:{}", json_text(key), json_text(value));
+    text += fmt::format(",{}:{}", json_string(key), json_string(value));
   }
   text += "}";
   for (const Entry& entry : header.entries) {
     text +=
         fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                    json_text(entry.name), name_of(entry.type),
+                    json_string(entry.name), name_of(entry.type),
                     fmt::join(entry.sizes.begin(), entry.sizes.end(), ","), entry.begin, entry.end);
   }
   text += "}";
@@ -287,7 +285,7 @@ Header parse_header(const std::string& path, std::string_view text, std::uint64_
                    path);
   Header header;
   HeaderReader reader(header);
-  const bool whole = nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+  const bool whole = parse_json(text, reader);
   require<IoError>(whole, "{}: {}", path, reader.problem());
   check_layout(path, header, data_bytes);
   return header;

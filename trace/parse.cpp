@@ -1,9 +1,8 @@
 #include <cmath>
 #include <limits>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/json.h>
 #include <retrace/trace/numbers.h>
 
 namespace retrace::trace {
@@ -55,7 +54,8 @@ class Object {
     const bool fits = value.is_number_unsigned()
                           ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
                           : value.is_number_integer();
-    if (!fits) refuse("{}.{}: {} is no whole number up to {}", where_, name, value.dump(), most);
+    if (!fits)
+      refuse("{}.{}: {} is no whole number up to {}", where_, name, json_text(value), most);
     return value.get<std::int64_t>();
   }
   double number(const char* name) const {
@@ -84,7 +84,7 @@ class Object {
       const bool fits = value.is_number_unsigned() && value.get<std::uint64_t>() <= kMost;
       const std::int64_t size = fits ? value.get<std::int64_t>() : 0;
       if (!fits || (size > 0 && elements > kMost / size))
-        refuse("{}.{}: {} is no shape of a tensor", where_, name, values.dump());
+        refuse("{}.{}: {} is no shape of a tensor", where_, name, json_text(values));
       elements *= size;
       sizes.push_back(size);
     }
@@ -130,7 +130,7 @@ class Events {
                std::size_t count) {
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= count)
       refuse("{}.{}: refers to {} {}, which is not there; there are {}", o.where(), name, what,
-             value.dump(), count);
+             json_text(value), count);
     return value.get<Id>();
   }
 
@@ -314,7 +314,7 @@ Trace read_trace(const Json& json) {
 
 Trace Trace::parse(std::string_view json, const std::string& name) {
   try {
-    return read_trace(Json::parse(json.begin(), json.end()));
+    return read_trace(parse_json(json));
   } catch (const Json::parse_error& error) {
     const bool is_cut_off = error.byte > json.size();
     if (is_cut_off && json.find("\"retrace-trace\"") != std::string_view::npos)

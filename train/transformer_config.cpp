@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/json.h>
 
 namespace retrace::train {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::int64_t kMostLayers = 4096;
 
@@ -40,8 +40,11 @@ const char* text_of(const Spelling<T> (&all)[n], T value) {
 // Reads members of a JSON object; what is wrong with one is an IoError that names it.
 class Reader {
  public:
-  Reader(const std::string& json, const std::string& path)
-      : path_(path), object_(Json::parse(json, nullptr, false)) {
+  Reader(const std::string& json, const std::string& path) : path_(path) {
+    try {
+      object_ = parse_json(json);
+    } catch (const Json::exception&) {  // then it is no object
+    }
     require<IoError>(object_.is_object(), "{}: is not a JSON object", path);
   }
 
@@ -50,26 +53,26 @@ class Reader {
     const Json& value = member(key);
     require<IoError>(value.is_number_integer() && value >= low && value <= high,
                      "{}: {} is {}; it must be a whole number from {} to {}", path_, key,
-                     value.dump(), low, high);
+                     json_text(value), low, high);
     return value;
   }
   double number(const char* key) const {
     const Json& value = member(key);
     require<IoError>(value.is_number(), "{}: {} is {}; it must be a number", path_, key,
-                     value.dump());
+                     json_text(value));
     return value;
   }
   bool flag(const char* key) const {
     const Json& value = member(key);
     require<IoError>(value.is_boolean(), "{}: {} is {}; it must be true or false", path_, key,
-                     value.dump());
+                     json_text(value));
     return value;
   }
   bool flag(const char* key, bool otherwise) const { return has(key) ? flag(key) : otherwise; }
   std::string text(const char* key) const {
     const Json& value = member(key);
     require<IoError>(value.is_string(), "{}: {} is {}; it must be a text", path_, key,
-                     value.dump());
+                     json_text(value));
     return value;
   }
   template <class T, std::size_t n>
@@ -99,21 +102,20 @@ void check_heads(const TransformerConfig& config, const std::string& path) {
 
 std::string TransformerConfig::to_json() const {
   const nn::TransformerOptions& o = options;
-  return Json{{"vocab_size", vocab_size},
-              {"context", o.context},
-              {"layers", o.layers},
-              {"heads", o.heads},
-              {"embed_dim", o.embed_dim},
-              {"hidden", o.hidden},
-              {"positions", text_of(kPositions, o.positions)},
-              {"activation", o.activation},
-              {"norm", text_of(kNorms, o.norm)},
-              {"norm_first", o.norm_first},
-              {"bias", o.bias},
-              {"tied_head", o.tied_head},
-              {"dropout", o.dropout},
-              {"eps", o.eps}}
-      .dump();
+  return json_text(OrderedJson{{"vocab_size", vocab_size},
+                               {"context", o.context},
+                               {"layers", o.layers},
+                               {"heads", o.heads},
+                               {"embed_dim", o.embed_dim},
+                               {"hidden", o.hidden},
+                               {"positions", text_of(kPositions, o.positions)},
+                               {"activation", o.activation},
+                               {"norm", text_of(kNorms, o.norm)},
+                               {"norm_first", o.norm_first},
+                               {"bias", o.bias},
+                               {"tied_head", o.tied_head},
+                               {"dropout", o.dropout},
+                               {"eps", o.eps}});
 }
 
 TransformerConfig TransformerConfig::from_json(const std::string& json, const std::string& path) {
@@ -147,22 +149,22 @@ std::string TransformerConfig::to_gpt2() const {
                       text_of(kPositions, o.positions), text_of(kNorms, o.norm),
                       o.norm_first ? "in front" : "behind", o.bias ? "biases" : "no biases",
                       o.activation);
-  return Json{{"architectures", {"GPT2LMHeadModel"}},
-              {"model_type", "gpt2"},
-              {"vocab_size", vocab_size},
-              {"n_positions", o.context},
-              {"n_ctx", o.context},
-              {"n_embd", o.embed_dim},
-              {"n_layer", o.layers},
-              {"n_head", o.heads},
-              {"n_inner", o.hidden == 0 ? Json() : Json(o.hidden)},
-              {"activation_function", activation},
-              {"layer_norm_epsilon", o.eps},
-              {"resid_pdrop", o.dropout},
-              {"embd_pdrop", o.dropout},
-              {"attn_pdrop", o.dropout},
-              {"tie_word_embeddings", o.tied_head}}
-             .dump(1) +
+  return json_text(OrderedJson{{"architectures", {"GPT2LMHeadModel"}},
+                               {"model_type", "gpt2"},
+                               {"vocab_size", vocab_size},
+                               {"n_positions", o.context},
+                               {"n_ctx", o.context},
+                               {"n_embd", o.embed_dim},
+                               {"n_layer", o.layers},
+                               {"n_head", o.heads},
+                               {"n_inner", o.hidden == 0 ? OrderedJson() : OrderedJson(o.hidden)},
+                               {"activation_function", activation},
+                               {"layer_norm_epsilon", o.eps},
+                               {"resid_pdrop", o.dropout},
+                               {"embd_pdrop", o.dropout},
+                               {"attn_pdrop", o.dropout},
+                               {"tie_word_embeddings", o.tied_head}},
+                   1) +
          "\n";
 }
 

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include <retrace/tensor/json.h>
 #include <retrace/trace/trace.h>
 
 namespace retrace::trace::page {

@@ -1,0 +1,136 @@
+// What a model keeps about its inputs and outputs, as JSON.
+
+#include <retrace/data/files.h>
+#include <retrace/tensor/check.h>
+#include <retrace/tensor/json.h>
+
+namespace retrace::data {
+namespace {
+
+// What f makes of the JSON that a model keeps about its outputs.
+template <class F>
+auto read_json(const std::string& text, F&& f) {
+  try {
+    return f(parse_json(text));
+  } catch (const nlohmann::json::exception& error) {
+    fail<IoError>("what it says about its outputs cannot be read: {}", error.what());
+  }
+}
+
+TableEncoder columns_of(const std::string& json, const std::string& path) {
+  try {
+    return TableEncoder::from_json(json);
+  } catch (const Error& error) {
+    fail<IoError>("{}: {}", path, error.what());
+  }
+}
+
+}  // namespace
+
+// Inputs --------------------------------------------------------------------------------------
+
+std::string TableEncoder::to_json() const {
+  auto json = nlohmann::ordered_json::array();
+  for (const ColumnRule& rule : rules_) {
+    auto& column = json.emplace_back();
+    column["name"] = rule.name;
+    if (rule.is_text) {
+      column["levels"] = rule.levels;
+      column["shares"] = rule.shares;
+    } else {
+      column["mean"] = rule.scale.mean;
+      column["deviation"] = rule.scale.deviation;
+    }
+  }
+  return json_text(json);
+}
+
+TableEncoder TableEncoder::from_json(const std::string& text) {
+  TableEncoder encoder;
+  try {
+    for (const auto& column : parse_json(text)) {
+      ColumnRule rule{.name = column.at("name"), .is_text = column.contains("levels")};
+      if (rule.is_text) {
+        column.at("levels").get_to(rule.levels);
+        column.at("shares").get_to(rule.shares);
+      } else {
+        column.at("mean").get_to(rule.scale.mean);
+        column.at("deviation").get_to(rule.scale.deviation);
+      }
+      require<IoError>(rule.levels.size() == rule.shares.size() && rule.scale.deviation > 0,
+                       "columns: column {} of the model is inconsistent", rule.name);
+      encoder.rules_.push_back(std::move(rule));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    fail<IoError>("columns: the model's list of columns cannot be read: {}", error.what());
+  }
+  return encoder;
+}
+
+Metadata InputFormat::to_metadata() const {
+  if (image.size() == 2) return {{"image", fmt::format("[{},{}]", image[0], image[1])}};
+  return {{"columns", columns.to_json()}, {"header", header ? "true" : "false"}};
+}
+
+InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
+  InputFormat format;
+  try {
+    if (const auto image = metadata.find("image"); image != metadata.end()) {
+      const auto sizes = parse_json(image->second).get<std::vector<std::int64_t>>();
+      std::int64_t pixels = 0;
+      require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 &&
+                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels),
+                       "{}: the size of its images makes no sense", path);
+      format.image = {sizes[0], sizes[1]};
+      return format;
+    }
+    const auto columns = metadata.find("columns"), header = metadata.find("header");
+    require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
+    format.columns = columns_of(columns->second, path);
+    format.header = header == metadata.end() || header->second == "true";
+  } catch (const nlohmann::json::exception& error) {
+    fail<IoError>("{}: what it says about its inputs cannot be read: {}", path, error.what());
+  }
+  return format;
+}
+
+// Outputs -------------------------------------------------------------------------------------
+
+std::string ClassNames::to_json() const {
+  return json_text(nlohmann::ordered_json{{"column", column_}, {"names", names_}});
+}
+
+ClassNames ClassNames::from_json(const std::string& text) {
+  return read_json(text, [](const nlohmann::json& json) {
+    ClassNames classes(json.at("names").get<std::vector<std::string>>());
+    json.at("column").get_to(classes.column_);
+    return classes;
+  });
+}
+
+std::string TargetScale::to_json() const {
+  return json_text(nlohmann::ordered_json{
+      {"column", column_}, {"mean", scale_.mean}, {"deviation", scale_.deviation}});
+}
+
+TargetScale TargetScale::from_json(const std::string& text) {
+  return read_json(text, [](const nlohmann::json& json) {
+    TargetScale target;
+    json.at("column").get_to(target.column_);
+    json.at("mean").get_to(target.scale_.mean);
+    json.at("deviation").get_to(target.scale_.deviation);
+    require<IoError>(target.scale_.deviation > 0, "the deviation of its target is {}",
+                     target.scale_.deviation);
+    return target;
+  });
+}
+
+std::string LabelNames::to_json() const { return json_text(nlohmann::json(names_)); }
+
+LabelNames LabelNames::from_json(const std::string& text) {
+  return read_json(text, [](const nlohmann::json& json) {
+    return LabelNames(json.get<std::vector<std::string>>());
+  });
+}
+
+}  // namespace retrace::data

@@ -1,0 +1,24 @@
+#pragma once
+
+// For .cpp files: JSON by nlohmann's library. Its parser and its printer are a second and a half of
+// compiling for every file that has them; here they are compiled once.
+
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace retrace {
+
+/// As nlohmann::json::parse.
+nlohmann::json parse_json(std::string_view text);
+/// Hands what is read to `reader`, which may stop it: then false.
+bool parse_json(std::string_view text, nlohmann::json_sax<nlohmann::json>& reader);
+
+/// As dump().
+std::string json_text(const nlohmann::json& value);
+std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
+/// A text between quotes, escaped.
+std::string json_string(std::string_view text);
+
+}  // namespace retrace
