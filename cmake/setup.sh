@@ -90,7 +90,7 @@ logged() {
 
 # build_preset PRESET TARGET...: configures where needed and builds (no target: everything).
 build_preset() {
-  local preset=$1 target folder cache launcher=() targets=()
+  local preset=$1 target folder cache choices=() targets=()
   shift
   folder=$root/build
   [ "$preset" = release ] || folder=$root/build-$preset
@@ -104,11 +104,15 @@ build_preset() {
       ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache" ||
       { [ "$preset" = release ] && ! grep -qx 'CMAKE_BUILD_TYPE:STRING=Release' "$cache"; }; then
       say "configuring $folder"
-      # ccache cannot keep what was compiled with a precompiled header.
-      command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
-        -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
+      # ccache cannot keep what was compiled with a precompiled header, and is best with single
+      # files; without it the first build is what counts.
+      if command -v ccache >/dev/null; then
+        choices=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
+      elif [ "$preset" = release ]; then
+        choices=(-DRETRACE_BATCHES=ON)
+      fi
       cd "$root" || exit
-      logged "$folder/build.log" cmake --fresh --preset "$preset" "${launcher[@]}"
+      logged "$folder/build.log" cmake --fresh --preset "$preset" "${choices[@]}"
     fi
     say "building ${*:-everything} in $folder"
     export NINJA_STATUS='[%f/%t %es] '

@@ -11,12 +11,12 @@
 namespace retrace::train {
 namespace {
 
-struct Rows {
+struct RankedRows {
   std::vector<double> scores;
   std::vector<bool> positive;
   std::int64_t positives = 0;
 
-  Rows(std::string_view metric, const Tensor& given, const Tensor& labels) {
+  RankedRows(std::string_view metric, const Tensor& given, const Tensor& labels) {
     require<DTypeError>(given.is_floating_point(), "{}: scores must be floating, not {}", metric,
                         given.dtype());
     require<ShapeError>(given.dim() == 1 && labels.sizes() == given.sizes(),
@@ -42,7 +42,7 @@ struct Rows {
 }  // namespace
 
 RocCurve roc_curve(const Tensor& scores, const Tensor& labels) {
-  const Rows rows("roc_curve", scores, labels);
+  const RankedRows rows("roc_curve", scores, labels);
   const double positives = static_cast<double>(rows.positives);
   const double negatives = static_cast<double>(rows.scores.size()) - positives;
   RocCurve curve{{0}, {0}};
@@ -99,7 +99,7 @@ Table threshold_table(const Tensor& probabilities, const Tensor& labels) {
 }
 
 Calibration::Calibration(const Tensor& probabilities, const Tensor& labels, int bins) {
-  const Rows rows("Calibration", probabilities, labels);
+  const RankedRows rows("Calibration", probabilities, labels);
   require<ValueError>(bins >= 1, "Calibration: {} bins; there must be at least one", bins);
   const auto count = static_cast<std::size_t>(bins);
   std::vector<double> sums(count), hits(count), sizes(count);
