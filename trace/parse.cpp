@@ -321,6 +321,8 @@ Trace Trace::parse(std::string_view json, const std::string& name) {
       fail<IoError>("{}: a trace that is cut off after {} bytes; copy or record it again", name,
                     json.size());
     fail<IoError>("{}: not a trace of Retrace: broken JSON at byte {}", name, error.byte);
+  } catch (const Json::exception&) {
+    fail<IoError>("{}: not a trace of Retrace: it has a number that is too large", name);
   } catch (const IoError& error) {
     fail<IoError>("{}: {}", name, error.what());
   }
