@@ -1,4 +1,5 @@
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/large_blocks.h>
 #include <retrace/tensor/pool.h>
 
 #include <atomic>
@@ -15,10 +16,10 @@ constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kSmallest = 1024;       // below, one class for every 64 bytes
 constexpr std::size_t kSlab = 256 << 10;      // small blocks are cut from slabs of this size
 constexpr std::size_t kSlabBlock = 4096;      // up to this block size
-constexpr std::size_t kLocal = 1 << 20;       // larger blocks go straight to the shared lists
+constexpr std::size_t kLarge = 1 << 18;       // larger blocks have no classes
 constexpr std::size_t kLocalBytes = 4 << 20;  // what one thread keeps of a class before it shares
 constexpr int kLinear = kSmallest / kAlignment;
-constexpr int kClasses = kLinear + 8 * 37;  // eight classes for every doubling, up to 2^47 bytes
+constexpr int kClasses = kLinear + 8 * 8;  // eight classes for every doubling, up to kLarge
 
 struct Class {
   int index;
@@ -53,6 +54,7 @@ struct LocalCache;
 struct Shared {
   std::mutex mutex;
   FreeBlock* free[kClasses] = {};
+  LargeBlocks large;
   std::vector<LocalCache*> caches;
   std::int64_t retired_live_bytes = 0, retired_live_blocks = 0;
   std::atomic<std::int64_t> reserved{0};
@@ -110,6 +112,21 @@ struct Registration {
 void ensure_registered() {
   if (local.registered) return;
   static thread_local Registration registration;
+}
+
+void* allocate_large(std::size_t bytes) {
+  ensure_registered();
+  const auto allocate = [bytes] {
+    const std::lock_guard lock(shared().mutex);
+    return shared().large.allocate(bytes);
+  };
+  void* block = allocate();
+  if (block == nullptr) {
+    empty_cache();
+    block = allocate();
+  }
+  if (block == nullptr) out_of_memory(bytes);
+  return block;
 }
 
 void* from_system(std::size_t bytes) {
@@ -176,8 +193,10 @@ void* pool_allocate(std::size_t bytes) {
   ensure_registered();
   void* block = from_system(size.bytes);
 #else
-  void* block = local.free[size.index];
-  if (block != nullptr) {
+  void* block;
+  if (bytes > kLarge) [[unlikely]] {
+    block = allocate_large(bytes);
+  } else if (block = local.free[size.index]; block != nullptr) {
     local.free[size.index] = static_cast<FreeBlock*>(block)->next;
     --local.count[size.index];
   } else {
@@ -195,13 +214,11 @@ void pool_free(void* block, std::size_t bytes) noexcept {
   shared().reserved.fetch_sub(static_cast<std::int64_t>(size.bytes), std::memory_order_relaxed);
   std::free(block);
 #else
-  auto* freed = static_cast<FreeBlock*>(block);
-  if (size.bytes > kLocal) [[unlikely]] {
+  if (bytes > kLarge) [[unlikely]] {
     const std::lock_guard lock(shared().mutex);
-    freed->next = shared().free[size.index];
-    shared().free[size.index] = freed;
-    return;
+    return shared().large.free(block, bytes);
   }
+  auto* freed = static_cast<FreeBlock*>(block);
   freed->next = local.free[size.index];
   local.free[size.index] = freed;
   if (++local.count[size.index] * size.bytes > kLocalBytes && local.count[size.index] > 64)
@@ -213,7 +230,8 @@ void pool_free(void* block, std::size_t bytes) noexcept {
 MemoryStats memory_stats() {
   ensure_registered();
   const std::lock_guard lock(shared().mutex);
-  MemoryStats stats{shared().retired_live_bytes, shared().retired_live_blocks, shared().reserved};
+  MemoryStats stats{shared().retired_live_bytes, shared().retired_live_blocks,
+                    shared().reserved + static_cast<std::int64_t>(shared().large.reserved())};
   for (const LocalCache* cache : shared().caches) {
     stats.live_bytes += cache->live_bytes;
     stats.live_blocks += cache->live_blocks;
@@ -235,6 +253,7 @@ void empty_cache() {
       std::free(block);
     }
   }
+  shared().large.release();
 }
 
 }  // namespace retrace
