@@ -30,7 +30,7 @@ Tensor make_tokens(const GptSizes& sizes, GptNumbers& numbers) {
 }
 
 void train(const Run& run, const std::string& workload, const nn::Gpt& model,
-           const std::function<Tensor()>& loss_of) {
+           const std::function<Tensor()>& loss_of, Fields fields = {}) {
   optim::AdamW optimizer(model.parameters(),
                          {.lr = kGptLearningRate, .weight_decay = kGptWeightDecay});
   const auto step = [&] {
@@ -42,16 +42,39 @@ void train(const Run& run, const std::string& workload, const nn::Gpt& model,
   };
   double check = 0;
   for (int i = 0; i < kCheckedSteps; ++i) check = step().item<double>();
-  report_time(run, workload, "ms/step", 1e3, step, {{"check", check}});
+  fields.emplace_back("check", check);
+  report_time(run, workload, "ms/step", 1e3, step, fields);
 }
 
-void train_on_next_token(const Run& run, const std::string& workload, const GptSizes& sizes) {
+void train_on_next_token(const Run& run, const std::string& workload, const GptSizes& sizes,
+                         const Fields& fields = {}) {
   GptNumbers numbers;
   const nn::Gpt model = make_gpt(sizes, numbers);
   const Tensor tokens = make_tokens(sizes, numbers);
   const Tensor targets = make_tokens(sizes, numbers).flatten();
-  train(run, workload, model,
-        [&] { return losses::cross_entropy(model(tokens).flatten(0, 1), targets); });
+  train(
+      run, workload, model,
+      [&] { return losses::cross_entropy(model(tokens).flatten(0, 1), targets); }, fields);
+}
+
+// Of a training step: what its products multiply and add; of the scores, those that are seen.
+double gflop(const GptSizes& sizes) {
+  const auto [layers, width, heads, context, batch, parameters] = sizes;
+  const std::int64_t weights = 12 * layers * width * width + width * kGptVocabulary;
+  const std::int64_t scores = layers * context * width;
+  return 6e-9 * static_cast<double>(batch * context * (weights + scores));
+}
+
+// A training step for each of the values that a size may have. Rising: the peak of the memory is
+// then that of the last.
+void scale(const Run& run, const std::string& workload, std::int64_t GptSizes::*size,
+           std::int64_t from, std::int64_t to) {
+  GptSizes sizes = {2, 128, 4, 64, 8};
+  for (std::int64_t value = from; value <= to; value *= 2) {
+    sizes.*size = value;
+    train_on_next_token(run, workload, sizes,
+                        {{"x", static_cast<double>(value)}, {"gflop", gflop(sizes)}});
+  }
 }
 
 void generate(const Run& run, const std::string& workload, bool use_cache) {
@@ -72,6 +95,11 @@ void gpt_tiny(const Run& run) { train_on_next_token(run, "gpt_tiny", kGptTiny); 
 
 // W5.
 void gpt_char(const Run& run) { train_on_next_token(run, "gpt_char", kGptChar); }
+
+void scaling_batch(const Run& run) { scale(run, "scaling_batch", &GptSizes::batch, 1, 128); }
+void scaling_width(const Run& run) { scale(run, "scaling_width", &GptSizes::width, 16, 1024); }
+void scaling_context(const Run& run) { scale(run, "scaling_context", &GptSizes::context, 8, 2048); }
+void scaling_depth(const Run& run) { scale(run, "scaling_depth", &GptSizes::layers, 1, 32); }
 
 // W8.
 void gpt_generate_nocache(const Run& run) { generate(run, "gpt_generate_nocache", false); }

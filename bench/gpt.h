@@ -10,7 +10,8 @@
 namespace retrace::bench {
 
 struct GptSizes {
-  std::int64_t layers, width, heads, context, batch, parameters;
+  std::int64_t layers, width, heads, context, batch;
+  std::int64_t parameters = 0;  // 0: not told
 };
 inline constexpr GptSizes kGptTiny = {4, 128, 4, 64, 16, 818176};
 inline constexpr GptSizes kGptChar = {6, 384, 6, 256, 4, 10795776};
@@ -40,7 +41,7 @@ class GptNumbers {
 };
 
 inline void check_parameters(std::int64_t count, const GptSizes& sizes) {
-  if (count == sizes.parameters) return;
+  if (sizes.parameters == 0 || count == sizes.parameters) return;
   throw std::runtime_error("the model has " + std::to_string(count) + " parameters, not " +
                            std::to_string(sizes.parameters));
 }

@@ -25,7 +25,12 @@ int main(int argc, char** argv) {
                                      {"gpt_generate_nocache", gpt_generate_nocache},
                                      {"gpt_generate_kvcache", gpt_generate_kvcache},
                                      {"startup", startup},
-                                     {"dpo", dpo}};
+                                     {"dpo", dpo},
+                                     {"scaling_batch", scaling_batch},
+                                     {"scaling_width", scaling_width},
+                                     {"scaling_context", scaling_context},
+                                     {"scaling_depth", scaling_depth},
+                                     {"scaling_graph", scaling_graph}};
   for (Workload& workload : elementwise()) workloads.push_back(std::move(workload));
   return run_program(argc, argv,
                      {"retrace", [](int threads) { retrace::set_num_threads(threads); },

@@ -16,6 +16,12 @@ void gpt_generate_kvcache(const Run& run);
 /// Both of them.
 void gpt_generate(const Run& run);
 void dpo(const Run& run);
+/// How the time grows: a training step of a GPT, a chain of ops. A result for each size `x`.
+void scaling_batch(const Run& run);
+void scaling_width(const Run& run);
+void scaling_context(const Run& run);
+void scaling_depth(const Run& run);
+void scaling_graph(const Run& run);
 /// "elementwise", and "ew:OP" for each of its ops.
 std::vector<Workload> elementwise();
 
