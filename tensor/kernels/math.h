@@ -124,6 +124,12 @@ inline ExpArgument reduce_exp(float x) {
   return polynomial(r, 1.0f, 1.0f, exp_tail(r)) * std::bit_cast<float>(sum << 23);
 }
 
+/// exp(x) for x <= 0 as a term of a sum that has 1 in it: nothing below 2e-38, 1 ulp.
+[[gnu::always_inline]] inline float exp_term(float x) {
+  return exp_normal(select(x < -87.0f, -87.0f, x));
+}
+inline double exp_term(double x) { return std::exp(x); }
+
 /// Own, 1 ulp.
 [[gnu::always_inline]] inline float exp(float x) {
   const auto [sum, r] = reduce_exp<254>(select(x < -104.0f, -104.0f, x));

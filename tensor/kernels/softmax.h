@@ -25,11 +25,13 @@ struct RowSum {
   double combine(double a, double b) const { return a + b; }
 };
 
-/// Reducer: Σ exp(x - shift).
+/// Reducer: Σ exp(x - shift), shift being the largest x.
 template <class T>
 struct RowSumExp : RowSum<T> {
   T shift;
-  double step(double sum, T x) const { return sum + static_cast<double>(math::exp(x - shift)); }
+  double step(double sum, T x) const {
+    return sum + static_cast<double>(math::exp_term(x - shift));
+  }
 };
 
 /// Σ a b, in double, in the order of reduce_run.

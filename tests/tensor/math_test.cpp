@@ -322,6 +322,25 @@ TEST_CASE("the normal distribution keeps its digits in the tail") {
   CHECK(call("normal_cdf", -kInfinity) == 0.0f);
 }
 
+TEST_CASE("a term of a sum of exponentials has the bits of exp, or is next to nothing") {
+  std::vector<float> x;
+  for (float v = -87; v <= 0; v += 0x1p-10f) x.push_back(v);
+  const std::size_t normal = x.size();
+  for (const float v : {-87.5f, -104.0f, -1e30f, -kInfinity}) x.push_back(v);
+  x.push_back(kNaN);
+  std::vector<float> terms(x.size()), exact(x.size());
+  apply<[](float v) { return math::exp_term(v); }>(x.data(), terms.data(), std::ssize(x));
+  apply<[](float v) { return math::exp(v); }>(x.data(), exact.data(), std::ssize(x));
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < normal; ++i) same += terms[i] == exact[i];
+  CHECK(same == normal);
+  for (std::size_t i = normal; i + 1 < x.size(); ++i) {
+    CHECK(terms[i] >= 0);
+    CHECK(terms[i] < 2e-38f);
+  }
+  CHECK(std::isnan(terms.back()));
+}
+
 TEST_CASE("powers of two and ten have whole logarithms") {
   for (int k = -149; k <= 127; ++k) {
     CHECK(call("log2", std::ldexp(1.0f, k)) == static_cast<float>(k));
