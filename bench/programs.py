@@ -45,7 +45,7 @@ def environment(kernels, threads, blas_folder):
         env["ATEN_CPU_CAPABILITY"] = "avx512"
     env["OMP_NUM_THREADS"] = str(threads)
     if threads > 1:
-        env |= {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
+        env |= {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores", "GOMP_SPINCOUNT": "10000"}
     if blas_folder:
         env["LD_LIBRARY_PATH"] = blas_folder
     return env
