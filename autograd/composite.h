@@ -39,9 +39,8 @@ struct CompositeTexts {
 
 template <class Texts>
 constexpr CompositeTexts composite_texts() {
-  return {Texts::op, Texts::formula, Texts::gradient, requires {requires Texts::first_order;
-}
-};  // namespace retrace
+  constexpr bool first_order = requires { requires Texts::first_order; };
+  return {Texts::op, Texts::formula, Texts::gradient, first_order};
 }
 
 using CompositeBody = std::function<Tensor(std::span<const Tensor> inputs)>;

@@ -8,8 +8,8 @@ namespace retrace {
 /// Memory for tensors and tape nodes: blocks of 64-byte-aligned memory that are kept for reuse.
 /// Small ones have size classes and stay first on the thread that freed them; from 256 KiB on they
 /// are cut from regions that all threads share, and merge again (large_blocks.h). A training step
-/// that repeats asks the system for nothing. With RETRACE_NO_POOL (sanitizers, valgrind, fault injection) every call goes
-/// straight to malloc and free, or those tools would see nothing.
+/// that repeats asks the system for nothing. With RETRACE_NO_POOL (sanitizers, valgrind, fault
+/// injection) every call goes straight to malloc and free, or those tools would see nothing.
 /// Throws ValueError when the memory cannot be had.
 void* pool_allocate(std::size_t bytes);
 

@@ -1,6 +1,6 @@
 #include <retrace/autograd/composite.h>
-#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/distance.h>
 #include <retrace/autograd/ops/math.h>
