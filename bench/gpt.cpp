@@ -46,23 +46,24 @@ void train(const Run& run, const std::string& workload, const nn::Gpt& model,
   report_time(run, workload, "ms/step", 1e3, step, fields);
 }
 
-void train_on_next_token(const Run& run, const std::string& workload, const GptSizes& sizes,
-                         const Fields& fields = {}) {
-  GptNumbers numbers;
-  const nn::Gpt model = make_gpt(sizes, numbers);
-  const Tensor tokens = make_tokens(sizes, numbers);
-  const Tensor targets = make_tokens(sizes, numbers).flatten();
-  train(
-      run, workload, model,
-      [&] { return losses::cross_entropy(model(tokens).flatten(0, 1), targets); }, fields);
-}
-
 // Of a training step: what its products multiply and add; of the scores, those that are seen.
 double gflop(const GptSizes& sizes) {
   const auto [layers, width, heads, context, batch, parameters] = sizes;
   const std::int64_t weights = 12 * layers * width * width + width * kGptVocabulary;
   const std::int64_t scores = layers * context * width;
   return 6e-9 * static_cast<double>(batch * context * (weights + scores));
+}
+
+void train_on_next_token(const Run& run, const std::string& workload, const GptSizes& sizes,
+                         Fields fields = {}) {
+  GptNumbers numbers;
+  const nn::Gpt model = make_gpt(sizes, numbers);
+  const Tensor tokens = make_tokens(sizes, numbers);
+  const Tensor targets = make_tokens(sizes, numbers).flatten();
+  fields.emplace_back("gflop", gflop(sizes));
+  train(
+      run, workload, model,
+      [&] { return losses::cross_entropy(model(tokens).flatten(0, 1), targets); }, fields);
 }
 
 // A training step for each of the values that a size may have. Rising: the peak of the memory is
@@ -72,8 +73,7 @@ void scale(const Run& run, const std::string& workload, std::int64_t GptSizes::*
   GptSizes sizes = {2, 128, 4, 64, 8};
   for (std::int64_t value = from; value <= to; value *= 2) {
     sizes.*size = value;
-    train_on_next_token(run, workload, sizes,
-                        {{"x", static_cast<double>(value)}, {"gflop", gflop(sizes)}});
+    train_on_next_token(run, workload, sizes, {{"x", static_cast<double>(value)}});
   }
 }
 
@@ -120,7 +120,7 @@ void dpo(const Run& run) {
   const auto logps = [&](const nn::Gpt& model) {
     return losses::sequence_logps(model(tokens), tokens, response);
   };
-  train(run, "dpo", policy, [&] {
+  const auto loss = [&] {
     const Tensor ref = [&] {
       const NoGradGuard no_grad;
       return logps(reference);
@@ -129,7 +129,9 @@ void dpo(const Run& run) {
     return losses::dpo_loss(pi.narrow(0, 0, pairs), pi.narrow(0, pairs, pairs),
                             ref.narrow(0, 0, pairs), ref.narrow(0, pairs, pairs), {.beta = 0.1})
         .loss;
-  });
+  };
+  // A step is three passes over the weights, the reference takes one more.
+  train(run, "dpo", policy, loss, {{"gflop", gflop(kGptTiny) * 4 / 3}});
 }
 
 }  // namespace retrace::bench
