@@ -70,8 +70,7 @@ inline T min(T a, T b) {
   return select(a < b, a, select(a != a, a, b));
 }
 
-[[gnu::always_inline]] inline float sqrt(float x) { return std::sqrt(x); }
-inline double sqrt(double x) { return std::sqrt(x); }
+using std::sqrt;
 /// 1 / sqrt(x).
 [[gnu::always_inline]] inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
@@ -336,8 +335,7 @@ inline double erf(double x) { return std::erf(x); }
 }
 inline double erfc(double x) { return std::erfc(x); }
 
-// ---- normal distribution
-// -------------------------------------------------------------------------
+// ---- normal distribution -----------------------------------------------------------------------
 
 /// 1 / sqrt(2 pi): the density of the normal distribution at 0.
 template <class T>
@@ -391,41 +389,12 @@ T quotient(T a, T b) {
   }
 }
 
-// ---- seldom used: the C library's ---------------------------------------------------------------
+// ---- the C library's ----------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline float sin(float x) { return std::sin(x); }
-inline double sin(double x) { return std::sin(x); }
-[[gnu::always_inline]] inline float cos(float x) { return std::cos(x); }
-inline double cos(double x) { return std::cos(x); }
-[[gnu::always_inline]] inline float tan(float x) { return std::tan(x); }
-inline double tan(double x) { return std::tan(x); }
-[[gnu::always_inline]] inline float sinh(float x) { return std::sinh(x); }
-inline double sinh(double x) { return std::sinh(x); }
-[[gnu::always_inline]] inline float cosh(float x) { return std::cosh(x); }
-inline double cosh(double x) { return std::cosh(x); }
-[[gnu::always_inline]] inline float asin(float x) { return std::asin(x); }
-inline double asin(double x) { return std::asin(x); }
-[[gnu::always_inline]] inline float acos(float x) { return std::acos(x); }
-inline double acos(double x) { return std::acos(x); }
-[[gnu::always_inline]] inline float atan(float x) { return std::atan(x); }
-inline double atan(double x) { return std::atan(x); }
-[[gnu::always_inline]] inline float atan2(float y, float x) { return std::atan2(y, x); }
-inline double atan2(double y, double x) { return std::atan2(y, x); }
-[[gnu::always_inline]] inline float pow(float x, float y) { return std::pow(x, y); }
-inline double pow(double x, double y) { return std::pow(x, y); }
-[[gnu::always_inline]] inline float fmod(float x, float y) { return std::fmod(x, y); }
-inline double fmod(double x, double y) { return std::fmod(x, y); }
-
-// ---- steps: one instruction each ----------------------------------------------------------------
-
-[[gnu::always_inline]] inline float floor(float x) { return std::floor(x); }
-inline double floor(double x) { return std::floor(x); }
-[[gnu::always_inline]] inline float ceil(float x) { return std::ceil(x); }
-inline double ceil(double x) { return std::ceil(x); }
-[[gnu::always_inline]] inline float trunc(float x) { return std::trunc(x); }
-inline double trunc(double x) { return std::trunc(x); }
-/// Halves go to the even whole number.
-[[gnu::always_inline]] inline float rint(float x) { return std::rint(x); }
-inline double rint(double x) { return std::rint(x); }
+// Seldom used.
+using std::atan2, std::pow, std::fmod;
+using std::sin, std::cos, std::tan, std::sinh, std::cosh, std::asin, std::acos, std::atan;
+// One instruction each. rint: halves go to the even whole number.
+using std::floor, std::ceil, std::trunc, std::rint;
 
 }  // namespace retrace::math
