@@ -2,6 +2,7 @@
 
 #include <cblas.h>
 #include <dlfcn.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -54,6 +55,7 @@ struct Library {
       throw Error(std::string("gemm: OpenBLAS cannot be loaded: ") + dlerror() +
                   "; install it (Debian: libopenblas0-pthread)");
     }
+    require_buffer();
     sgemm = get<decltype(sgemm)>("cblas_sgemm");
     dgemm = get<decltype(dgemm)>("cblas_dgemm");
     sgemv = get<decltype(sgemv)>("cblas_sgemv");
@@ -65,6 +67,19 @@ struct Library {
     choose_kernels();
     // The program may have loaded it before, with threads.
     get<decltype(&openblas_set_num_threads)>("openblas_set_num_threads")(1);
+  }
+
+  // OpenBLAS asks for memory to work in until it is given some: for ever, where there is none.
+  static void require_buffer() {
+    constexpr std::size_t kBuffer = 128 << 20;
+    void* const buffer =
+        mmap(nullptr, kBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buffer == MAP_FAILED) {
+      throw ValueError(
+          "gemm: OpenBLAS needs 128 MiB of address space to work in, and the system gives no more; "
+          "raise the limit (ulimit -v) or free memory first");
+    }
+    munmap(buffer, kBuffer);
   }
 
   template <class F>
