@@ -114,12 +114,9 @@ void ensure_registered() {
   static thread_local Registration registration;
 }
 
-void* allocate_large(std::size_t bytes) {
-  ensure_registered();
-  const auto allocate = [bytes] {
-    const std::lock_guard lock(shared().mutex);
-    return shared().large.allocate(bytes);
-  };
+// What `allocate` gives, if need be after what is kept unused went back to the system.
+template <class F>
+void* allocate_or_fail(std::size_t bytes, F&& allocate) {
   void* block = allocate();
   if (block == nullptr) {
     empty_cache();
@@ -129,14 +126,18 @@ void* allocate_large(std::size_t bytes) {
   return block;
 }
 
+void* allocate_large(std::size_t bytes) {
+  ensure_registered();
+  return allocate_or_fail(bytes, [bytes] {
+    const std::lock_guard lock(shared().mutex);
+    return shared().large.allocate(bytes);
+  });
+}
+
+// The bytes are those of a class, a multiple of the alignment, as aligned_alloc wants them.
 void* from_system(std::size_t bytes) {
-  // Rounding first, so that aligned_alloc's size is a multiple of the alignment.
-  void* block = std::aligned_alloc(kAlignment, bytes);
-  if (block == nullptr) {
-    empty_cache();
-    block = std::aligned_alloc(kAlignment, bytes);
-  }
-  if (block == nullptr) out_of_memory(bytes);
+  void* const block =
+      allocate_or_fail(bytes, [bytes] { return std::aligned_alloc(kAlignment, bytes); });
   shared().reserved.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   return block;
 }
