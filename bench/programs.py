@@ -1,4 +1,5 @@
 """How the programs of bench/ are run: each with its best setting, one process per workload."""
+import functools
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ def build_retrace():
         sys.exit("building Retrace failed")
 
 
+@functools.cache
 def cpu():
     """Model name and feature flags of the processor."""
     facts = {}
