@@ -90,6 +90,23 @@ std::string read_file(const std::string& path, std::uint64_t limit) {
   return contents;
 }
 
+std::vector<std::string> names_in_folder(const std::string& path) {
+  check_path(path);
+  std::vector<std::string> names;
+  // Not std::filesystem's iterator: g++ 12's ends the program when there is no memory for it.
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(path.c_str()), ::closedir);
+  if (!listing) fail_step(path, "list the folder", errno);
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(listing.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) fail_step(path, "list the folder", errno);
+  return names;
+}
+
 // Writing ---------------------------------------------------------------------------------------
 
 namespace {
@@ -188,17 +205,21 @@ void OutputFile::commit() {
   if (::close(std::exchange(descriptor_, -1)) < 0 && errno != EINTR) {
     fail_step(path_, "close", errno);
   }
-  if (::rename(temporary_.c_str(), target_.c_str()) < 0) {
-    fail_step(path_, "put the new file in place", errno);
-  }
-  temporary_.clear();
+  // Opened before the renaming: what can fail should do so while the old file stands.
   const int folder =
       retried([&] { return ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (folder < 0) fail_step(path_, "open its folder to sync it", errno);
+  if (::rename(temporary_.c_str(), target_.c_str()) < 0) {
+    const int error = errno;
+    ::close(folder);
+    fail_step(path_, "put the new file in place", error);
+  }
+  temporary_.clear();
   const int error = retried([&] { return ::fsync(folder); }) < 0 ? errno : 0;
   ::close(folder);
   // EINVAL: a file system that does not sync folders.
-  if (error != 0 && error != EINVAL) fail_step(path_, "sync its folder", error);
+  if (error != 0 && error != EINVAL)
+    fail_step(path_, "sync its folder (the new file is in place, until a power failure)", error);
 }
 
 void write_file(const std::string& path, std::string_view contents) {

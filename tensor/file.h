@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace retrace {
 
@@ -35,6 +36,9 @@ class InputFile {
 /// The whole file. IoError when it is larger than `limit` bytes.
 std::string read_file(const std::string& path,
                       std::uint64_t limit = std::numeric_limits<std::uint64_t>::max());
+
+/// Names of all that is in a folder but itself and the one above, in no order.
+std::vector<std::string> names_in_folder(const std::string& path);
 
 /// A file being written: whoever opens `path` sees the complete old file until commit() and the
 /// complete new one after it, whenever the process or the machine stops. The bytes go into a

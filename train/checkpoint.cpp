@@ -7,6 +7,7 @@
 
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tensor/file.h>
 #include <retrace/tensor/random.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/log.h>
@@ -92,7 +93,8 @@ CheckpointFolder::CheckpointFolder(std::string path, std::size_t keep)
     : path_(std::move(path)), keep_(keep) {
   std::error_code error;
   fs::create_directory(path_, error);
-  if (!error && !fs::is_directory(path_)) error = std::make_error_code(std::errc::not_a_directory);
+  if (!error && !fs::is_directory(path_, error) && !error)
+    error = std::make_error_code(std::errc::not_a_directory);
   require<WriteError>(!error, "{}: cannot make the folder: {}", path_, error.message());
 }
 
@@ -106,10 +108,7 @@ std::string CheckpointFolder::checkpoint_path(std::int64_t step) const {
 
 std::vector<std::int64_t> CheckpointFolder::steps() const {
   std::vector<std::int64_t> steps;
-  std::error_code error;
-  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
+  for (const std::string& name : names_in_folder(path_)) {
     if (name.size() <= kPrefix.size() + kSuffix.size() || !name.starts_with(kPrefix) ||
         !name.ends_with(kSuffix))
       continue;
@@ -118,7 +117,6 @@ std::vector<std::int64_t> CheckpointFolder::steps() const {
     const auto [stop, problem] = std::from_chars(name.data() + kPrefix.size(), last, step);
     if (problem == std::errc() && stop == last && step >= 0) steps.push_back(step);
   }
-  require<IoError>(!error, "{}: cannot list the folder: {}", path_, error.message());
   std::sort(steps.rbegin(), steps.rend());
   return steps;
 }
@@ -162,13 +160,11 @@ CheckpointFolder CheckpointFolder::stage(const std::string& name) const {
 
 std::vector<std::string> CheckpointFolder::stages() const {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(path_, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (entry->is_directory() && !stage(name).steps().empty()) names.push_back(name);
+  for (const std::string& name : names_in_folder(path_)) {
+    std::error_code ignored;  // of a link that leads in a circle
+    if (fs::is_directory(fs::path(path_) / name, ignored) && !stage(name).steps().empty())
+      names.push_back(name);
   }
-  require<IoError>(!error, "{}: cannot list the folder: {}", path_, error.message());
   std::sort(names.begin(), names.end());
   return names;
 }
