@@ -140,7 +140,7 @@ double parse_margin(const json& object) {
   const auto margin = object.find("margin");
   if (margin == object.end()) return 0;
   require<IoError>(margin->is_number() && margin->get<double>() >= 0,
-                   "\"margin\" is {}; it must be a number of at least 0", json_text(*margin));
+                   "\"margin\" is {}; it must be a number of at least 0", json_excerpt(*margin));
   return margin->get<double>();
 }
 

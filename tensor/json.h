@@ -10,7 +10,8 @@
 
 namespace retrace {
 
-/// As nlohmann::json::parse.
+/// As nlohmann::json::parse; and a parse_error for what is nested deeper than 128, or goes on
+/// behind a NUL.
 nlohmann::json parse_json(std::string_view text);
 /// Hands what is read to `reader`, which may stop it: then false.
 bool parse_json(std::string_view text, nlohmann::json_sax<nlohmann::json>& reader);
@@ -18,6 +19,8 @@ bool parse_json(std::string_view text, nlohmann::json_sax<nlohmann::json>& reade
 /// As dump().
 std::string json_text(const nlohmann::json& value);
 std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
+/// As much of it as a message can show, in a line.
+std::string json_excerpt(const nlohmann::json& value);
 /// A text between quotes, escaped.
 std::string json_string(std::string_view text);
 

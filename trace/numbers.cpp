@@ -7,6 +7,7 @@
 
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tensor/json.h>
 #include <retrace/tensor/view.h>
 
 namespace retrace::trace {
@@ -121,8 +122,7 @@ Tensor parse_values(std::string_view text, const Shape& sizes, DType dtype) {
     T* x = elements<T>(result);
     while (!text.empty() && found < count) {
       const std::string_view word = text.substr(0, text.find(' '));
-      require<IoError>(read(word, x[found]), "values: \"{}\" is not a {}", word.substr(0, 40),
-                       dtype);
+      require<IoError>(read(word, x[found]), "values: {} is not a {}", json_excerpt(word), dtype);
       ++found;
       text.remove_prefix(std::min(text.size(), word.size() + 1));
     }

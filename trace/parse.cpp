@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -55,7 +56,7 @@ class Object {
                           ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
                           : value.is_number_integer();
     if (!fits)
-      refuse("{}.{}: {} is no whole number up to {}", where_, name, json_text(value), most);
+      refuse("{}.{}: {} is no whole number up to {}", where_, name, json_excerpt(value), most);
     return value.get<std::int64_t>();
   }
   double number(const char* name) const {
@@ -65,13 +66,13 @@ class Object {
     if (word == "NaN") return std::numeric_limits<double>::quiet_NaN();
     if (word == "Infinity") return std::numeric_limits<double>::infinity();
     if (word == "-Infinity") return -std::numeric_limits<double>::infinity();
-    refuse("{}.{}: \"{}\" is no number", where_, name, word.substr(0, 40));
+    refuse("{}.{}: {} is no number", where_, name, json_excerpt(value));
   }
   DType dtype() const {
     for (const DType each : {kFloat32, kFloat64, kInt64, kBool}) {
       if (text("dtype") == name_of(each)) return each;
     }
-    refuse("{}.dtype: \"{}\" is none that this build knows", where_, text("dtype").substr(0, 40));
+    refuse("{}.dtype: {} is none that this build knows", where_, json_excerpt(member("dtype")));
   }
   Shape shape(const char* name) const {
     const Json& values = array(name);
@@ -83,9 +84,11 @@ class Object {
       constexpr std::int64_t kMost = std::int64_t{1} << 40;
       const bool fits = value.is_number_unsigned() && value.get<std::uint64_t>() <= kMost;
       const std::int64_t size = fits ? value.get<std::int64_t>() : 0;
-      if (!fits || (size > 0 && elements > kMost / size))
-        refuse("{}.{}: {} is no shape of a tensor", where_, name, json_text(values));
-      elements *= size;
+      // Sizes beside a 0 count as well, as for a tensor.
+      const std::int64_t factor = std::max<std::int64_t>(size, 1);
+      if (!fits || elements > kMost / factor)
+        refuse("{}.{}: {} is no shape of a tensor", where_, name, json_excerpt(values));
+      elements *= factor;
       sizes.push_back(size);
     }
     return sizes;
@@ -123,14 +126,14 @@ class Events {
     if (kind == "change") return change(o);
     if (kind == "training_step")
       return TrainingStep{o.whole("number", std::numeric_limits<std::int64_t>::max())};
-    refuse("{}: the event \"{}\" is none that this build knows", o.where(), kind.substr(0, 40));
+    refuse("{}: the event {} is none that this build knows", o.where(), json_excerpt(kind));
   }
 
   static Id id(const Json& value, const Object& o, const char* name, std::string_view what,
                std::size_t count) {
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= count)
       refuse("{}.{}: refers to {} {}, which is not there; there are {}", o.where(), name, what,
-             json_text(value), count);
+             json_excerpt(value), count);
     return value.get<Id>();
   }
 
@@ -218,7 +221,7 @@ class Events {
   Event change(const Object& o) const {
     const std::string& of = o.text("of");
     if (of != "value" && of != "gradient" && of != "upstream")
-      refuse("{}.of: \"{}\" is none of value, gradient, upstream", o.where(), of.substr(0, 40));
+      refuse("{}.of: {} is none of value, gradient, upstream", o.where(), json_excerpt(of));
     return Change{node(o, "node"),
                   of == "value"      ? Change::Of::value
                   : of == "gradient" ? Change::Of::gradient

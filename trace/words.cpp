@@ -51,6 +51,7 @@ Rules rules_of(std::string_view gradient) {
 // Elements [first, first + sizes.numel()) of row-major numbers, in nested brackets.
 std::string nested(const Tensor& values, int dim, std::int64_t& next) {
   if (dim == values.dim()) return number_text(values, next++);
+  if (values.numel() == 0) return "[]";  // in whatever brackets: there may be any number of them
   std::string text = "[";
   for (std::int64_t i = 0; i < values.sizes()[dim]; ++i) {
     if (i > 0) text += ", ";

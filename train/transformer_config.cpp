@@ -53,26 +53,26 @@ class Reader {
     const Json& value = member(key);
     require<IoError>(value.is_number_integer() && value >= low && value <= high,
                      "{}: {} is {}; it must be a whole number from {} to {}", path_, key,
-                     json_text(value), low, high);
+                     json_excerpt(value), low, high);
     return value;
   }
   double number(const char* key) const {
     const Json& value = member(key);
     require<IoError>(value.is_number(), "{}: {} is {}; it must be a number", path_, key,
-                     json_text(value));
+                     json_excerpt(value));
     return value;
   }
   bool flag(const char* key) const {
     const Json& value = member(key);
     require<IoError>(value.is_boolean(), "{}: {} is {}; it must be true or false", path_, key,
-                     json_text(value));
+                     json_excerpt(value));
     return value;
   }
   bool flag(const char* key, bool otherwise) const { return has(key) ? flag(key) : otherwise; }
   std::string text(const char* key) const {
     const Json& value = member(key);
     require<IoError>(value.is_string(), "{}: {} is {}; it must be a text", path_, key,
-                     json_text(value));
+                     json_excerpt(value));
     return value;
   }
   template <class T, std::size_t n>
@@ -80,7 +80,7 @@ class Reader {
     const std::string given = text(key);
     for (const auto& spelling : all)
       if (spelling.text == given) return spelling.value;
-    fail<IoError>("{}: {} is \"{}\", which is not known here", path_, key, given);
+    fail<IoError>("{}: {} is {}, which is not known here", path_, key, json_excerpt(given));
   }
 
  private:

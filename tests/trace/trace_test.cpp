@@ -110,6 +110,25 @@ TEST_CASE("a shape that nobody has the memory for costs none") {
   CHECK(says(refusal(with(json, "\"shape\":[2,2]", "\"shape\":[9223372036854775807,9]")),
              "is no shape"));
   CHECK(says(refusal(std::string(100'000, '[')), "not a trace"));
+  CHECK(says(refusal(with(json, "\"shape\":[2,2]", "\"shape\":[0,1099511627776,1099511627776]")),
+             "is no shape"));
+  // Nor is a tensor without elements told row by row.
+  trace::Numbers none;
+  none.sizes = {1'000'000'000, 0};
+  none.values = empty(none.sizes);
+  CHECK(trace::brief(none) == "[]");
+  CHECK(trace::table(none) == "float32 [1000000000, 0]");
+}
+
+TEST_CASE("what is wrong with a trace is said in a short line, whatever it holds") {
+  const std::string json = small_trace().json();
+  const std::string odd = "\\n" + std::string(5000, 'x');
+  for (const auto& [old, now] : {std::pair("\"event\":\"seed\"", "\"event\":\"" + odd + '"'),
+                                 std::pair("\"values\":\"", "\"values\":\"" + odd),
+                                 std::pair("\"dtype\":\"float32\"", "\"dtype\":\"" + odd + '"')}) {
+    const std::string message = refusal(with(json, old, now));
+    CHECK_MESSAGE((message.size() < 300 && message.find('\n') == std::string::npos), message);
+  }
 }
 
 TEST_CASE("of broken bytes nothing worse comes than a refusal") {
