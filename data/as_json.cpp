@@ -1,5 +1,7 @@
 // What a model keeps about its inputs and outputs, as JSON.
 
+#include <algorithm>
+
 #include <retrace/data/files.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/json.h>
@@ -7,13 +9,15 @@
 namespace retrace::data {
 namespace {
 
+constexpr std::int64_t kMostPixels = 1 << 30;
+
 // What f makes of the JSON that a model keeps about its outputs.
 template <class F>
 auto read_json(const std::string& text, F&& f) {
   try {
     return f(parse_json(text));
-  } catch (const nlohmann::json::exception& error) {
-    fail<IoError>("what it says about its outputs cannot be read: {}", error.what());
+  } catch (const nlohmann::json::exception&) {
+    fail<IoError>("what it says about its outputs cannot be read");
   }
 }
 
@@ -58,11 +62,11 @@ TableEncoder TableEncoder::from_json(const std::string& text) {
         column.at("deviation").get_to(rule.scale.deviation);
       }
       require<IoError>(rule.levels.size() == rule.shares.size() && rule.scale.deviation > 0,
-                       "columns: column {} of the model is inconsistent", rule.name);
+                       "columns: column {} of the model is inconsistent", json_excerpt(rule.name));
       encoder.rules_.push_back(std::move(rule));
     }
-  } catch (const nlohmann::json::exception& error) {
-    fail<IoError>("columns: the model's list of columns cannot be read: {}", error.what());
+  } catch (const nlohmann::json::exception&) {
+    fail<IoError>("columns: the model's list of columns cannot be read");
   }
   return encoder;
 }
@@ -76,10 +80,15 @@ InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::stri
   InputFormat format;
   try {
     if (const auto image = metadata.find("image"); image != metadata.end()) {
-      const auto sizes = parse_json(image->second).get<std::vector<std::int64_t>>();
+      const nlohmann::json json = parse_json(image->second);
+      require<IoError>(std::all_of(json.begin(), json.end(),
+                                   [](const auto& size) { return size.is_number_unsigned(); }),
+                       "{}: the size of its images makes no sense", path);
+      const auto sizes = json.get<std::vector<std::int64_t>>();
       std::int64_t pixels = 0;
       require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 &&
-                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels),
+                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels) &&
+                           pixels <= kMostPixels,
                        "{}: the size of its images makes no sense", path);
       format.image = {sizes[0], sizes[1]};
       return format;
@@ -88,8 +97,8 @@ InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::stri
     require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
     format.columns = columns_of(columns->second, path);
     format.header = header == metadata.end() || header->second == "true";
-  } catch (const nlohmann::json::exception& error) {
-    fail<IoError>("{}: what it says about its inputs cannot be read: {}", path, error.what());
+  } catch (const nlohmann::json::exception&) {
+    fail<IoError>("{}: what it says about its inputs cannot be read", path);
   }
   return format;
 }

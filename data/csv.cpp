@@ -248,7 +248,8 @@ class CsvParser {
     double number = std::numeric_limits<double>::quiet_NaN();
     const NumberStatus status = missing ? NumberStatus::number : parse_number(value, number);
     if (status != NumberStatus::number) {
-      fail<IoError>("{}:{}: column {} ({}): {} {}", path_, line, i + 1, column.name, shown(value),
+      fail<IoError>("{}:{}: column {} ({}): {} {}", path_, line, i + 1, excerpt(column.name),
+                    shown(value),
                     status == NumberStatus::no_number
                         ? "is not a number, and its column must hold numbers; correct it, or take "
                           "the column as text"
@@ -289,7 +290,7 @@ std::string Table::names_like(std::string_view name) const {
   std::sort(ranks.begin(), ranks.end());
   std::string list;
   for (std::size_t i = 0; i < std::min(kShown, ranks.size()); ++i) {
-    list += (i > 0 ? ", " : "") + names[ranks[i].second];
+    list += (i > 0 ? ", " : "") + excerpt(names[ranks[i].second]);
   }
   if (names.size() > kShown) list += fmt::format(" and {} more", names.size() - kShown);
   return list;
@@ -298,7 +299,8 @@ std::string Table::names_like(std::string_view name) const {
 const Column& Table::column(std::string_view name) const { return columns[index_of(name)]; }
 
 std::string Table::place(std::int64_t row, std::string_view column) const {
-  return fmt::format("{}:{}: column {}", path, lines[static_cast<std::size_t>(row)], column);
+  return fmt::format("{}:{}: column {}", path, lines[static_cast<std::size_t>(row)],
+                     excerpt(column));
 }
 
 Table read_csv(const std::string& path, const CsvOptions& options) {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <optional>
 #include <set>
 
+#include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -21,7 +23,8 @@ std::size_t index(std::int64_t row) { return static_cast<std::size_t>(row); }
 std::optional<double> as_number(const std::string& text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return {};
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  if (!is_number || std::isnan(value)) return {};  // NaN has no place among numbers
   return value;
 }
 
@@ -36,7 +39,7 @@ const Column& known_numbers(const Table& table, const std::string& name,
                             const std::vector<std::int64_t>& rows) {
   const Column& column = table.column(name);
   require<IoError>(!column.is_text, "{}: column {} holds texts, but a number was to be learnt",
-                   table.path, name);
+                   table.path, excerpt(name));
   for (const std::int64_t row : rows) {
     if (column.missing[index(row)])
       fail<IoError>("{}: the target is missing", table.place(row, name));
@@ -61,17 +64,17 @@ ClassNames::ClassNames(const Table& table, const std::string& column) : column_(
   }
   require<IoError>(names_.size() >= 2,
                    "{}: column {} has {} classes in {} rows; a classifier needs two", table.path,
-                   column, names_.size(), table.rows());
+                   excerpt(column), names_.size(), table.rows());
   require<IoError>(names_.size() <= kMostClasses,
                    "{}: column {} has {} different values in {} rows: a quantity, not a class",
-                   table.path, column, names_.size(), table.rows());
+                   table.path, excerpt(column), names_.size(), table.rows());
   encode(table);
 }
 
 Tensor ClassNames::encode(const Table& table) const {
   const Column& column = table.column(column_);
   require<IoError>(column.is_text, "{}: column {} holds classes; read it as text", table.path,
-                   column_);
+                   excerpt(column_));
   std::map<std::string_view, std::int64_t> numbers;
   for (const std::string& name : names_) {
     numbers.emplace(name, static_cast<std::int64_t>(numbers.size()));
@@ -83,9 +86,11 @@ Tensor ClassNames::encode(const Table& table) const {
       fail<IoError>("{}: the class is missing", table.place(row, column_));
     const auto number = numbers.find(text);
     if (number == numbers.end()) {
-      const auto shown = names_.begin() + std::min<std::ptrdiff_t>(20, std::ssize(names_));
+      std::vector<std::string> learnt;
+      for (std::size_t i = 0; i < std::min<std::size_t>(20, names_.size()); ++i)
+        learnt.push_back(excerpt(names_[i]));
       fail<IoError>("{}: {} is not a class that was learnt; those are {}",
-                    table.place(row, column_), text, fmt::join(names_.begin(), shown, ", "));
+                    table.place(row, column_), excerpt(text), fmt::join(learnt, ", "));
     }
     elements<std::int64_t>(result)[row] = number->second;
   }
@@ -101,7 +106,7 @@ TargetScale::TargetScale(const Table& table, const std::string& column,
   require<IoError>(scale_.deviation > 0,
                    "{}: column {} is {} in all rows to learn from: there is "
                    "nothing to predict",
-                   table.path, column, scale_.mean);
+                   table.path, excerpt(column), scale_.mean);
 }
 
 Tensor TargetScale::encode(const Table& table) const {
@@ -143,7 +148,7 @@ Tensor LabelNames::encode(const Table& table) const {
       if (number != 0 && number != 1) {
         fail<IoError>("{}: a label is 0 or 1, not {}", table.place(row, name),
                       column.missing[index(row)] ? "missing"
-                      : column.is_text           ? '"' + column.texts[index(row)] + '"'
+                      : column.is_text           ? shown(column.texts[index(row)])
                                                  : fmt::format("{}", number));
       }
       elements<float>(result)[row * size() + label] = static_cast<float>(number);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/view.h>
@@ -36,7 +37,7 @@ Scale Scale::of(const Table& table, const Column& column, const std::vector<std:
   scale.deviation = known.empty() ? 0 : std::sqrt(squares / n);
   require<IoError>(known.empty() || (std::isfinite(scale.mean) && std::isfinite(scale.deviation)),
                    "{}: column {}: its numbers are too large to be averaged; rescale them",
-                   table.path, column.name);
+                   table.path, excerpt(column.name));
   return scale;
 }
 
@@ -74,9 +75,9 @@ std::optional<TableEncoder::ColumnRule> TableEncoder::learn(const Table& table,
     const std::string why = known == 0     ? "has no values"
                             : !is_constant ? fmt::format("has {} different texts", counts.size())
                             : column.is_text
-                                ? fmt::format("is {} in all rows", counts.begin()->first)
+                                ? fmt::format("is {} in all rows", excerpt(counts.begin()->first))
                                 : fmt::format("is {:.6g} in all rows", rule.scale.mean);
-    notes_.push_back(fmt::format("{}: {}; left out", column.name, why));
+    notes_.push_back(fmt::format("{}: {}; left out", excerpt(column.name), why));
     return {};
   }
   for (const auto& [level, count] : counts) {
@@ -84,12 +85,12 @@ std::optional<TableEncoder::ColumnRule> TableEncoder::learn(const Table& table,
     rule.shares.push_back(static_cast<double>(count) / static_cast<double>(known));
   }
   if (column.is_text) {
-    notes_.push_back(fmt::format("{}: holds texts; each of its {} becomes a feature", column.name,
-                                 counts.size()));
+    notes_.push_back(fmt::format("{}: holds texts; each of its {} becomes a feature",
+                                 excerpt(column.name), counts.size()));
   }
   if (known < rows.size()) {
-    notes_.push_back(fmt::format("{}: {} of {} cells ({}) are missing; filled with {}", column.name,
-                                 rows.size() - known, rows.size(),
+    notes_.push_back(fmt::format("{}: {} of {} cells ({}) are missing; filled with {}",
+                                 excerpt(column.name), rows.size() - known, rows.size(),
                                  percent(rows.size() - known, rows.size()),
                                  column.is_text ? "the shares of its texts"
                                                 : fmt::format("the mean {:.6g}", rule.scale.mean)));
@@ -120,7 +121,7 @@ Tensor TableEncoder::encode(const Table& table) const {
     const bool all_missing =
         std::find(column.missing.begin(), column.missing.end(), false) == column.missing.end();
     require<IoError>(column.is_text == rule.is_text || all_missing,
-                     "{}: column {} holds {}, but {} were learnt", table.path, rule.name,
+                     "{}: column {} holds {}, but {} were learnt", table.path, excerpt(rule.name),
                      column.is_text ? "texts" : "numbers", rule.is_text ? "texts" : "numbers");
     columns.push_back(&column);
   }

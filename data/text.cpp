@@ -84,14 +84,16 @@ std::optional<std::string> TextReader::next() {
   return {};
 }
 
-std::string shown(std::string_view text) {
+std::string excerpt(std::string_view text) {
   constexpr std::size_t most = 40;
   std::string start(text.substr(0, most));
   std::replace_if(
       start.begin(), start.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
   // Not a character cut in two.
   while (text.size() > most && !start.empty() && (start.back() & 0x80) != 0) start.pop_back();
-  return '"' + start + (text.size() > most ? "...\"" : "\"");
+  return text.size() > most ? start + "..." : start;
 }
+
+std::string shown(std::string_view text) { return '"' + excerpt(text) + '"'; }
 
 }  // namespace retrace::data

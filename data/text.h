@@ -38,7 +38,9 @@ class TextReader {
   std::int64_t line_ = 1, next_line_ = 0;  // 0: nothing was read yet
 };
 
-/// As much of a text as a message can show, in quotes.
+/// As much of a text as a message can show.
+std::string excerpt(std::string_view text);
+/// The same in quotes.
 std::string shown(std::string_view text);
 
 }  // namespace retrace::data
