@@ -118,7 +118,8 @@ void learn_file(train::Run& run, const Goal& goal) {
 void predict(train::Run& run) {
   const train::SavedModel saved(run.options().load);
   const auto format = data::ClassificationFormat::from_metadata(saved.metadata(), saved.path());
-  nn::Mlp model(format.inputs.features(), 1, {.hidden = saved.hidden_layers()});
+  const std::int64_t features = format.inputs.features();
+  nn::Mlp model(features, 1, {.hidden = saved.hidden_layers(features)});
   saved.load_into(model);
   const Tensor p = sigmoid(train::predict(model, format.inputs.read(run.options().predict)));
   run.write_predictions(train::predictions_csv(cat({1 - p, p}, 1), format.outputs.names()));

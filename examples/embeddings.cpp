@@ -139,7 +139,7 @@ void learn_files(train::Run& run, const Goal& goal, std::int64_t dims) {
 void predict(train::Run& run) {
   const train::SavedModel saved(run.options().load);
   const auto format = data::InputFormat::from_metadata(saved.metadata(), saved.path());
-  const auto hidden = saved.hidden_layers();
+  const auto hidden = saved.hidden_layers(format.features());
   const auto dims = saved.size_of(fmt::format("layers.{}.bias", hidden.size()), 0);
   nn::Mlp model(format.features(), dims, {.hidden = hidden});
   saved.load_into(model);

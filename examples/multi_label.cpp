@@ -99,7 +99,8 @@ void predict(train::Run& run) {
   const train::SavedModel saved(run.options().load);
   const auto format = data::MultiLabelFormat::from_metadata(saved.metadata(), saved.path());
   const Head head = {saved.description("head")};
-  nn::Mlp model(format.inputs.features(), format.outputs.size(), {.hidden = saved.hidden_layers()});
+  const std::int64_t features = format.inputs.features();
+  nn::Mlp model(features, format.outputs.size(), {.hidden = saved.hidden_layers(features)});
   saved.load_into(model);
   const Tensor inputs = format.inputs.read(run.options().predict);
   run.write_predictions(train::numbers_csv(head.probabilities(train::predict(model, inputs)),

@@ -130,8 +130,8 @@ void predict(train::Run& run) {
   const train::SavedModel saved(run.options().load);
   const auto format = data::RegressionFormat::from_metadata(saved.metadata(), saved.path());
   const std::vector<double> unknown(static_cast<std::size_t>(saved.size_of("levels", 0)));
-  QuantileNet model(format.inputs.features(), unknown,
-                    {.hidden = saved.hidden_layers("mlp.layers")});
+  const std::int64_t features = format.inputs.features();
+  QuantileNet model(features, unknown, {.hidden = saved.hidden_layers(features, "mlp.layers")});
   saved.load_into(model);
   const Tensor predicted = train::predict(model, format.inputs.read(run.options().predict));
   run.write_predictions(train::numbers_csv(format.outputs.to_units(predicted).to(kFloat32),

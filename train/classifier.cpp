@@ -59,10 +59,12 @@ Metadata Classifier::description() const {
 Classifier Classifier::load(const std::string& folder_or_file) {
   const SavedModel saved(folder_or_file);
   const auto format = data::ClassificationFormat::from_metadata(saved.metadata(), saved.path());
-  const ClassifierOptions options = {.hidden = saved.hidden_layers("mlp.layers"),
-                                     .activation = saved.description(kActivationKey),
-                                     .cnn = saved.has("features.1.weight")};
+  const bool cnn = saved.has("features.1.weight");
   try {
+    const ClassifierOptions options = {
+        .hidden = saved.hidden_layers(features_of(format.inputs, cnn), "mlp.layers"),
+        .activation = saved.description(kActivationKey),
+        .cnn = cnn};
     Classifier model(format, options);
     saved.load_into(model);
     return model;

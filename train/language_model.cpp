@@ -127,6 +127,14 @@ TransformerDescription TransformerDescription::of(const SavedModel& saved) {
   require<IoError>(saved.size_of(kTokens, 0) == config.vocab_size &&
                        saved.size_of(kTokens, 1) == config.options.embed_dim,
                    "{}: its table of tokens is not of the model that it describes", saved.path());
+  // A few bytes can describe a model that no memory holds.
+  const nn::TransformerOptions& o = config.options;
+  const auto e = static_cast<double>(o.embed_dim), hidden = static_cast<double>(o.hidden);
+  const double positions = e * static_cast<double>(o.context);
+  const double needed = static_cast<double>(o.layers) * e * (4 * e + 2 * hidden) +
+                        (o.positions == nn::Positions::learned ? positions : 0);
+  require<IoError>(needed <= static_cast<double>(saved.elements()) && positions <= 0x1p30,
+                   "{}: its tensors are not of the model that it describes", saved.path());
   TransformerDescription result = {.vocab_size = config.vocab_size, .options = config.options};
   if (const auto text = saved.metadata().find(kTokenizerKey); text != saved.metadata().end())
     result.tokenizer = data::Tokenizer::from_json(text->second);

@@ -20,19 +20,31 @@ const std::string& SavedModel::description(const std::string& key) const {
   return value->second;
 }
 
+std::int64_t SavedModel::elements() const {
+  std::int64_t total = 0;
+  for (const auto& [name, tensor] : file_.tensors) total += tensor.numel();
+  return total;
+}
+
 std::int64_t SavedModel::size_of(std::string_view name, std::int64_t dim) const {
   const auto tensor = file_.tensors.find(name);
-  require<IoError>(tensor != file_.tensors.end() && dim < tensor->second.dim(),
-                   "{}: is another kind of model: it has no dim {} of a tensor {}", path_, dim,
-                   name);
+  require<IoError>(
+      tensor != file_.tensors.end() && dim < tensor->second.dim() && tensor->second.numel() > 0,
+      "{}: is another kind of model: it has no dim {} of a tensor {}", path_, dim, name);
   return tensor->second.size(dim);
 }
 
-std::vector<std::int64_t> SavedModel::hidden_layers(const std::string& layers) const {
+std::vector<std::int64_t> SavedModel::hidden_layers(std::int64_t inputs,
+                                                    const std::string& layers) const {
   const auto weight = [&layers](std::size_t i) { return fmt::format("{}.{}.weight", layers, i); };
   std::vector<std::int64_t> sizes;
-  for (std::size_t i = 0; i == 0 || file_.tensors.contains(weight(i)); ++i)
+  for (std::size_t i = 0; i == 0 || file_.tensors.contains(weight(i)); ++i) {
+    // Of small layers that do not fit each other, larger ones than any file would be made.
+    const std::int64_t takes = size_of(weight(i), 1), given = i == 0 ? inputs : sizes.back();
+    require<IoError>(takes == given, "{}: is another kind of model: {} takes {} numbers, not {}",
+                     path_, weight(i), takes, given);
     sizes.push_back(size_of(weight(i), 0));
+  }
   sizes.pop_back();  // what the last layer gives is no hidden layer
   return sizes;
 }

@@ -20,10 +20,14 @@ class SavedModel {
   /// What it says of `key`.
   const std::string& description(const std::string& key) const;
   bool has(std::string_view tensor) const { return file_.tensors.contains(tensor); }
-  /// The size of a dim of a tensor, for making a model of the same shape.
+  /// Of all tensors.
+  std::int64_t elements() const;
+  /// The size of a dim of a tensor, for making a model of the same shape: no larger than the file.
   std::int64_t size_of(std::string_view name, std::int64_t dim) const;
-  /// How many neurons each hidden layer of an nn::Mlp has, whose layers are called `layers` there.
-  std::vector<std::int64_t> hidden_layers(const std::string& layers = "layers") const;
+  /// How many neurons each hidden layer of an nn::Mlp has, which takes so many `inputs` and whose
+  /// layers are called `layers` there.
+  std::vector<std::int64_t> hidden_layers(std::int64_t inputs,
+                                          const std::string& layers = "layers") const;
   /// Strict: every difference between the file and the model is listed.
   void load_into(nn::Module& model) const;
 
