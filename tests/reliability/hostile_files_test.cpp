@@ -6,7 +6,10 @@
 #include <retrace/retrace.h>
 #include <retrace/tensor/safetensors_header.h>
 #include <retrace/tests/files.h>
+#include <retrace/train/classifier.h>
+#include <retrace/train/language_model.h>
 #include <retrace/train/saved_model.h>
+#include <retrace/train/transformer_config.h>
 
 #include <functional>
 
@@ -199,6 +202,95 @@ TEST_CASE("a model's description of its inputs, attacked everywhere") {
   attack_text({{"classes", deep}, {"columns", "[]"}});
   attack_text({{"classes", classes}, {"columns", deep}});
   CHECK(refused > 500);
+}
+
+TEST_CASE("JSON that is sound, and nested a million deep") {
+  const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  const auto refused = [](const std::function<void()>& read) {
+    const std::string message = message_of<IoError>(read);
+    CHECK_MESSAGE((!message.empty() && message.size() < 300), message);
+  };
+  const TemporaryFolder folder;
+  const std::string line = R"({"prompt":"a","chosen":"b","rejected":"c","margin":)" + deep + "}";
+  refused([&] { data::read_preferences(folder.put("x.jsonl", line)); });
+  refused([&] { data::Tokenizer::from_json(R"({"vocab":{"a":)" + deep + "}}"); });
+  refused([&] { trace::Trace::parse(R"({"format":)" + deep + "}", "trace"); });
+  refused([&] {
+    trace::Trace::parse(R"({"format":"retrace-trace","version":)" + deep + "}", "trace");
+  });
+  refused([&] { train::TransformerConfig::from_json(R"({"vocab_size":)" + deep + "}", "model"); });
+  refused([&] { data::InputFormat::from_metadata({{"image", deep}}, "model"); });
+}
+
+TEST_CASE("what follows a NUL is not left out") {
+  const TemporaryFolder folder;
+  const std::string line = R"({"prompt":"a","completion":"b"})";
+  const std::string path = folder.put("x.jsonl", line + std::string(1, '\0') + "x");
+  const std::string message = message_of<IoError>([&] { data::read_conversations(path); });
+  CHECK_MESSAGE(says(message, ":1: is not JSON from its byte 32 on"), message);
+}
+
+TEST_CASE("sizes of images are whole numbers") {
+  for (const char* sizes : {"[1.5,2]", "[1e300,2]", "[2,-3]", "[2,true]", "[\"2\",2]", "{\"a\":2}"})
+    CHECK_MESSAGE(!message_of<IoError>([&] {
+                     data::InputFormat::from_metadata({{"image", sizes}}, "m");
+                   }).empty(),
+                  sizes);
+}
+
+TEST_CASE("names and values of a table come into messages as a short line") {
+  const TemporaryFolder folder;
+  const std::string name = "\"two\nlines" + std::string(2000, 'x') + '"';
+  const std::string path = folder.put("x.csv", name + ",b\n1,2\n1,2\n");
+  const auto check = [&](const std::function<void()>& read) {
+    const std::string message = message_of<IoError>(read);
+    CHECK_MESSAGE(says(message, "two linesx"), message);
+    CHECK_MESSAGE((message.find('\n') == std::string::npos && message.size() < 500), message);
+  };
+  const data::Table table = data::read_csv(path);
+  check([&] { static_cast<void>(table.column("no")); });
+  check([&] { data::TableEncoder(table, {0, 1}, {"b"}); });
+  check([&] { data::TargetScale(table, table.names[0], {0, 1}); });
+  check([&] { data::ClassNames(table, table.names[0]); });
+}
+
+TEST_CASE("a class called -nan has its place among the others") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("x.csv", "y\n-nan\n2\n10\n-nan\n1\n");
+  const data::Table table = data::read_csv(path, {.text_columns = {"y"}});
+  CHECK(data::ClassNames(table, "y").names() == std::vector<std::string>{"-nan", "1", "10", "2"});
+}
+
+TEST_CASE("a small file cannot ask for a large model") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "x.safetensors";
+  const auto refuses = [&](const StateDict& tensors, const Metadata& metadata, auto&& load) {
+    save_safetensors(path, tensors, metadata);
+    const std::string message = message_of<IoError>([&] { load(path); });
+    CHECK_MESSAGE(message.starts_with(path), message);
+  };
+  const Metadata classifier = {{"classes", R"({"column":"y","names":["a","b"]})"},
+                               {"columns", R"([{"name":"x","mean":0,"deviation":1}])"},
+                               {"activation", "relu"}};
+  const auto load_classifier = [](const auto& file) { train::Classifier::load(file); };
+  refuses({{"mlp.layers.0.weight", zeros({1 << 30, 0})}}, classifier, load_classifier);
+  refuses(
+      {{"mlp.layers.0.weight", zeros({30'000, 1})}, {"mlp.layers.1.weight", zeros({30'000, 1})}},
+      classifier, load_classifier);
+  refuses({{"mlp.layers.0.weight", zeros({1, 30'000})}}, classifier, load_classifier);
+
+  train::TransformerConfig config = {.vocab_size = 1};
+  config.options.embed_dim = 2;
+  config.options.heads = 1;
+  const StateDict tokens = {{"transformer.tokens.weight", zeros({1, 2})}};
+  const auto load_language_model = [](const auto& file) { train::load_language_model(file); };
+  config.options.hidden = 1 << 30;
+  refuses(tokens, {{"transformer", config.to_json()}}, load_language_model);
+  config.options.hidden = 0;
+  config.options.context = 1 << 30;
+  refuses(tokens, {{"transformer", config.to_json()}}, load_language_model);
+  config.options.positions = nn::Positions::sinusoidal;
+  refuses(tokens, {{"transformer", config.to_json()}}, load_language_model);
 }
 
 TEST_CASE("paths that no file can have") {
