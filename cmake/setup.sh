@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What ./run, ./test and .ci/run share: packages, configuring, building. Sourced, never run.
+# What ./run, ./test, ./fuzz and .ci/run share: packages, configuring, building. Sourced, never run.
 # Everything said here goes to standard error; standard output belongs to the program that follows.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

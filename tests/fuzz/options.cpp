@@ -1,0 +1,80 @@
+// A command line, an argument to a line: refused as wrong usage, or options that a resumed run
+// takes over.
+
+#include <retrace/tests/fuzz/target.h>
+#include <retrace/train/exit.h>
+#include <retrace/train/options.h>
+
+using namespace retrace;
+
+namespace {
+
+// All that programs have in common, and one of each kind of their own.
+struct Command {
+  Command()
+      : line("program", "Does something.",
+             {"data",    "test",     "test-fraction", "target", "labels",    "no-header",
+              "epochs",  "steps",    "batch-size",    "lr",     "optimizer", "seed",
+              "threads", "patience", "report",        "json",   "csv",       "check",
+              "save",    "load",     "predict"}) {
+    line.add("--hidden", hidden, "neurons");
+    line.add("--beams", beams, "beams");
+    line.add("--beta", beta, "(0, inf)", "how far from the reference");
+    line.add("--dropout", dropout, "[0, 1)", "share that is left out");
+    line.add("--prompt", prompt, "text to go on with");
+    line.add("--quantiles", quantiles, 0, 1, "which ones");
+    line.add("--loss", loss, {"hinge", "focal"}, "which loss");
+    line.add("--linear", linear, "without activations");
+  }
+
+  std::int64_t hidden = 8;
+  std::optional<std::int64_t> beams;
+  double beta = 0.1;
+  std::optional<double> dropout;
+  std::string prompt, loss = "hinge";
+  std::vector<double> quantiles = {0.1, 0.9};
+  bool linear = false;
+  train::CommandLine line;
+};
+
+bool asks_for_help(std::string_view argument) {
+  // CLI11 takes -h out of a bundle of flags.
+  return argument.starts_with("--help") ||
+         (argument.starts_with('-') && !argument.starts_with("--") &&
+          argument.find('h') != std::string_view::npos);
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::vector<std::string> arguments = {"program"};
+  for (std::string_view rest = fuzz::text_of(data, size); !rest.empty();) {
+    arguments.emplace_back(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(std::min(arguments.back().size() + 1, rest.size()));
+    if (asks_for_help(arguments.back())) return 0;  // it would be printed
+  }
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+
+  Command command;
+  const train::Options* options = nullptr;
+  fuzz::accepts<train::UsageError>(
+      "", [&] { options = command.line.parse(static_cast<int>(argv.size()), argv.data()); });
+  if (options == nullptr) return 0;
+  fuzz::expect(options->test_fraction > 0 && options->test_fraction < 1, "a share is one");
+  fuzz::expect(!options->steps || *options->steps >= 1, "there are steps");
+  fuzz::expect(command.hidden >= 1 && command.beta > 0, "an option is what it may be");
+  fuzz::expect(command.loss == "hinge" || command.loss == "focal", "a choice is one of them");
+  fuzz::expect(!command.line.help().empty(), "there is help");
+  const Metadata settings = command.line.settings();
+  Command resumed;
+  const char* const none[] = {"program"};
+  resumed.line.parse(1, none);
+  fuzz::accepts<train::UsageError>("", [&] {
+    resumed.line.adopt(settings);
+    fuzz::expect(resumed.line.settings() == settings, "a resumed run takes over what was given");
+    fuzz::expect(resumed.hidden == command.hidden && resumed.quantiles == command.quantiles,
+                 "with its values");
+  });
+  return 0;
+}

@@ -1,0 +1,40 @@
+// A text: refused with its line, or the same at once as in pieces; and every tokenizer that is made
+// of it gives it back.
+
+#include <retrace/data/text.h>
+#include <retrace/data/tokenizer.h>
+#include <retrace/tests/fuzz/target.h>
+
+using namespace retrace;
+
+namespace {
+
+void check_tokenizer(const data::Tokenizer& tokenizer, const std::string& text) {
+  const std::vector<std::int64_t> ids = tokenizer.encode(text);
+  fuzz::expect(tokenizer.decode(ids) == text, "what is encoded decodes to the same");
+  fuzz::expect(tokenizer.count_bytes(ids) == std::ssize(text), "its bytes are counted");
+  const std::string json = tokenizer.to_json();
+  const auto again = fuzz::accepted([&] { return data::Tokenizer::from_json(json); });
+  fuzz::expect(again.to_json() == json && again.encode(text) == ids, "a tokenizer is kept");
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static fuzz::MemoryFile file;
+  const std::string& path = file.put(fuzz::text_of(data, size));
+  const data::UnpackLimits limits = {.bytes = 1 << 14};
+  std::string text, pieces;
+  const bool sound = fuzz::accepts(path, [&] { text = data::read_text(path, limits); });
+  const bool sound_in_pieces = fuzz::accepts(path, [&] {
+    data::TextReader reader(path, limits, 7);
+    while (const auto piece = reader.next()) pieces += *piece;
+  });
+  fuzz::expect(sound == sound_in_pieces, "a text is sound at once and in pieces");
+  if (!sound) return 0;
+  fuzz::expect(text == pieces, "pieces make the text");
+  check_tokenizer(data::Tokenizer::bytes(), text);
+  check_tokenizer(data::Tokenizer::characters(text), text);
+  fuzz::accepts<ValueError>("", [&] { check_tokenizer(data::Tokenizer::bpe(text, 8), text); });
+  return 0;
+}
