@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <retrace/tests/files.h>
 #include <retrace/tests/fuzz/replay.h>

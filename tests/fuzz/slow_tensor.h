@@ -5,8 +5,9 @@
 // what it checks.
 
 #include <cstdint>
-#include <functional>
+#include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <retrace/tensor/dtype.h>
@@ -37,7 +38,7 @@ void for_each_index(const Shape& sizes, F&& f) {
 struct SlowTensor {
   DType dtype = kFloat32;
   Shape sizes;
-  std::vector<std::size_t> places;  // of the elements, row-major
+  std::vector<std::size_t> places = {};  // of the elements, row-major
   std::shared_ptr<std::vector<Number>> kept = std::make_shared<std::vector<Number>>();
 
   static SlowTensor of(DType dtype, const Shape& sizes, std::vector<Number> values) {
