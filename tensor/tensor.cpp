@@ -143,6 +143,7 @@ Tensor& Tensor::requires_grad_(bool wanted) {
                          "requires_grad_: a tensor {} that was computed on the tape cannot be told "
                          "to want no gradient; use detach()",
                          data.sizes);
+  data.was_leaf = data.was_leaf || (data.requires_grad && !wanted);
   if (!data.producer) data.requires_grad = wanted;
   return *this;
 }

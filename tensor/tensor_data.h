@@ -29,6 +29,7 @@ struct TensorData {
   bool is_view = false;        ///< shares its storage with the tensor that it was made from
   bool recorded_view = false;  ///< counted in storage->recorded_views
   bool redirected = false;     ///< a copy of it is being made (see clone_scope.h)
+  bool was_leaf = false;       ///< it wanted a gradient once: graphs may lead to it still
   std::uint32_t output = 0;    ///< which of the producer's outputs it is
   std::int64_t numel = 0;
   std::byte* data = nullptr;  ///< first element, inside the storage

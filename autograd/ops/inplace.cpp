@@ -24,6 +24,11 @@ bool check_in_place(std::string_view op, const Tensor& x,
   for (const Tensor* other : others)
     records = records || (other->defined() && other->requires_grad());
   if (!records) return false;
+  // A graph that ends in the tensor would begin in it as well, and keep itself alive.
+  require<AutogradError>(!data.was_leaf,
+                         "{}: the tensor of shape {} wanted a gradient before, and a graph may "
+                         "lead to it; compute a new tensor instead, or clone() first",
+                         op, data.sizes);
   // A constant that others share would become part of the tape behind their back.
   const bool shared = data.is_view || data.storage->recorded_views > 0 ||
                       (!data.producer && data.storage->references.count() > 1);

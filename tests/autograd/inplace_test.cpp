@@ -360,3 +360,17 @@ TEST_CASE("random numbers in place, as a constant") {
   CHECK_THROWS_AS(zeros({1}).expand({3}).uniform_(), ValueError);
   CHECK_THROWS_AS(z.normal_(0, -1), ValueError);
 }
+
+TEST_CASE("what was a leaf does not become the result of a graph that ends in it") {
+  const Tensor w = ones({2}).requires_grad_();
+  Tensor x = ones({2}).requires_grad_();
+  const Tensor y = x - w;
+  x.requires_grad_(false);
+  CHECK_THROWS_WITH_AS(x.copy_(y),
+                       "copy_: the tensor of shape [2] wanted a gradient before, and a graph may "
+                       "lead to it; compute a new tensor instead, or clone() first",
+                       AutogradError);
+  CHECK(x.equal(ones({2})));
+  x.copy_(y.detach());  // unrecorded, it is a tensor like any other
+  CHECK(x.equal(zeros({2})));
+}
