@@ -347,7 +347,9 @@ const Options* CommandLine::parse(int argc, const char* const* argv) {
     return nullptr;
   } catch (const CLI::ParseError& error) {
     std::string message = error.what();
-    std::replace(message.begin(), message.end(), '\n', ' ');
+    std::replace_if(
+        message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; },
+        ' ');
     throw UsageError(message);
   }
   parser_->check();
