@@ -136,5 +136,7 @@ TEST_CASE("every bit of a checkpoint, every length, every exchange of blocks") {
   figure("R34", "a checkpoint of 4 KiB damaged",
          of(bits, static_cast<std::int64_t>(kBytes) * 8) + " flipped bits refused, " +
              of(lengths, kBytes) + " shorter and " + of(longer, kBytes) + " longer files, " +
-             of(refused_swaps, swaps) + " exchanged blocks, each by name");
+             of(refused_swaps, swaps) + " exchanged blocks, each by name",
+         bits == static_cast<int>(kBytes) * 8 && lengths == kBytes && longer == kBytes &&
+             refused_swaps == swaps);
 }

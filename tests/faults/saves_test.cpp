@@ -44,7 +44,8 @@ TEST_CASE("a save that is killed at any system call leaves the old or the new fi
   }
   figure("R30", "kill at every system call of a save, and in the middle of every write",
          of(whole, boundaries) + " boundaries leave the old or the new file whole (" +
-             std::to_string(torn) + " within a write)");
+             std::to_string(torn) + " within a write)",
+         whole == boundaries);
 }
 
 namespace {
@@ -105,5 +106,6 @@ TEST_CASE("a save whose system calls fail says which, and leaves the old file") 
   CHECK(refused_closes >= 3 * 3);  // one of the tensors, two of the run
   figure("R32", "EIO, ENOSPC, EDQUOT, EINTR and short writes at every system call of a save",
          of(right, faults) +
-             " are retried or refused with path, step and reason, the old file as it was");
+             " are retried or refused with path, step and reason, the old file as it was",
+         right == faults);
 }

@@ -33,8 +33,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::expect(sound == sound_in_pieces, "a text is sound at once and in pieces");
   if (!sound) return 0;
   fuzz::expect(text == pieces, "pieces make the text");
-  check_tokenizer(data::Tokenizer::bytes(), text);
-  check_tokenizer(data::Tokenizer::characters(text), text);
-  fuzz::accepts<ValueError>("", [&] { check_tokenizer(data::Tokenizer::bpe(text, 8), text); });
+  switch (size % 4) {  // most of the time goes into tokenizers
+    case 0:
+      check_tokenizer(data::Tokenizer::bytes(), text);
+      break;
+    case 1:
+      check_tokenizer(data::Tokenizer::characters(text), text);
+      break;
+    case 2:
+      fuzz::accepts<ValueError>("", [&] { check_tokenizer(data::Tokenizer::bpe(text, 8), text); });
+  }
   return 0;
 }

@@ -102,5 +102,5 @@ TEST_CASE("runs killed at random moments and resumed give the same model file, e
   }
   CHECK(same == runs);
   figure("R23", "a run killed at random moments and resumed, to the same model file",
-         of(same, runs));
+         of(same, runs), same == runs);
 }
