@@ -28,9 +28,11 @@ std::int64_t SavedModel::elements() const {
 
 std::int64_t SavedModel::size_of(std::string_view name, std::int64_t dim) const {
   const auto tensor = file_.tensors.find(name);
-  require<IoError>(
-      tensor != file_.tensors.end() && dim < tensor->second.dim() && tensor->second.numel() > 0,
-      "{}: is another kind of model: it has no dim {} of a tensor {}", path_, dim, name);
+  // Beside a dim of 0 another can be of any size.
+  const bool has_size = tensor != file_.tensors.end() && dim < tensor->second.dim() &&
+                        (tensor->second.numel() > 0 || tensor->second.size(dim) == 0);
+  require<IoError>(has_size, "{}: is another kind of model: it has no dim {} of a tensor {}", path_,
+                   dim, name);
   return tensor->second.size(dim);
 }
 

@@ -25,7 +25,7 @@ bool check_in_place(std::string_view op, const Tensor& x,
     records = records || (other->defined() && other->requires_grad());
   if (!records) return false;
   // A graph that ends in the tensor would begin in it as well, and keep itself alive.
-  require<AutogradError>(!data.was_leaf,
+  require<AutogradError>(!data.was_leaf || data.references.count() == 1,
                          "{}: the tensor of shape {} wanted a gradient before, and a graph may "
                          "lead to it; compute a new tensor instead, or clone() first",
                          op, data.sizes);
