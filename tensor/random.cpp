@@ -72,9 +72,8 @@ using Block = std::array<std::uint32_t, 4>;
 
 constexpr std::int64_t kGrain = 1 << 14;  // blocks for one thread
 
-std::uint64_t word64(const Block& block, int i) {
-  return block[static_cast<std::size_t>(2 * i)] |
-         std::uint64_t{block[static_cast<std::size_t>(2 * i + 1)]} << 32;
+std::uint64_t word64(const Block& block, std::size_t i) {
+  return block[2 * i] | std::uint64_t{block[2 * i + 1]} << 32;
 }
 
 // How many numbers of type T a block holds.

@@ -34,8 +34,8 @@ Progress::Progress(std::int64_t total, std::int64_t done, const std::string& sta
     : total_(total),
       first_(done),
       stage_(stage.empty() ? "" : stage + ": "),
-      interactive_(error_terminal().interactive) {
-  started_ = Clock::now();
+      interactive_(error_terminal().interactive),
+      started_(Clock::now()) {
   next_ = started_ + (interactive_ ? Clock::duration(kBarInterval) : kLineInterval);
 }
 

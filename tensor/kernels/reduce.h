@@ -33,7 +33,7 @@ T sum_lanes(const T* lanes) {
 /// the order in which numbers are added from one build to the next.
 template <class Reducer, class T>
 auto reduce_run(const Reducer& r, const T* x, std::int64_t n) {
-  constexpr int kLanes = 16;
+  constexpr std::int64_t kLanes = 16;
   using Acc = decltype(r.initial());
   if (n < 2 * kLanes) {
     Acc acc = r.initial();

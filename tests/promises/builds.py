@@ -1,0 +1,192 @@
+"""The library under other compilers, checkers and orders of tests."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+from figures import BUILD, ROOT, Figure, environment, of, run
+
+LIBRARY = "tensor autograd nn losses optim data trace train".split()
+# Promised more of: what decides whether a gradient is right and a file is sound.
+CORE = ("autograd/", "tensor/safetensors", "tensor/npy", "tensor/json", "tensor/file", "data/csv",
+        "data/idx", "data/gzip", "data/jsonl", "trace/parse", "train/checkpoint")
+
+
+def programs(build=BUILD):
+    """Test programs that are quick, by name."""
+    return {path.name.removesuffix("_tests"): path for path in sorted((build / "tests").glob("*_tests"))
+            if path.name not in ("browser_tests", "gdb_tests")}
+
+
+def kind(name, env=None):
+    """What ./test --only NAME counts: tests passed, all tests, and its last lines."""
+    output, status = run([ROOT / "test", "--only", name], env=env or environment())
+    counts = re.findall(r"(\d+) tests failed out of (\d+)", output)
+    failed, total = (sum(int(count[i]) for count in counts) for i in (0, 1))
+    return total - failed, total, status, output
+
+
+def preset(name, options, targets, exclude="slow|extra|gdb", only=".", env=None):
+    """The tests of a build of its own: passed, all, last lines."""
+    folder = ROOT / f"build-{name}"
+    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+    for command in (["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja",
+                     "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON", *launcher, *options],
+                    ["cmake", "--build", folder, "--target", *targets]):
+        output, status = run(command)
+        if status != 0:
+            raise RuntimeError(f"build {name}: {output[-3000:]}")
+    output, status = run(["ctest", "--test-dir", folder, "-LE", exclude, "--output-on-failure",
+                          "-R", only, "-E", "^(house|public_headers|install)$", "-j",
+                          str(os.cpu_count())], env=env or environment())
+    counts = re.search(r"(\d+) tests failed out of (\d+)", output)
+    failed, total = map(int, counts.groups()) if counts else (0, 0)
+    return total - failed, total, output
+
+
+def sanitizers(quick):
+    for name in ("asan", "asan-programs", "tsan"):
+        passed, total, status, output = kind(name)
+        yield Figure("R80", f"./test --only {name}", of(passed, total, "test programs clean"),
+                     status == 0 and passed == total > 0)
+    passed, total, output = preset(
+        "asan-clang", ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Debug",
+                       "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
+                       "-DRETRACE_SANITIZE=address;undefined;float-cast-overflow"],
+        ["engine_tests"], exclude="slow|extra|gdb",
+        env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1"))
+    yield Figure("R80", "clang's address and undefined-behaviour sanitizers",
+                 of(passed, total, "test programs clean"), passed == total > 0)
+    yield valgrind()
+
+
+def valgrind():
+    """Memcheck knows no AVX-512: a build for older processors."""
+    folder = ROOT / "build-valgrind"
+    names = ["losses", "optim", "nn", "data", "trace"]
+    for command in (["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+                     "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1", "-DRETRACE_NATIVE=OFF",
+                     "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON",
+                     *(["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else [])],
+                    ["cmake", "--build", folder, "--target", *(f"tests/{name}_tests" for name in names)]):
+        output, status = run(command)
+        if status != 0:
+            raise RuntimeError(f"build valgrind: {output[-3000:]}")
+    clean, said = 0, ""
+    for name in names:
+        output, status = run(["valgrind", "-q", "--error-exitcode=99", folder / f"tests/{name}_tests",
+                              "--source-file-exclude=*_slow_test.cpp"],
+                             env=environment(OPENBLAS_CORETYPE="Haswell", OMP_NUM_THREADS=1))
+        clean += status == 0
+        if status != 0:
+            said += f"; {name}: {output.strip().splitlines()[0][:100]}"
+    return Figure("R80", "valgrind memcheck: " + ", ".join(names),
+                  of(clean, len(names), "test programs without an error") + said, clean == len(names))
+
+
+def coverage(quick):
+    folder = ROOT / "build-coverage"
+    for counts in folder.rglob("*.gcda"):
+        counts.unlink()
+    passed, total, output = preset(
+        "coverage", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
+                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1 --coverage -fprofile-update=atomic"],
+        ["all", "tests/all"], exclude="extra|gdb")
+    if passed != total:
+        raise RuntimeError(f"coverage: {output[-3000:]}")
+    report = folder / "coverage.json"
+    output, status = run(["gcovr", "-r", ROOT, "--object-directory", folder, "--json-summary", report,
+                          "--exclude-throw-branches", "--exclude-unreachable-branches",
+                          *(word for room in LIBRARY for word in ("--filter", f"{ROOT}/{room}/")),
+                          "-j", str(os.cpu_count()), folder])
+    if status != 0:
+        raise RuntimeError(f"gcovr: {output[-2000:]}")
+    files = json.loads(report.read_text())["files"]
+    for what, chosen, lines, branches in (
+            ("the library", files, 95, 85),
+            ("tape, readers, checkpoints",
+             [file for file in files if file["filename"].startswith(CORE)], 98, 92)):
+        share = lambda unit: (100 * sum(file[f"{unit}_covered"] for file in chosen) /
+                              sum(file[f"{unit}_total"] for file in chosen))
+        yield Figure("R81", what, f"{share('line'):.1f} % of lines ({lines}), "
+                     f"{share('branch'):.1f} % of branches ({branches}) run by the tests",
+                     share("line") >= lines and share("branch") >= branches)
+
+
+def without_template_lambdas(folder):
+    """A copy of the library that cppcheck 2.10 can read: it stops at []<class T>(T x)."""
+    head = re.compile(r"\]\s*<(?:class|typename|std::size_t)\b[^()]*?>\s*\(")
+    for room in LIBRARY:
+        shutil.copytree(ROOT / room, folder / "retrace" / room)
+    for path in folder.rglob("*.[ch]*"):
+        if path.suffix in (".h", ".cpp"):
+            path.write_text(head.sub("](", path.read_text()))
+    return sorted(folder.rglob("*.cpp"))
+
+
+def warnings(quick):
+    """Both compilers stop at a warning (RETRACE_WERROR); here every file is seen by the checkers."""
+    passed, total, status, output = kind("clang")
+    yield Figure("R83", "g++ and clang with -Wall -Wextra -Wconversion -Wshadow -Werror",
+                 "both build all" if status == 0 else "clang does not build or pass", status == 0)
+    with tempfile.TemporaryDirectory() as place:
+        sources = without_template_lambdas(pathlib.Path(place))
+        output, status = run(["cppcheck", "--enable=warning,performance,portability", "-q",
+                              "--inline-suppr", "--std=c++20", "-j", str(os.cpu_count()),
+                              "--template={file}:{line}: {id}: {message}",
+                              f"--suppressions-list={ROOT}/tests/promises/cppcheck.txt",
+                              "-I", place, *sources])
+    found = re.findall(r"(?m)^\S*?/retrace/(\S+:\d+: .*)", output)
+    yield Figure("R83", "cppcheck", f"{len(found)} findings in {len(sources)} sources" +
+                 "".join("; " + line for line in found[:5]), not found)
+    output, status = run(["run-clang-tidy-14", "-quiet", "-p", BUILD, "-j", str(os.cpu_count()),
+                          f"{ROOT}/({'|'.join(LIBRARY)})/"], cwd=ROOT)
+    found = sorted(set(re.findall(rf"(?m)^{ROOT}/(\S+:\d+:\d+: (?:warning|error): .*)", output)))
+    yield Figure("R83", "clang-tidy (bugprone, cert)", f"{len(found)} findings in {len(sources)} "
+                 "sources" + "".join("; " + line for line in found[:5]), not found)
+
+
+def hardening(quick):
+    passed, total, output = preset(
+        "hardened", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
+                     "-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1 -D_GLIBCXX_ASSERTIONS -D_FORTIFY_SOURCE=3 "
+                     "-fstack-protector-strong -ftrivial-auto-var-init=pattern -fcf-protection"],
+        ["all", "tests/all"])
+    yield Figure("R84", "assertions of the library's containers, FORTIFY_SOURCE=3, stack protector, "
+                 "patterns in uninitialised variables", of(passed, total, "test programs pass"),
+                 passed == total > 0)
+
+
+def orders(quick):
+    chosen = programs()
+    if quick:
+        chosen = {name: chosen[name] for name in ("autograd", "nn", "optim", "losses")}
+    rounds, passed, total, wrong = (1 if quick else 20), 0, 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        def passes(command, what):
+            nonlocal passed, total
+            output, status = run([*command, "--source-file-exclude=*_slow_test.cpp"], cwd=folder,
+                                 env=environment(TMPDIR=folder))
+            total += 1
+            passed += status == 0
+            if status != 0:
+                wrong.append(what)
+
+        for seed in range(1, rounds + 1):
+            for name, program in chosen.items():
+                passes([program, "--order-by=rand", f"--rand-seed={seed}"], f"{name} with seed {seed}")
+        shuffled = total
+        alone = 0
+        for name, program in chosen.items():
+            listed, _ = run([program, "--list-test-cases", "--source-file-exclude=*_slow_test.cpp"])
+            cases = listed.split("=" * 79)[1].strip().splitlines()
+            for case in cases[::20 if quick else 1]:
+                # A comma would part two filters; ? stands for any character.
+                passes([program, "--test-case=" + re.sub(r"[,*?\\]", "?", case)], f"{name}: {case}")
+                alone += 1
+    yield Figure("R85", f"{len(chosen)} test programs in {rounds} random orders, {alone} tests alone",
+                 of(passed, total, "runs pass") + "".join("; not " + what for what in wrong[:5]),
+                 passed == total == shuffled + alone)

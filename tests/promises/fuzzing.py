@@ -1,0 +1,79 @@
+"""What ./fuzz has run, and how much of the readers what it learnt reaches."""
+
+import collections
+import json
+import os
+
+from builds import preset
+from figures import ROOT, Figure, environment, run
+
+KEPT, NEW = ROOT / "tests/fuzz/record.tsv", ROOT / "build-fuzz/record.tsv"
+MILLION = 1_000_000
+GOALS = {"R40": {"safetensors": 50}, "R41": {"jsonl": 30},
+         "R42": dict.fromkeys("csv gzip idx model npy options text tokenizer trace".split(), 10),
+         "R43": {"tensors": 5}}
+READERS = {"R40": ["tensor/safetensors_header.cpp", "tensor/safetensors.cpp", "tensor/stored_type.cpp"],
+           "R41": ["data/jsonl.cpp", "tensor/json.cpp"],
+           "R42": ["data/csv.cpp", "data/gzip.cpp", "data/idx.cpp", "data/text.cpp",
+                   "data/tokenizer.cpp", "tensor/npy.cpp", "trace/parse.cpp"]}
+
+
+def runs():
+    """(date, commit, target) of all runs, with their inputs, seconds and crashes."""
+    sums = {}
+    for path in (KEPT, NEW):
+        for line in path.read_text().splitlines() if path.exists() else []:
+            *key, inputs, seconds, crashes = line.split("\t")
+            before = sums.get(tuple(key), (0, 0, 0))
+            sums[tuple(key)] = tuple(map(sum, zip(before, map(int, (inputs, seconds, crashes)))))
+    return sums
+
+
+def keep_record():
+    """Takes what was run here into the tree."""
+    KEPT.write_text("".join("\t".join([*key, *map(str, counts)]) + "\n"
+                            for key, counts in sorted(runs().items())))
+    NEW.unlink(missing_ok=True)
+
+
+def reached_lines():
+    """Lines of each source of the library, and those that seeds and what ./fuzz learnt run."""
+    folder = ROOT / "build-coverage"
+    preset("coverage", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
+                        "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1 --coverage -fprofile-update=atomic"],
+           ["tests/fuzz_replay"], only="^nothing$")
+    for counts in folder.rglob("*.gcda"):
+        counts.unlink()
+    corpus = ROOT / "build-fuzz/corpus"
+    output, status = run([folder / "tests/fuzz_replay", *([corpus] if corpus.exists() else [])],
+                         env=environment())
+    if status != 0:
+        raise RuntimeError(f"fuzz_replay: {output[-2000:]}")
+    report = folder / "fuzz.json"
+    filters = [f"{ROOT}/{path}" for paths in READERS.values() for path in paths]
+    output, status = run(["gcovr", "-r", ROOT, "--object-directory", folder, "--json-summary", report,
+                          *(word for path in filters for word in ("--filter", path)),
+                          "-j", str(os.cpu_count()), folder])
+    if status != 0:
+        raise RuntimeError(f"gcovr: {output[-2000:]}")
+    return {file["filename"]: (file["line_covered"], file["line_total"])
+            for file in json.loads(report.read_text())["files"]}
+
+
+def counts(quick):
+    inputs, broken = collections.Counter(), collections.Counter()
+    for (_, _, target), (count, _, crashes) in runs().items():
+        inputs[target] += count
+        broken[target] += crashes
+    for row, goals in GOALS.items():
+        for target, goal in goals.items():
+            yield Figure(row, f"./fuzz {target}",
+                         f"{inputs[target] / MILLION:.2f} of {goal} million inputs, "
+                         f"{broken[target]} of them broke it and were mended",
+                         inputs[target] >= goal * MILLION)
+    lines = reached_lines()
+    for row, paths in READERS.items():
+        for path in paths:
+            covered, total = lines[path]
+            yield Figure(row, f"lines of {path} that the corpus runs",
+                         f"{100 * covered / total:.1f} % (98)", covered >= 0.98 * total)

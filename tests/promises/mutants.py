@@ -1,0 +1,262 @@
+"""Small faults, one at a time, put into a copy of the library: do the tests see them?
+
+A mutant is a source with one operator, constant, condition, statement or pair of arguments changed.
+Which ones are made follows from the seed alone. What is in build-mutants/results.tsv already is not
+run again, so that a run that was stopped goes on.
+"""
+
+import argparse
+import collections
+import dataclasses
+import hashlib
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "build-mutants"
+COPY = FOLDER / "source"
+BUILD = FOLDER / "build"
+RESULTS = FOLDER / "results.tsv"
+EXPLAINED = ROOT / "tests/promises/survivors.tsv"
+
+# What computes, what goes backward, what trains, what reads.
+SOURCES = (
+    "tensor/*.cpp tensor/kernels/*.cpp autograd/*.cpp autograd/ops/*.cpp losses/*.cpp optim/*.cpp "
+    "nn/*.cpp data/*.cpp trace/parse.cpp trace/json.cpp").split()
+# The tests that run for a mutant of a folder, the likeliest first; each without its slow files.
+FIRST = {"tensor": ["tensor"], "autograd": ["goldens", "autograd", "catalogue"],
+         "losses": ["goldens", "losses"], "optim": ["goldens", "optim"], "nn": ["goldens", "nn"],
+         "data": ["data"], "trace": ["trace"]}
+ALL = ["goldens", "losses", "optim", "nn", "data", "catalogue", "reliability", "trace", "autograd",
+       "tensor", "faults"]
+
+SWAPS = [(" + ", " - "), (" - ", " + "), (" * ", " / "), (" / ", " * "), (" < ", " <= "),
+         (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" == ", " != "), (" != ", " == "),
+         (" && ", " || "), (" || ", " && "), (" += ", " -= "), (" -= ", " += "), (" *= ", " /= "),
+         ("true", "false"), ("false", "true"), ("++", "--")]
+NUMBER = re.compile(r"(?<![\w.\"'])(\d+(?:\.\d+)?)(?![\w.'])")
+CONDITION = re.compile(r"\b(if|while) \((?!const |auto )(.+)\)( \{| [a-z].*;)?$")
+STATEMENT = re.compile(r"^\s*(?!return|break|continue|using|case|const |auto |static |throw|fail|else)"
+                       r"[\w.:\->\[\]()]+(\(.*\)| [-+*]?= .*);$")
+ARGUMENTS = re.compile(r"(?<=[\w>]\()([\w.]+), ([\w.]+)(?=[,)])")
+SKIPPED = re.compile(r"^\s*(#|//|namespace|static_assert|template|using|case|enum|class|struct|\})")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    path: str
+    line: int  # from 1
+    rule: str
+    text: str  # of the whole line
+
+    def name(self):
+        return hashlib.sha1(f"{self.path}:{self.text}:{self.rule}".encode()).hexdigest()[:10]
+
+
+def masked(line):
+    """The line with texts and comments blanked, as long as before."""
+    blank = lambda match: " " * len(match.group())
+    return re.sub(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])+\'|//.*', blank, line)
+
+
+def mutants_of_line(path, number, line):
+    code = masked(line).rstrip()
+    if not code or SKIPPED.match(code):
+        return
+    make = lambda rule, text: Mutant(path, number, rule, text)
+    for old, new in SWAPS:
+        start = code.find(old)
+        while start >= 0:
+            word = old.isalpha() and (code[start - 1:start] + code[start + len(old):][:1])
+            if not (word and re.search(r"\w", word)):
+                yield make(f"{old.strip()} becomes {new.strip()} at {start}",
+                           line[:start] + new + line[start + len(old):])
+            start = code.find(old, start + 1)
+    for match in NUMBER.finditer(code):
+        number_text = match.group(1)
+        other = str(int(number_text) + 1) if number_text.isdigit() else str(float(number_text) * 2)
+        yield make(f"{number_text} becomes {other} at {match.start()}",
+                   line[:match.start()] + other + line[match.end():])
+    if match := CONDITION.search(code):
+        start, end = match.span(2)
+        yield make("condition turned", line[:start] + f"!({line[start:end]})" + line[end:])
+    if STATEMENT.match(code) and code.count("(") == code.count(")"):
+        yield make("statement left out", re.match(r"\s*", line).group() + ";")
+    for match in ARGUMENTS.finditer(code):
+        if match.group(1) != match.group(2):
+            a, b = match.group(1), match.group(2)
+            yield make(f"{a} and {b} exchanged", line[:match.start()] + f"{b}, {a}" + line[match.end():])
+
+
+def all_mutants():
+    found = []
+    for pattern in SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
+            relative = str(path.relative_to(ROOT))
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                found += mutants_of_line(relative, number, line)
+    return found
+
+
+def run(command, seconds=None, **kwargs):
+    def limits():
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        os.setpgid(0, 0)
+
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace",
+                               preexec_fn=limits, **kwargs)
+    try:
+        return process.communicate(timeout=seconds)[0], process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.communicate()
+        return "", None
+
+
+def test_command(name):
+    if name == "goldens":
+        return [BUILD / "tests/goldens", COPY / "tests/goldens", "--dtype", "f64"]
+    return [BUILD / f"tests/{name}_tests", "--source-file-exclude=*_slow_test.cpp", "--abort-after=1"]
+
+
+def prepare():
+    """A copy of the tree, with the library shared: a mutant then is one file compiled and a link."""
+    FOLDER.mkdir(exist_ok=True)
+    files = subprocess.check_output(["git", "-C", ROOT, "ls-files", "-z", "-co", "--exclude-standard"])
+    kept = set()
+    for name in files.decode().split("\0"):
+        source, target = ROOT / name, COPY / name
+        if not name or not source.is_file():
+            continue
+        kept.add(target)
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+            os.utime(target)
+    for path in COPY.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+    options = ["-DBUILD_SHARED_LIBS=ON", "-DCMAKE_LINK_DEPENDS_NO_SHARED=ON",
+               "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g0",
+               "-DRETRACE_BUILD_EXAMPLES=OFF", "-DRETRACE_BUILD_TOOLS=OFF",
+               "-DRETRACE_BUILD_BENCH=OFF", "-DRETRACE_WERROR=OFF",
+               "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON"]
+    if shutil.which("ccache"):
+        options.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    targets = [f"tests/{'goldens' if name == 'goldens' else name + '_tests'}" for name in ALL]
+    for command in (["cmake", "-S", COPY, "-B", BUILD, "-G", "Ninja", *options],
+                    ["cmake", "--build", BUILD, "--target", *targets]):
+        output, status = run(command)
+        if status != 0:
+            sys.exit(f"{output[-4000:]}\nmutants: the tree as it is does not build")
+    seconds = {}
+    for name in ALL:
+        start = time.monotonic()
+        output, status = run(test_command(name), cwd=FOLDER)
+        if status != 0:
+            sys.exit(f"{output[-4000:]}\nmutants: {name} fails without a mutant")
+        seconds[name] = time.monotonic() - start
+    return seconds
+
+
+def outcome(mutant, seconds):
+    """Which test kills it, "survived", or None where it does not compile."""
+    path = COPY / mutant.path
+    original = path.read_text()
+    lines = original.splitlines(keepends=True)
+    lines[mutant.line - 1] = mutant.text + "\n"
+    path.write_text("".join(lines))
+    try:
+        if run(["cmake", "--build", BUILD, "--target", "retrace"])[1] != 0:
+            return None
+        first = FIRST[mutant.path.split("/")[0]]
+        for name in first + [name for name in ALL if name not in first]:
+            status = run(test_command(name), 10 + 5 * seconds[name], cwd=FOLDER,
+                         env=os.environ | {"OMP_NUM_THREADS": "2"})[1]
+            if status != 0:
+                return f"{name}{' (no end)' if status is None else ''}"
+        return "survived"
+    finally:
+        path.write_text(original)
+
+
+def known_results():
+    if not RESULTS.exists():
+        return {}
+    return dict(line.split("\t")[:2] for line in RESULTS.read_text().splitlines())
+
+
+def chosen(seed):
+    """Every mutant there can be, in the order in which they are tried: half of them by chance, half
+    so that each file has its turn."""
+    mutants = all_mutants()
+    draw = random.Random(seed)
+    draw.shuffle(mutants)
+    turn = collections.Counter()
+    order = {}
+    for mutant in mutants:
+        turn[mutant.path] += 1
+        order[mutant] = turn[mutant.path]
+    by_file = sorted(mutants, key=order.get)
+    both = [mutant for pair in zip(mutants, by_file) for mutant in pair]
+    return list(dict.fromkeys(both)), len(mutants)
+
+
+def measure(count, seed, progress=lambda line: None):
+    """(killed, survivors, number that could be made) of the first `count` that compile."""
+    order, possible = chosen(seed)
+    known = known_results()
+    seconds = None
+    tried, survivors = 0, []
+    for mutant in order:
+        if tried == count:
+            break
+        result = known.get(mutant.name())
+        if result is None:
+            seconds = seconds or prepare()
+            result = outcome(mutant, seconds) or "no program"
+            with RESULTS.open("a") as results:
+                print(mutant.name(), result, f"{mutant.path}:{mutant.line}", mutant.rule,
+                      mutant.text.strip(), sep="\t", file=results)
+        if result == "no program":
+            continue
+        tried += 1
+        if result == "survived":
+            survivors.append(mutant)
+        progress(f"{tried} of {count}, {len(survivors)} survived; last: {mutant.path}:{mutant.line} "
+                 f"{mutant.rule}: {result}")
+    return tried - len(survivors), survivors, possible
+
+
+def explanations():
+    """Why a survivor changes nothing that a test could see, by its name."""
+    if not EXPLAINED.exists():
+        return {}
+    return dict(line.split("\t", 1) for line in EXPLAINED.read_text().splitlines() if line)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--count", type=int, default=500, help="mutants that compile (500)")
+    parser.add_argument("--seed", type=int, default=1, help="which are chosen (1)")
+    arguments = parser.parse_args()
+    killed, survivors, possible = measure(arguments.count, arguments.seed,
+                                          lambda line: print(line, flush=True))
+    reasons = explanations()
+    for mutant in survivors:
+        print(f"{mutant.path}:{mutant.line}: {mutant.rule}: {mutant.text.strip()}\n"
+              f"    {mutant.name()}: {reasons.get(mutant.name(), 'not explained')}")
+    total = killed + len(survivors)
+    print(f"{killed} of {total} killed ({100 * killed / max(total, 1):.1f} %), of {possible} possible")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""./reliability: what Retrace promises, what was counted, whether it holds."""
+
+import argparse
+import datetime
+import os
+import pathlib
+import re
+import sys
+import textwrap
+import time
+import traceback
+
+import builds
+import circumstances
+import fuzzing
+import mutants
+from figures import BUILD, ROOT, Figure, NotHere, environment, run
+
+PAGE = ROOT / "docs/reliability.md"
+
+PROMISES = {
+    "R10": "graphs of a million nodes run and are freed on small stacks",
+    "R11": "training leaks nothing",
+    "R12": "refused calls and exceptions leak nothing",
+    "R13": "a graph is freed when backward is done, or when it is dropped",
+    "R14": "a step takes the memory that parameters, gradients, moments and activations need",
+    "R20": "the same seed gives the same bits",
+    "R21": "any number of threads gives the same bits",
+    "R22": "addresses, environment, locale, allocator and folder change no bit",
+    "R23": "a run killed at any moment and resumed ends in the same bits",
+    "R30": "a save that is killed leaves the old or the new file whole",
+    "R31": "so does a power failure",
+    "R32": "a save whose system calls fail says which and why, and keeps the old file",
+    "R33": "a full disk, folders, links, pipes, devices: a line with the reason, and no hang",
+    "R34": "damage to a file is found and named",
+    "R35": "files of the reference library are read, to the last bit",
+    "R36": "reading takes memory in proportion to the file",
+    "R40": "no bytes break the safetensors reader",
+    "R41": "nor those of JSON",
+    "R42": "nor those of tables, images, texts, tokenizers, models, traces, command lines",
+    "R43": "no program of tensor calls breaks them",
+    "R44": "what ever broke something is run among the tests",
+    "R50": "wrong calls are refused, change nothing, and the next call works",
+    "R51": "messages name the op, the shapes and what to do",
+    "R52": "what throws has changed nothing, out of memory or not",
+    "R53": "objects may be destroyed in any order",
+    "R54": "threads may train and infer side by side",
+    "R60": "the first value that is not finite is found where it was made",
+    "R61": "sizes near the limits of integers are handled or refused",
+    "R70": "requests that no memory holds are refused with their shape",
+    "R71": "any single request for memory may fail",
+    "R72": "a small address space is an error, not a crash",
+    "R80": "the tests are clean under sanitizers and valgrind",
+    "R81": "the tests run the code",
+    "R82": "the tests see small faults in the code",
+    "R83": "compilers and checkers find nothing",
+    "R84": "the tests pass in a hardened build",
+    "R85": "the tests pass in any order, and alone",
+    "R87": "stepping changes nothing and survives its surroundings",
+    "R88": "programs touch only what they are given",
+}
+
+
+def tests(quick, lines=None):
+    """The figures that tests print, of a run of theirs or from its file."""
+    path = BUILD / "figures.tsv"
+    failed = []
+    if lines is None:
+        names = set()
+        for source in (ROOT / "tests").rglob("*.cpp"):
+            if re.search(r"\bfigure\(\s*\"R\d\d\"", source.read_text()):
+                folder = source.relative_to(ROOT / "tests").parts[0]
+                slow = re.match(r"(.*)_slow_test", source.stem)
+                names.add("fuzz_replay" if folder == "fuzz" else
+                          f"{folder}_{slow.group(1)}" if slow else folder)
+        path.unlink(missing_ok=True)
+        output, status = run(["ctest", "--test-dir", BUILD, "--output-on-failure", "--no-tests=error",
+                              "-R", f"^({'|'.join(sorted(names))})$"],
+                             env=environment(RETRACE_FIGURES=path,
+                                             RETRACE_KILLS=None if quick else 1000))
+        failed = re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
+        lines = path.read_text() if path.exists() else ""
+    for line in lines.splitlines():
+        row, holds, what, reached = line.split("\t")
+        yield Figure(row, what, reached, holds == "pass")
+    for name in failed:
+        yield Figure("tests", name, "failed", False)
+
+
+def mutation(quick):
+    count = 12 if quick else 500
+    killed, survivors, possible = mutants.measure(
+        count, 1, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+    total = killed + len(survivors)
+    known = mutants.explanations()
+    explained = sum(mutant.name() in known for mutant in survivors)
+    yield Figure("R82", f"{total} mutants of {possible:,} possible",
+                 f"{killed} killed, {100 * killed / total:.1f} % (85); {explained} of "
+                 f"{len(survivors)} survivors explained",
+                 killed >= 0.85 * total and explained == len(survivors))
+
+
+# What measures which rows; the last says whether the short form runs it, too.
+MEASURES = [
+    (tests, "R10 R11 R12 R13 R14 R23 R30 R31 R32 R33 R34 R35 R36 R44 R50 R51 R52 R53 R54 R60 R61 "
+            "R70 R71 R72 R40 R41 R42 R43", True),
+    (circumstances.same_seed_same_bits, "R20", True),
+    (circumstances.threads, "R21", True),
+    (circumstances.surroundings, "R22", True),
+    (circumstances.stepping, "R87", True),
+    (circumstances.reach, "R88", True),
+    (fuzzing.counts, "R40 R41 R42 R43", False),
+    (builds.orders, "R85", True),
+    (builds.hardening, "R84", False),
+    (builds.coverage, "R81", False),
+    (mutation, "R82", False),
+    (builds.warnings, "R83", False),
+    (builds.sanitizers, "R80", False),
+]
+
+
+def measure(function, rows, quick, *more):
+    """Its figures; what it could not measure falls short."""
+    start = time.monotonic()
+    figures = []
+    try:
+        for figure in function(quick, *more):
+            figures.append(figure)
+    except NotHere as reason:
+        print(f"{' '.join(rows)}: {reason}", file=sys.stderr)
+        if not quick:
+            figures += [Figure(row, "not measured", str(reason), False) for row in rows]
+        return figures
+    except Exception as error:
+        traceback.print_exc()
+        figures += [Figure(row, "could not be measured", str(error)[-300:], False) for row in rows]
+    missing = set(rows) - {figure.row for figure in figures}
+    figures += [Figure(row, "not measured", "no figure", False) for row in sorted(missing)]
+    print(f"{function.__module__}.{function.__name__}: {time.monotonic() - start:.0f} s",
+          file=sys.stderr, flush=True)
+    return figures
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    compiler, _ = run([os.environ.get("CXX", "g++"), "-dumpfullversion"])
+    return f"{os.cpu_count()} cores of {model.group(1) if model else 'unknown'}, g++ {compiler.strip()}"
+
+
+def commit():
+    name, status = run(["git", "-C", ROOT, "describe", "--always", "--dirty"])
+    return name.strip() if status == 0 else "no commit"
+
+
+def show(figures, rows):
+    for row in rows:
+        mine = [figure for figure in figures if figure.row == row]
+        holds = bool(mine) and all(figure.holds for figure in mine)
+        print(f"{row}  {'pass ' if holds else 'SHORT'}  {PROMISES.get(row, row)}")
+        for figure in mine:
+            text = f"{figure.what}: {figure.reached}{'' if figure.holds else '  <- SHORT'}"
+            print(textwrap.fill(text, 110, initial_indent=" " * 12, subsequent_indent=" " * 14))
+
+
+def keep(figures, rows, stamp):
+    """Puts the rows into the table of the page; the others stay."""
+    text = PAGE.read_text()
+    head, body = re.split(r"(?<=\n\| --- \| --- \| --- \| --- \| --- \|\n)", text)
+    table, tail = re.match(r"((?:\|.*\n)*)(.*)", body, re.DOTALL).groups()
+    lines = {line[2:5]: line for line in table.splitlines()}
+    for row in rows:
+        mine = [figure for figure in figures if figure.row == row]
+        cell = "<br>".join(f"{figure.what}: {figure.reached}{'' if figure.holds else ' (**short**)'}"
+                           for figure in mine).replace("|", "\\|")
+        holds = "yes" if mine and all(figure.holds for figure in mine) else "**no**"
+        lines[row] = f"| {row} | {PROMISES[row]} | {cell} | {holds} | {stamp} |"
+    PAGE.write_text(head + "".join(lines[row] + "\n" for row in PROMISES if row in lines) + tail)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./reliability", description=__doc__)
+    parser.add_argument("--quick", action="store_true",
+                        help="the short form, some minutes; R80 to R84 are left to ./test and CI")
+    parser.add_argument("--only", help="rows, like R20,R21")
+    parser.add_argument("--figures", type=pathlib.Path,
+                        help="take the tests' figures from a file that RETRACE_FIGURES named")
+    parser.add_argument("--write", action="store_true", help="put them into docs/reliability.md, too")
+    parser.add_argument("--list", action="store_true", help="what is promised, and stop")
+    arguments = parser.parse_args()
+    if arguments.list:
+        for row, promise in PROMISES.items():
+            print(row, promise)
+        return
+    wanted = set(arguments.only.split(",")) if arguments.only else set(PROMISES)
+    if unknown := wanted - set(PROMISES):
+        parser.error(f"no row is called {', '.join(sorted(unknown))}; --list shows them")
+    figures, rows = [], []
+    for function, measured, is_quick in MEASURES:
+        mine = [row for row in measured.split() if row in wanted]
+        if not mine or (arguments.quick and not is_quick):
+            continue
+        more = [arguments.figures.read_text()] if function is tests and arguments.figures else []
+        found = measure(function, mine, arguments.quick, *more)
+        figures += [figure for figure in found if figure.row in wanted or figure.row == "tests"]
+        rows += [row for row in mine if any(figure.row == row for figure in found)]
+    rows = [row for row in PROMISES if row in rows]
+    if any(figure.row == "tests" for figure in figures):
+        rows.append("tests")
+    stamp = f"{datetime.date.today()}, {commit()}"
+    print(f"{stamp}, {machine()}" + (", short form" if arguments.quick else ""))
+    show(figures, rows)
+    if arguments.write:
+        fuzzing.keep_record()
+        keep(figures, [row for row in rows if row in PROMISES], stamp)
+    short = [row for row in rows if not all(f.holds for f in figures if f.row == row)]
+    print(f"{len(rows) - len(short)} of {len(rows)} hold" +
+          (f"; short: {' '.join(short)}" if short else ""))
+    sys.exit(1 if short else 0)
+
+
+if __name__ == "__main__":
+    main()
