@@ -104,7 +104,8 @@ struct Over {
 struct Magnitude {
   template <class T>
   T operator()(T a, T) const {
-    if constexpr (!std::is_same_v<T, bool>) return a < 0 ? Minus()(T{0}, a) : a;
+    if constexpr (std::is_floating_point_v<T>) return std::abs(a);  // of -0, too
+    if constexpr (std::is_same_v<T, std::int64_t>) return a < 0 ? Minus()(T{0}, a) : a;
     return a;
   }
 };

@@ -142,7 +142,7 @@ def warnings(quick):
     found = re.findall(r"(?m)^\S*?/retrace/(\S+:\d+: .*)", output)
     yield Figure("R83", "cppcheck", f"{len(found)} findings in {len(sources)} sources" +
                  "".join("; " + line for line in found[:5]), not found)
-    output, status = run(["run-clang-tidy-14", "-quiet", "-p", BUILD, "-j", str(os.cpu_count()),
+    output, status = run(["run-clang-tidy-14", "-quiet", "-p", ROOT / "build-clang", "-j", str(os.cpu_count()),
                           f"{ROOT}/({'|'.join(LIBRARY)})/"], cwd=ROOT)
     found = sorted(set(re.findall(rf"(?m)^{ROOT}/(\S+:\d+:\d+: (?:warning|error): .*)", output)))
     yield Figure("R83", "clang-tidy (bugprone, cert)", f"{len(found)} findings in {len(sources)} "
