@@ -17,9 +17,9 @@ namespace {
 // "retrace::nn::Linear" -> "Linear"; what stands in template brackets is left alone.
 std::string class_name(const std::type_info& type) {
   int status = 0;
-  char* const demangled = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-  std::string name = status == 0 ? demangled : type.name();
-  std::free(demangled);
+  const std::unique_ptr<char, void (*)(void*)> demangled(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  const std::string name = status == 0 ? demangled.get() : type.name();
   const std::size_t colon = name.rfind("::", name.find('<'));
   return colon == std::string::npos ? name : name.substr(colon + 2);
 }
