@@ -201,28 +201,27 @@ TEST_CASE(
     std::size_t width;
     DType dtype;
   };
-  for (const auto& [name, width, dtype] :
-       {Type{"BOOL", 1, kBool}, Type{"U8", 1, kInt64}, Type{"I8", 1, kInt64},
-        Type{"U16", 2, kInt64}, Type{"I16", 2, kInt64}, Type{"U32", 4, kInt64},
-        Type{"I32", 4, kInt64}, Type{"U64", 8, kInt64}, Type{"I64", 8, kInt64},
-        Type{"F16", 2, kFloat32}, Type{"BF16", 2, kFloat32}, Type{"F32", 4, kFloat32},
-        Type{"F64", 8, kFloat64}}) {
+  for (const Type& type : {Type{"BOOL", 1, kBool}, Type{"U8", 1, kInt64}, Type{"I8", 1, kInt64},
+                           Type{"U16", 2, kInt64}, Type{"I16", 2, kInt64}, Type{"U32", 4, kInt64},
+                           Type{"I32", 4, kInt64}, Type{"U64", 8, kInt64}, Type{"I64", 8, kInt64},
+                           Type{"F16", 2, kFloat32}, Type{"BF16", 2, kFloat32},
+                           Type{"F32", 4, kFloat32}, Type{"F64", 8, kFloat64}}) {
     for (const char* shape : {"[]", "[0]", "[0,3]", "[2,0,5]", "[1,1,1,1,1,1,1,1]"}) {
-      const std::string data(std::strchr(shape, '0') != nullptr ? 0 : width, '\0');
-      const Tensor x = files.load(name, shape, data);
+      const std::string data(std::strchr(shape, '0') != nullptr ? 0 : type.width, '\0');
+      const Tensor x = files.load(type.name, shape, data);
       const Files::Entry entry = files.saved(x);
       const std::string sizes = nlohmann::json(entry.shape).dump();
       const bool good =
-          x.dtype() == dtype && sizes == shape && entry.bytes == raw(x) &&
-          entry.bytes.size() == (data.empty() ? 0 : static_cast<std::size_t>(size_of(dtype)));
-      CHECK_MESSAGE(good, name << " " << shape);
+          x.dtype() == type.dtype && sizes == shape && entry.bytes == raw(x) &&
+          entry.bytes.size() == (data.empty() ? 0 : static_cast<std::size_t>(size_of(type.dtype)));
+      CHECK_MESSAGE(good, type.name << " " << shape);
       shapes.add(good);
     }
   }
 
   for (const std::uint64_t value :
        {std::uint64_t{1} << 63, (std::uint64_t{1} << 63) + 1, ~std::uint64_t{0}}) {
-    for (const std::size_t place : {0, 1, 200'000}) {
+    for (const std::size_t place : std::initializer_list<std::size_t>{0, 1, 200'000}) {
       std::vector<std::uint64_t> values(200'001, 7);
       values[place] = value;
       refused.add(
