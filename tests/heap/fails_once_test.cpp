@@ -90,62 +90,73 @@ End end_of(const Run& run, long request, bool lasting) {
   return failed ? end : End::passed;
 }
 
+// What one process after the other does for the first time.
+void fail_each_at_first(bool lasting) {
+  const Run run;
+  long well = 0, all = 0;
+  for (long request = 1;; ++request) {
+    run.forget_the_new_one();
+    std::cout.flush();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const End end = end_of(run, request, lasting);
+      if (end == End::passed) ::_exit(2);
+      train_save_load(run.path);
+      ::_exit(end != End::strange && run.is_sound() ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) break;
+    CHECK_MESSAGE(status == 0, "request " << request << " fails: status " << status);
+    ++all;
+    well += status == 0;
+  }
+  CHECK(all > 1000);
+  figure("R71",
+         lasting ? "from each request for memory of a new process on, all fail"
+                 : "each request for memory of a new process fails",
+         of(well, all) + " end in an exception or do without, and all works once there is memory",
+         well == all);
+}
+
+// In a process that ran before, where whatever is left in use is lost.
+void fail_each(bool lasting) {
+  const Run run;
+  train_save_load(run.path);
+  long all = 0, refused = 0, leaking = 0, sound = 0;
+  for (long request = 1;; ++request) {
+    run.forget_the_new_one();
+    const long blocks = heap::blocks_in_use();
+    const End end = end_of(run, request, lasting);
+    if (end == End::passed) break;
+    const long left = heap::blocks_in_use() - blocks;
+    const bool is_sound = run.is_sound();
+    CHECK_MESSAGE((left == 0 && is_sound && end != End::strange),
+                  "request " << request << " fails, which leaves " << left << " blocks");
+    ++all;
+    refused += end == End::refused;
+    leaking += left != 0;
+    sound += is_sound;
+  }
+  CHECK(all > 1000);
+  figure("R71", lasting ? "from each request for memory on, all fail" : "each request fails once",
+         fmt::format("{} failures: {} exceptions, {} do without, {} leak, the checkpoint of "
+                     "before is whole after {}",
+                     all, refused, all - refused, leaking, sound),
+         leaking == 0 && sound == all);
+}
+
 }  // namespace
 
 TEST_CASE("in a new process, a request that fails leaves nothing half made") {
-  const Run run;
-  for (const bool lasting : {false, true}) {
-    long well = 0, all = 0;
-    for (long request = 1;; ++request) {
-      run.forget_the_new_one();
-      std::cout.flush();
-      const pid_t child = ::fork();
-      if (child == 0) {
-        const End end = end_of(run, request, lasting);
-        if (end == End::passed) ::_exit(2);
-        train_save_load(run.path);
-        ::_exit(end != End::strange && run.is_sound() ? 0 : 1);
-      }
-      int status = 0;
-      ::waitpid(child, &status, 0);
-      if (WIFEXITED(status) && WEXITSTATUS(status) == 2) break;
-      CHECK_MESSAGE(status == 0, "request " << request << " fails: status " << status);
-      ++all;
-      well += status == 0;
-    }
-    CHECK(all > 1000);
-    figure("R71",
-           lasting ? "from each request for memory of a new process on, all fail"
-                   : "each request for memory of a new process fails",
-           of(well, all) + " end in an exception or do without, and all works once there is memory",
-           well == all);
-  }
+  fail_each_at_first(false);
 }
-
+TEST_CASE("in a new process, requests that all fail from one on leave nothing half made") {
+  fail_each_at_first(true);
+}
 TEST_CASE("in a process that ran before, a request that fails leaves nothing in use") {
-  const Run run;
-  train_save_load(run.path);
-  for (const bool lasting : {false, true}) {
-    long all = 0, refused = 0, leaking = 0, sound = 0;
-    for (long request = 1;; ++request) {
-      run.forget_the_new_one();
-      const long blocks = heap::blocks_in_use();
-      const End end = end_of(run, request, lasting);
-      if (end == End::passed) break;
-      const long left = heap::blocks_in_use() - blocks;
-      const bool is_sound = run.is_sound();
-      CHECK_MESSAGE((left == 0 && is_sound && end != End::strange),
-                    "request " << request << " fails, which leaves " << left << " blocks");
-      ++all;
-      refused += end == End::refused;
-      leaking += left != 0;
-      sound += is_sound;
-    }
-    CHECK(all > 1000);
-    figure("R71", lasting ? "from each request for memory on, all fail" : "each request fails once",
-           fmt::format("{} failures: {} exceptions, {} do without, {} leak, the checkpoint of "
-                       "before is whole after {}",
-                       all, refused, all - refused, leaking, sound),
-           leaking == 0 && sound == all);
-  }
+  fail_each(false);
+}
+TEST_CASE("in a process that ran before, requests that all fail leave nothing in use") {
+  fail_each(true);
 }
