@@ -17,9 +17,9 @@ namespace {
 // "retrace::nn::Linear" -> "Linear"; what stands in template brackets is left alone.
 std::string class_name(const std::type_info& type) {
   int status = 0;
-  char* const demangled = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-  std::string name = status == 0 ? demangled : type.name();
-  std::free(demangled);
+  const std::unique_ptr<char, void (*)(void*)> demangled(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  const std::string name = status == 0 ? demangled.get() : type.name();
   const std::size_t colon = name.rfind("::", name.find('<'));
   return colon == std::string::npos ? name : name.substr(colon + 2);
 }
@@ -97,8 +97,11 @@ Tensor Module::register_parameter(std::string_view name, Tensor tensor, bool req
       "register_parameter: \"{}\" of shape {} is computed from other tensors, not "
       "a leaf; detach() it",
       name, tensor.sizes());
+  // Whatever fails comes before anything changes.
+  ModuleState::Entry entry{std::string(name), tensor};
+  state_->parameters.reserve(state_->parameters.size() + 1);
   tensor.requires_grad_(requires_grad);
-  state_->parameters.push_back({std::string(name), tensor});
+  state_->parameters.push_back(std::move(entry));
   return tensor;
 }
 
@@ -160,7 +163,9 @@ void Module::to(DType dtype) {
 }
 
 void Module::train(bool on) {
-  walk(state(), true, [on](ModuleState& each, const std::string&) { each.training = on; });
+  std::vector<ModuleState*> all;
+  walk(state(), true, [&](ModuleState& each, const std::string&) { all.push_back(&each); });
+  for (ModuleState* each : all) each->training = on;
 }
 
 bool Module::is_training() const { return state().training; }

@@ -3,10 +3,12 @@
 #include <retrace/nn/module.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/nn/module_state.h>
 #include <retrace/tensor/check.h>
+#include <retrace/tensor/view.h>
 
 namespace retrace::nn {
 namespace {
@@ -33,6 +35,9 @@ class Comparison {
  public:
   void compare(const std::string& name, const Tensor& tensor, const StateDict& state);
   void finish(const StateDict& state);
+  /// What lies in the module's own memory is copied, before any of that is written to: copying
+  /// numbers then neither fails nor reads what was loaded a moment before.
+  void unshare_sources();
   bool fits() const { return mismatches_.empty(); }
   std::string problems() const;
 
@@ -56,7 +61,11 @@ void Comparison::compare(const std::string& name, const Tensor& tensor, const St
     return;
   }
   const Tensor& source = item->second;
-  if (!source.defined()) {
+  if (elements_overlap(tensor)) {
+    mismatches_.push_back(fmt::format(
+        "cannot be written to: {} {} is expanded, several of its elements are one place in memory",
+        name, tensor.sizes()));
+  } else if (!source.defined()) {
     mismatches_.push_back(fmt::format("undefined: {}", name));
   } else if (source.sizes() != tensor.sizes()) {
     mismatches_.push_back(fmt::format("another shape: {} is {}, the module's {}", name,
@@ -79,6 +88,15 @@ void Comparison::finish(const StateDict& state) {
   }
   for (const auto& [name, tensor] : state) {
     if (!names_.contains(name)) result.unexpected_keys.push_back(name);
+  }
+}
+
+void Comparison::unshare_sources() {
+  std::unordered_set<const Storage*> written;
+  for (const Target& target : targets) written.insert(target.tensor.get().storage.get());
+  for (Target& target : targets) {
+    if (target.source.defined() && written.contains(target.source.get().storage.get()))
+      target.source = contiguous_copy(target.source);
   }
 }
 
@@ -116,6 +134,7 @@ LoadResult Module::load_state_dict(const StateDict& source, bool strict) {
       "load_state_dict: the state does not fit {}, nothing was loaded; check that it "
       "is one of this architecture:{}",
       type_name(), comparison.problems());
+  comparison.unshare_sources();
   const NoGradGuard guard;
   for (Target& target : comparison.targets) {
     if (target.source.defined()) target.tensor.copy_(target.source);

@@ -1,5 +1,9 @@
 #include <retrace/tensor/json.h>
 
+#include <charconv>
+#include <cstdint>
+#include <utility>
+
 namespace retrace {
 namespace {
 
@@ -35,8 +39,195 @@ nlohmann::json parse_json(std::string_view text) {
   return nlohmann::json::parse(text.begin(), text.end());
 }
 
+// Event by event ----------------------------------------------------------------------------------
+
+namespace {
+
+// The library's own sax_parse keeps what it reads twice, and grows both by doubling: eight times
+// the text of a long key.
+class Events {
+ public:
+  using Sax = nlohmann::json_sax<nlohmann::json>;
+  Events(std::string_view text, Sax& reader) : text_(text), reader_(reader) {}
+
+  bool read() {
+    if (!value()) return false;
+    while (!open_.empty()) {
+      if (!next()) return false;
+    }
+    skip_space();
+    return at_ == text_.size() || wrong();
+  }
+
+ private:
+  bool wrong() {
+    constexpr const char* kWhy = "not JSON";
+    return reader_.parse_error(at_ + 1, "",
+                               nlohmann::json::parse_error::create(101, at_ + 1, kWhy, nullptr));
+  }
+  void skip_space() {
+    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string::npos)
+      ++at_;
+  }
+  // The next character that is no space; NUL at the end.
+  char peek() {
+    skip_space();
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+  bool take(char c) {
+    if (peek() != c) return false;
+    ++at_;
+    return true;
+  }
+
+  // The next element or member of the innermost list or object, or its end.
+  bool next() {
+    const bool is_object = open_.back() == '{';
+    if (take(is_object ? '}' : ']')) {
+      open_.pop_back();
+      is_first_ = false;
+      return is_object ? reader_.end_object() : reader_.end_array();
+    }
+    if (!is_first_ && !take(',')) return wrong();
+    is_first_ = false;
+    if (is_object) {
+      std::string key;
+      if (!take('"') || !string(key)) return wrong();
+      if (!reader_.key(key)) return false;
+      if (!take(':')) return wrong();
+    }
+    return value();
+  }
+
+  bool value() {
+    const char c = peek();
+    if (c == '{' || c == '[') {
+      ++at_;
+      open_ += c;
+      is_first_ = true;
+      constexpr auto kUnknown = static_cast<std::size_t>(-1);
+      return c == '{' ? reader_.start_object(kUnknown) : reader_.start_array(kUnknown);
+    }
+    if (take('"')) {
+      std::string text;
+      return string(text) ? reader_.string(text) : wrong();
+    }
+    for (const auto& [word, is_true] : {std::pair("true", true), std::pair("false", false)}) {
+      if (literal(word)) return reader_.boolean(is_true);
+    }
+    return literal("null") ? reader_.null() : number();
+  }
+  bool literal(std::string_view word) {
+    if (!text_.substr(at_).starts_with(word)) return false;
+    at_ += word.size();
+    return true;
+  }
+
+  bool digits() {
+    const std::size_t begin = at_;
+    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
+    return at_ > begin;
+  }
+  bool follows(std::string_view any) {
+    const bool is_there = at_ < text_.size() && any.find(text_[at_]) != std::string::npos;
+    at_ += is_there;
+    return is_there;
+  }
+  bool number() {
+    const std::size_t begin = at_;
+    const bool is_negative = follows("-");
+    if (!follows("0") && !digits()) return wrong();
+    const std::size_t end_of_whole = at_;
+    if (follows(".") && !digits()) return wrong();
+    if (follows("eE")) {
+      follows("+-");
+      if (!digits()) return wrong();
+    }
+    const std::string_view token = text_.substr(begin, at_ - begin);
+    const auto converted = [&](auto& to) {
+      return std::from_chars(token.data(), token.data() + token.size(), to).ec == std::errc();
+    };
+    if (at_ == end_of_whole) {
+      std::int64_t signed_value = 0;
+      if (is_negative && converted(signed_value)) return reader_.number_integer(signed_value);
+      std::uint64_t value = 0;
+      if (!is_negative && converted(value)) return reader_.number_unsigned(value);
+    }
+    double value = is_negative ? -0.0 : 0.0;
+    // One too small to be told from 0 is a number.
+    const bool is_number = converted(value) || token.find("e-") != std::string::npos ||
+                           token.find("E-") != std::string::npos;
+    return is_number ? reader_.number_float(value, std::string(token)) : wrong();
+  }
+
+  // Behind the quote that opens it; `to` gets it unescaped.
+  bool string(std::string& to) {
+    std::size_t end = at_;
+    while (end < text_.size() && text_[end] != '"') end += text_[end] == '\\' ? 2 : 1;
+    if (end >= text_.size()) return false;
+    to.reserve(end - at_);
+    while (at_ < end) {
+      const char c = text_[at_++];
+      if (static_cast<unsigned char>(c) < 0x20) return false;
+      if (c != '\\')
+        to += c;
+      else if (!escaped(to))
+        return false;
+    }
+    ++at_;
+    return true;
+  }
+  bool escaped(std::string& to) {
+    constexpr std::string_view kLetters = "\"\\/bfnrt", kMeant = "\"\\/\b\f\n\r\t";
+    const char letter = text_[at_++];
+    if (const std::size_t i = kLetters.find(letter); i != std::string::npos) {
+      to += kMeant[i];
+      return true;
+    }
+    std::uint32_t code = 0, low = 0;
+    if (letter != 'u' || !unit(code) || (code >= 0xdc00 && code < 0xe000)) return false;
+    if (code >= 0xd800 && code < 0xdc00) {
+      if (!literal("\\u") || !unit(low) || low < 0xdc00 || low >= 0xe000) return false;
+      code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+    }
+    append_utf8(to, code);
+    return true;
+  }
+  // Four hex digits.
+  bool unit(std::uint32_t& code) {
+    const std::string_view hex = text_.substr(at_, 4);
+    const auto [stop, error] = std::from_chars(hex.data(), hex.data() + hex.size(), code, 16);
+    at_ += hex.size();
+    return error == std::errc() && hex.size() == 4 && stop == hex.data() + 4;
+  }
+  static void append_utf8(std::string& to, std::uint32_t code) {
+    const auto byte = [&](std::uint32_t bits) { to += static_cast<char>(bits); };
+    if (code < 0x80) return byte(code);
+    if (code < 0x800) {
+      byte(0xc0 | code >> 6);
+    } else {
+      if (code < 0x10000) {
+        byte(0xe0 | code >> 12);
+      } else {
+        byte(0xf0 | code >> 18);
+        byte(0x80 | (code >> 12 & 63));
+      }
+      byte(0x80 | (code >> 6 & 63));
+    }
+    byte(0x80 | (code & 63));
+  }
+
+  std::string_view text_;
+  Sax& reader_;
+  std::size_t at_ = 0;
+  std::string open_;  // the brackets around what comes next
+  bool is_first_ = false;
+};
+
+}  // namespace
+
 bool parse_json(std::string_view text, nlohmann::json_sax<nlohmann::json>& reader) {
-  return nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+  return Events(text, reader).read();
 }
 
 std::string json_text(const nlohmann::json& value) { return value.dump(); }

@@ -13,7 +13,8 @@ namespace retrace {
 /// As nlohmann::json::parse; and a parse_error for what is nested deeper than 128, or goes on
 /// behind a NUL.
 nlohmann::json parse_json(std::string_view text);
-/// Hands what is read to `reader`, which may stop it: then false.
+/// Hands what is read to `reader`, which may stop it: then false. Takes no more memory than the
+/// longest text in it. The text must be UTF-8.
 bool parse_json(std::string_view text, nlohmann::json_sax<nlohmann::json>& reader);
 
 /// As dump().

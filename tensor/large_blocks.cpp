@@ -22,7 +22,11 @@ std::size_t round_up(std::size_t bytes, std::size_t unit) {
 }  // namespace
 
 bool LargeBlocks::add_region(std::size_t bytes) {
-  regions_.reserve(regions_.size() + 1);
+  try {
+    regions_.reserve(regions_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   void* const data = std::aligned_alloc(kHugePage, bytes);
   if (data == nullptr) return false;
 #ifdef __linux__

@@ -13,7 +13,6 @@
 #include <new>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <thread>
 
 #if defined(__linux__)
@@ -172,8 +171,8 @@ void start_workers(int wanted) {
     for (; pool.workers.load(std::memory_order_relaxed) < wanted; ++pool.workers) {
       std::thread(work).detach();
     }
-  } catch (const std::system_error&) {
-    // No more threads are to be had: the callers do the work.
+  } catch (const std::exception&) {
+    // No more threads, or no memory for one: the callers do the work.
   }
 }
 

@@ -35,6 +35,10 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
     require<ValueError>(
         is_utf8(key) && is_utf8(value) && key.find('\0') == std::string::npos,
         "save_safetensors: metadata must be UTF-8 and keys without NUL; convert or encode it");
+    require<ValueError>(key.size() <= kMaxName,
+                        "save_safetensors: a metadata key has {} bytes, at most {} are allowed; "
+                        "put long text into the value",
+                        key.size(), kMaxName);
     require<ValueError>(!key.starts_with(kReservedPrefix),
                         "save_safetensors: metadata key \"{}\" is reserved; use one that does not "
                         "start with \"{}\"",

@@ -14,7 +14,7 @@
 namespace retrace::safetensors {
 namespace {
 
-constexpr std::size_t kMaxName = 65'536;
+constexpr std::size_t kShown = 60;
 constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
 
 struct TypeName {
@@ -34,6 +34,14 @@ std::string_view name_of(StoredType type) {
       ->name;
 }
 
+// As much of a text as a message needs.
+std::string shown(std::string_view text) {
+  if (text.size() <= kShown) return json_string(text);
+  std::size_t end = kShown;
+  while ((text[end] & 0xc0) == 0x80) --end;  // not within a character
+  return json_string(text.substr(0, end)) + "...";
+}
+
 // Reads the header's JSON event by event: the library's own tree would drop all but the last of
 // equal keys, and take memory without bound. It keeps no more depth than the format has.
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
@@ -43,7 +51,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("a truth value"); }
-  bool number_float(double, const std::string& text) override { return unexpected(text); }
+  bool number_float(double, const std::string& text) override {
+    return unexpected(text.substr(0, kShown));
+  }
   bool number_integer(std::int64_t value) override { return unexpected(std::to_string(value)); }
   bool binary(nlohmann::json::binary_t&) override { return unexpected("binary data"); }
 
@@ -95,12 +105,15 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       const std::string objection = text == kMetadataName ? "" : objection_to_name(text);
       if (!objection.empty()) return fail_with("a tensor's name " + objection);
     }
+    if (place_ == Place::metadata && text.size() > kMaxKey)
+      return fail_with(
+          fmt::format("a metadata key has {} bytes, at most {} are allowed", text.size(), kMaxKey));
+    if (place_ == Place::tensor && text != "dtype" && text != "shape" && text != "data_offsets")
+      return tensor_problem(fmt::format("unknown key {}", shown(text)));
     auto& keys = place_ == Place::header ? names_ : inner_keys_;
     if (!keys.insert(text).second)
       return fail_with(fmt::format("the key {} comes twice", json_string(text)));
     key_ = std::move(text);
-    if (place_ == Place::tensor && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets")
-      return tensor_problem(fmt::format("unknown key {}", json_string(key_)));
     return true;
   }
 
@@ -164,7 +177,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     }
     const bool eight_bits = text.starts_with("F8_");
     return tensor_problem(
-        fmt::format("dtype {} is {}", json_string(text),
+        fmt::format("dtype {} is {}", shown(text),
                     eight_bits ? "not supported; store it as F16 or F32" : "unknown"));
   }
 

@@ -23,6 +23,8 @@ inline constexpr std::string_view kReservedPrefix = "retrace.";
 inline constexpr std::string_view kHeaderSumKey = "retrace.header";
 inline constexpr std::string_view kTensorSumsKey = "retrace.checksums";  // hex, in order of offset
 inline constexpr std::string_view kAliasPrefix = "retrace.alias:";       // + name: the stored name
+inline constexpr std::size_t kMaxName = 65'536;                          // bytes
+inline constexpr std::size_t kMaxKey = kMaxName + kAliasPrefix.size();   // of metadata
 inline constexpr std::string_view kHeaderSumStart = R"({"__metadata__":{"retrace.header":")";
 inline constexpr std::string_view kNoSum = "00000000";
 

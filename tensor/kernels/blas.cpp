@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
-#include <optional>
 #include <string_view>
 
 #include <retrace/tensor/error.h>
@@ -41,6 +41,8 @@ struct Library {
   decltype(&cblas_dgemv) dgemv = nullptr;
   decltype(&openblas_get_corename) corename = nullptr;
   decltype(&openblas_get_config) config = nullptr;
+  void* (*take_buffer)(int) = nullptr;
+  void (*give_buffer)(void*) = nullptr;
   bool takes_turns = false;
 
   Library() {
@@ -53,9 +55,9 @@ struct Library {
     }
     if (handle == nullptr) {
       throw Error(std::string("gemm: OpenBLAS cannot be loaded: ") + dlerror() +
-                  "; install it (Debian: libopenblas0-pthread)");
+                  "; install it (Debian: libopenblas0-pthread), or, if it is, give the process "
+                  "more memory");
     }
-    require_buffer();
     sgemm = get<decltype(sgemm)>("cblas_sgemm");
     dgemm = get<decltype(dgemm)>("cblas_dgemm");
     sgemv = get<decltype(sgemv)>("cblas_sgemv");
@@ -64,22 +66,12 @@ struct Library {
     config = get<decltype(config)>("openblas_get_config");
     takes_turns =
         get<decltype(&openblas_get_parallel)>("openblas_get_parallel")() == OPENBLAS_SEQUENTIAL;
+    // Not in its header, and hidden by some builds.
+    take_buffer = reinterpret_cast<void* (*)(int)>(dlsym(handle, "blas_memory_alloc"));
+    give_buffer = reinterpret_cast<void (*)(void*)>(dlsym(handle, "blas_memory_free"));
     choose_kernels();
     // The program may have loaded it before, with threads.
     get<decltype(&openblas_set_num_threads)>("openblas_set_num_threads")(1);
-  }
-
-  // OpenBLAS asks for memory to work in until it is given some: for ever, where there is none.
-  static void require_buffer() {
-    constexpr std::size_t kBuffer = 128 << 20;
-    void* const buffer =
-        mmap(nullptr, kBuffer, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (buffer == MAP_FAILED) {
-      throw ValueError(
-          "gemm: OpenBLAS needs 128 MiB of address space to work in, and the system gives no more; "
-          "raise the limit (ulimit -v) or free memory first");
-    }
-    munmap(buffer, kBuffer);
   }
 
   template <class F>
@@ -124,18 +116,79 @@ const Library& library() {
   return loaded;
 }
 
+// The memory that calls work in, one buffer each at a time. OpenBLAS asks the system for one until
+// it gets it: for ever, where there is none. So no call is made for which it has none yet.
+class Buffers {
+ public:
+  void take(const Library& library) {
+    while (!take_idle()) {
+      {
+        const std::lock_guard lock(making_);
+        if (take_idle() || make(library)) return;
+      }
+      idle_.wait(0);
+    }
+  }
+  void give_back() {
+    idle_.fetch_add(1);
+    idle_.notify_one();
+  }
+
+ private:
+  bool take_idle() {
+    int idle = idle_.load();
+    while (idle > 0) {
+      if (idle_.compare_exchange_weak(idle, idle - 1)) return true;
+    }
+    return false;
+  }
+
+  // One more, taken; false when the calls have to share those there are.
+  bool make(const Library& library) {
+    if (made_ > 0 && library.takes_turns) return false;
+    constexpr std::size_t kBytes = 128 << 20, kSlack = 1 << 20;
+    void* const space =
+        mmap(nullptr, kBytes + kSlack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (space == MAP_FAILED && made_ > 0) return false;
+    if (space == MAP_FAILED) {
+      throw ValueError(
+          "gemm: OpenBLAS needs 128 MiB of address space to work in, and the system gives no more; "
+          "raise the limit (ulimit -v) or free memory first");
+    }
+    munmap(space, kBytes + kSlack);
+    // It hands out those first that nobody has: only with all others in hand is this one new.
+    for (int others = 0; others < made_; ++others) {
+      while (!take_idle()) idle_.wait(0);
+    }
+    ++made_;
+    if (library.take_buffer != nullptr && library.give_buffer != nullptr) {
+      void* taken[kMost] = {};
+      const int all = std::min(made_, kMost);
+      for (int i = 0; i < all; ++i) taken[i] = library.take_buffer(0);
+      for (int i = 0; i < all; ++i) library.give_buffer(taken[i]);
+    }
+    for (int others = 1; others < made_; ++others) give_back();
+    return true;
+  }
+
+  static constexpr int kMost = 64;
+  std::atomic<int> idle_{0};
+  int made_ = 0;  // guarded by making_
+  std::mutex making_;
+};
+
 // Holds what a call needs for its time.
 class Call {
  public:
-  Call() : library_(library()) {
-    static std::mutex mutex;
-    if (library_.takes_turns) turn_.emplace(mutex);
-  }
+  Call() : library_(library()) { buffers.take(library_); }
+  ~Call() { buffers.give_back(); }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
   const Library* operator->() const { return &library_; }
 
  private:
+  static constinit inline Buffers buffers;
   const Library& library_;
-  std::optional<std::lock_guard<std::mutex>> turn_;
 };
 
 CBLAS_TRANSPOSE flag(bool transposed) { return transposed ? CblasTrans : CblasNoTrans; }

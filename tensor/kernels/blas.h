@@ -10,8 +10,9 @@
 /// program that uses OpenBLAS itself should know. Not to be found at all, it is an Error.
 ///
 /// Matrices are row-major; `transposed` says that the operand is the transpose of the matrix at
-/// hand. A build of OpenBLAS for one thread hands out its work buffers without a lock: there calls
-/// take turns.
+/// hand. Each call at a time needs 128 MiB of address space to work in: where there is none for one
+/// more, calls take turns, and where there is none at all they are a ValueError. A build of OpenBLAS
+/// for one thread hands out its work buffers without a lock: there they take turns as well.
 namespace retrace::kernels::blas {
 
 /// C = alpha A B + beta C, A [m, k], B [k, n].

@@ -62,9 +62,14 @@ class DisturbedSave {
   Files files() const { return files_in(folder()); }
   std::string folder() const { return root_ / "saves"; }
 
-  void restore() const {
+  /// What changed while version 2 was saved undisturbed, as the shim records it.
+  std::string record() const { return contents_of(root_ / "record"); }
+
+  void restore() const { put(old_); }
+  /// Makes the folder hold these files and no others.
+  void put(const Files& files) const {
     std::filesystem::remove_all(folder());
-    for (const auto& [path, contents] : old_) {
+    for (const auto& [path, contents] : files) {
       std::filesystem::create_directories(
           std::filesystem::path(folder() + "/" + path).parent_path());
       std::ofstream(folder() + "/" + path, std::ios::binary) << contents;
@@ -83,6 +88,7 @@ class DisturbedSave {
         {"ASAN_OPTIONS", "verify_asan_link_order=0"}};
     if (disturbance.at == 0) {
       environment["RETRACE_FAULTS_LOG"] = root_ / "log";
+      environment["RETRACE_FAULTS_RECORD"] = root_ / "record";
     } else {
       environment["RETRACE_FAULTS_AT"] = std::to_string(disturbance.at);
       environment["RETRACE_FAULTS_HOW"] = disturbance.how;

@@ -6,6 +6,8 @@
 //                          `short`: half of a write is all that is done; a number: it fails with
 //                          that errno
 //   RETRACE_FAULTS_LOG     a file that gets a line for each call: its name, the path
+//   RETRACE_FAULTS_RECORD  a file that gets what changed, and what was synced: name, number of
+//                          bytes, path, new path or -, on a line, and the bytes on the next
 // What is counted is what programs call by name; calls within libc are not seen.
 #include <fcntl.h>
 #include <signal.h>
@@ -52,10 +54,28 @@ void note(const char* call, const char* path) {
   syscall(SYS_close, file);
 }
 
+bool concerns(const char* path) {
+  const char* folder = getenv("RETRACE_FAULTS_FOLDER");
+  return folder != nullptr && strncmp(path, folder, strlen(folder)) == 0;
+}
+
+// Of a call that succeeded.
+void record(const char* call, const char* path, const char* to = "-", const void* bytes = nullptr,
+            size_t count = 0) {
+  const char* to_file = getenv("RETRACE_FAULTS_RECORD");
+  if (to_file == nullptr || !concerns(path)) return;
+  char line[8400];
+  const int length = snprintf(line, sizeof line, "%s %zu %s %s\n", call, count, path, to);
+  const long file = syscall(SYS_openat, AT_FDCWD, to_file, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  syscall(SYS_write, file, line, length);
+  syscall(SYS_write, file, bytes, count);
+  syscall(SYS_write, file, "\n", 1);
+  syscall(SYS_close, file);
+}
+
 // What becomes of a call; errno is set if it fails.
 Fate fate_of(const char* call, const char* path) {
-  const char* folder = getenv("RETRACE_FAULTS_FOLDER");
-  if (folder == nullptr || strncmp(path, folder, strlen(folder)) != 0) return Fate::as_usual;
+  if (!concerns(path)) return Fate::as_usual;
   note(call, path);
   const char *at = getenv("RETRACE_FAULTS_AT"), *how = getenv("RETRACE_FAULTS_HOW");
   if (at == nullptr || how == nullptr || ++calls != atoi(at)) return Fate::as_usual;
@@ -83,7 +103,14 @@ ssize_t written(Fate fate, size_t count, Write write) {
 }
 
 int open_file(int folder, const char* path, int flags, mode_t mode) {
-  return unless_failing(fate_of("open", path), SYS_openat, folder, path, flags, mode);
+  const int file = unless_failing(fate_of("open", path), SYS_openat, folder, path, flags, mode);
+  if (file >= 0 && (flags & O_CREAT) != 0) record("create", path);
+  return file;
+}
+
+int recorded(int result, const char* call, const char* path, const char* to = "-") {
+  if (result == 0) record(call, path, to);
+  return result;
 }
 
 // The mode is there only if a file may be made.
@@ -124,23 +151,33 @@ int creat(const char* path, mode_t mode) {
 }
 
 ssize_t write(int file, const void* bytes, size_t count) {
-  return written(fate_of("write", file), count,
-                 [=](size_t n) { return syscall(SYS_write, file, bytes, n); });
+  return written(fate_of("write", file), count, [=](size_t n) {
+    const ssize_t done = syscall(SYS_write, file, bytes, n);
+    if (done > 0) record("write", Path(file).text, "-", bytes, static_cast<size_t>(done));
+    return done;
+  });
 }
 
 ssize_t pwrite(int file, const void* bytes, size_t count, off_t offset) {
+  record("pwrite", Path(file).text);
   return written(fate_of("pwrite", file), count,
                  [=](size_t n) { return syscall(SYS_pwrite64, file, bytes, n, offset); });
 }
 
 ssize_t writev(int file, const iovec* parts, int count) {
+  record("writev", Path(file).text);
   // Half of several parts is the first of them.
   return written(fate_of("writev", file), static_cast<size_t>(count),
                  [=](size_t n) { return syscall(SYS_writev, file, parts, n); });
 }
 
-int fsync(int file) { return unless_failing(fate_of("fsync", file), SYS_fsync, file); }
-int fdatasync(int file) { return unless_failing(fate_of("fdatasync", file), SYS_fdatasync, file); }
+int fsync(int file) {
+  return recorded(unless_failing(fate_of("fsync", file), SYS_fsync, file), "sync", Path(file).text);
+}
+int fdatasync(int file) {
+  return recorded(unless_failing(fate_of("fdatasync", file), SYS_fdatasync, file), "sync",
+                  Path(file).text);
+}
 int flock(int file, int how) noexcept {
   return unless_failing(fate_of("flock", file), SYS_flock, file, how);
 }
@@ -148,7 +185,8 @@ int fchmod(int file, mode_t mode) noexcept {
   return unless_failing(fate_of("fchmod", file), SYS_fchmod, file, mode);
 }
 int ftruncate(int file, off_t size) noexcept {
-  return unless_failing(fate_of("ftruncate", file), SYS_ftruncate, file, size);
+  return recorded(unless_failing(fate_of("ftruncate", file), SYS_ftruncate, file, size),
+                  "ftruncate", Path(file).text);
 }
 
 // A file is closed even if that fails.
@@ -162,16 +200,16 @@ int close(int file) {
 }
 
 int rename(const char* from, const char* to) noexcept {
-  return unless_failing(fate_of("rename", to), SYS_rename, from, to);
+  return recorded(unless_failing(fate_of("rename", to), SYS_rename, from, to), "rename", from, to);
 }
 int mkdir(const char* path, mode_t mode) noexcept {
-  return unless_failing(fate_of("mkdir", path), SYS_mkdir, path, mode);
+  return recorded(unless_failing(fate_of("mkdir", path), SYS_mkdir, path, mode), "mkdir", path);
 }
 int unlink(const char* path) noexcept {
-  return unless_failing(fate_of("unlink", path), SYS_unlink, path);
+  return recorded(unless_failing(fate_of("unlink", path), SYS_unlink, path), "remove", path);
 }
 int remove(const char* path) noexcept {
-  return unless_failing(fate_of("remove", path), SYS_unlink, path);
+  return recorded(unless_failing(fate_of("remove", path), SYS_unlink, path), "remove", path);
 }
 
 }  // extern "C"

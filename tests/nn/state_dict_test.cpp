@@ -67,6 +67,33 @@ TEST_CASE("loading its own state, or a transposed view of itself") {
   CHECK(fc.weight.equal(before.t()));
 }
 
+TEST_CASE("loading its own numbers exchanged: each is what it was given") {
+  nn::Linear a(3, 3), b(3, 3);
+  struct Pair : nn::Module {
+    Pair(const nn::Linear& first, const nn::Linear& second) {
+      register_module("a", first);
+      register_module("b", second);
+    }
+  } pair(a, b);
+  const Tensor first = a.weight.detach().clone(), second = b.weight.detach().clone();
+  StateDict state = pair.state_dict();
+  std::swap(state["a.weight"], state["b.weight"]);
+  pair.load_state_dict(state);
+  CHECK(a.weight.detach().equal(second));
+  CHECK(b.weight.detach().equal(first));
+}
+
+TEST_CASE("a tensor that cannot be written to is found before anything is changed") {
+  struct Odd : nn::Module {
+    Tensor scale = register_parameter("scale", ones({2}));
+    Tensor wide = register_buffer("wide", ones({1}).expand({2}));
+  } odd;
+  const StateDict state = {{"scale", zeros({2})}, {"wide", zeros({2})}};
+  CHECK(says(message_of<ValueError>([&] { odd.load_state_dict(state); }),
+             "cannot be written to: wide [2] is expanded"));
+  CHECK(odd.scale.detach().equal(ones({2})));
+}
+
 TEST_CASE("everything that does not fit is in one error, and nothing is changed") {
   Net net;
   StateDict state = Net().state_dict();

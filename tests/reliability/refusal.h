@@ -59,6 +59,11 @@ class Snapshot {
   Strides strides_;
 };
 
+/// What a thousand refusals must leave as it is: blocks of tensors; tests/heap counts all of
+/// malloc.
+inline std::int64_t (*blocks_in_use)() = [] { return memory_stats().live_blocks; };
+inline std::int64_t repeated_calls = 0, leaking_calls = 0;
+
 /// A product and its gradient: what should go on working after any refused call.
 inline bool engine_works() {
   const Tensor x = tensor({1.0, 2.0}).requires_grad_();
@@ -99,9 +104,11 @@ inline std::string objection(const BadCall& bad) {
     if (!before[i].holds()) return "argument " + std::to_string(i) + " changed";
   }
   if (!engine_works()) return "the next call does not work";
-  const auto blocks = memory_stats().live_blocks;
+  const std::int64_t blocks = blocks_in_use();
   for (int i = 0; i < 1000; ++i) refuse();
-  const auto left = memory_stats().live_blocks - blocks;
+  const std::int64_t left = blocks_in_use() - blocks;
+  ++repeated_calls;
+  leaking_calls += left != 0;
   return left == 0 ? "" : "leaves " + std::to_string(left) + " blocks";
 }
 

@@ -269,6 +269,19 @@ TEST_CASE("a million brackets are an error, not a crash") {
   CHECK(says(files.refusal(file_of(objects)), "metadata \"a\" is an object"));
 }
 
+TEST_CASE("names and keys as long as they may be") {
+  const Files files;
+  const std::string longest(65'536, 'n');
+  const Tensor tied = ones({2});
+  const StateDict loaded =
+      files.load(files.saved({{"a", tied}, {longest, tied}}, {{longest, "v"}}));
+  CHECK(loaded.at(longest).is_same(loaded.at("a")));
+  CHECK(
+      says(files.refusal(file_of("{\"__metadata__\":{\"" + std::string(70'000, 'k') + "\":\"\"}}")),
+           "a metadata key has 70000 bytes"));
+  CHECK(files.refusal(file_of("{\"a\":{\"" + std::string(70'000, 'k') + "\":1}}")).size() < 200);
+}
+
 TEST_CASE("tied tensors are stored once and loaded as one") {
   const Files files;
   const Tensor shared = randn({100, 10});
@@ -331,6 +344,7 @@ TEST_CASE("saving refuses what could not be loaded, and leaves the old file") {
   CHECK(says(refusal({{"a", Tensor()}}), "\"a\" is undefined"));
   CHECK(says(refusal({{"a", x}}, {{"retrace.header", "1"}}), "reserved"));
   CHECK(says(refusal({{"a", x}}, {{"k", "\xff"}}), "UTF-8"));
+  CHECK(says(refusal({{"a", x}}, {{std::string(65'537, 'k'), "v"}}), "key has 65537 bytes"));
   CHECK(says(message_of<IoError>([&] { save_safetensors(folder / "no/file", {}); }), "no/file: "));
 }
 

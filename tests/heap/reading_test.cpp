@@ -1,0 +1,137 @@
+// What reading a file takes, in bytes.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include <retrace/retrace.h>
+#include <retrace/tensor/npy.h>
+#include <retrace/tests/figures.h>
+#include <retrace/tests/files.h>
+#include <retrace/tests/heap/heap.h>
+
+using namespace retrace;
+using namespace retrace::testing;
+
+namespace {
+
+// A tensor is a few hundred bytes beside its numbers, and an entry of the header while it is read.
+constexpr double kMiB = 1 << 20, kTensor = 512;
+
+struct Reading {
+  double worst = 0;  // of what is allowed
+  std::int64_t files = 0, within = 0;
+
+  // Reading may take twice the file and MiB, and twice what its tensors are in memory beyond that.
+  template <class Read>
+  void measure(const std::string& path, const std::string& what, Read read, double tensors = 0,
+               double numbers = 0) {
+    const double size = static_cast<double>(std::filesystem::file_size(path));
+    const std::size_t before = heap::bytes();
+    heap::reset_peak();
+    try {
+      read(path);
+    } catch (const Error&) {
+    }
+    const double used = static_cast<double>(heap::peak() - before);
+    const double allowed = 2 * (size + numbers + tensors * kTensor) + kMiB;
+    CHECK_MESSAGE(used <= allowed,
+                  what << " of " << size << " bytes takes " << used << " of " << allowed);
+    worst = std::max(worst, (used - kMiB) / (allowed - kMiB));
+    ++files;
+    within += used <= allowed;
+  }
+
+  void report(const char* what) const {
+    figure("R36", what,
+           fmt::format("{} files, {:.2f} of it at most", of(within, files), std::max(worst, 0.0)),
+           within == files);
+  }
+};
+
+std::string file_of(const std::string& header, std::size_t data) {
+  const std::uint64_t length = header.size();
+  return std::string(reinterpret_cast<const char*>(&length), 8) + header + std::string(data, '\0');
+}
+
+std::string one(const char* dtype, const std::string& shape, std::uint64_t bytes) {
+  return fmt::format(R"({{"a":{{"dtype":"{}","shape":[{}],"data_offsets":[0,{}]}}}})", dtype, shape,
+                     bytes);
+}
+
+void load(const std::string& path) { load_safetensors(path); }
+
+}  // namespace
+
+TEST_CASE("reading takes no more than twice the file and a MiB") {
+  const TemporaryFolder folder;
+  Reading reading;
+  for (const std::int64_t rows : {1, 100, 100'000}) {
+    save_safetensors(folder / "ours", {{"w", zeros({rows, 30})},
+                                       {"long", zeros({rows}, kInt64)},
+                                       {"mask", zeros({rows}, kBool)}});
+    reading.measure(folder / "ours", "a file of ours", load);
+  }
+  // Ours with a byte changed, at every place.
+  save_safetensors(folder / "ours", {{"w", zeros({30, 30})}, {"mask", zeros({400}, kBool)}});
+  const std::string whole = contents_of(folder / "ours");
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const char byte : {'9', '\xff', '\0'}) {
+      std::string changed = whole;
+      changed[i] = byte;
+      reading.measure(folder.put("changed", changed), "a damaged file", load);
+    }
+  }
+  // Files that promise more than they hold, and headers without end.
+  const std::string large(3 << 20, 'a');
+  for (const std::string& contents :
+       {std::string("\0\xe1\xf5\x05\0\0\0\0", 8),
+        std::string("\xff\xff\xff\xff\xff\xff\xff\x7f", 8),
+        file_of(one("F32", "1099511627776", std::uint64_t{1} << 42), 16),
+        file_of(one("F64", "4", 32), 16),
+        file_of(one("U8", "4294967296", std::uint64_t{1} << 32), 16),
+        file_of(std::string(3 << 20, '['), 0), file_of(std::string(3 << 20, '{'), 0),
+        file_of("{\"" + large, 0), file_of("{\"" + large + "\":{}}", 0),
+        file_of("{\"a\":\"" + large + "\"}", 0), file_of("{\"a\":{\"" + large + "\":1}}", 0),
+        file_of("{\"a\":{\"dtype\":\"" + large + "\"}}", 0),
+        file_of("{\"a\":{\"shape\":[" + std::string(3 << 20, '1'), 0),
+        file_of("{\"__metadata__\":{\"k\":\"" + large + "\"}}", 0),
+        file_of("{\"__metadata__\":{\"k\":\"" + large + "\"},\"a\":1}", 0),
+        file_of("{\"__metadata__\":{\"" + large + "\":\"v\"}}", 0)})
+    reading.measure(folder.put("promise", contents), contents.substr(8, 20), load);
+  for (const char* shape : {"(1099511627776,)", "(4294967296, 4)"}) {
+    std::string header =
+        fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}", shape);
+    header.resize(118, ' ');
+    const std::string npy = std::string("\x93NUMPY\x01\0\x76\0", 10) + header;
+    reading.measure(folder.put("npy", npy), "an npy file",
+                    [](const std::string& path) { load_npy(path); });
+  }
+  reading.report("reading takes at most 2 x the file + 1 MiB");
+}
+
+TEST_CASE("what is larger in memory than in its file takes no more than twice both") {
+  const TemporaryFolder folder;
+  Reading reading;
+  for (const char* dtype : {"U8", "I8", "BOOL", "F16", "BF16"}) {
+    const bool is_half = std::string(dtype).ends_with("F16"), is_bool = *dtype == 'B' && !is_half;
+    const std::size_t bytes = is_half ? 8'000'000 : 4'000'000;
+    reading.measure(folder.put("wide", file_of(one(dtype, "4000000", bytes), bytes)), dtype, load,
+                    1,
+                    4e6 * (is_half   ? 4
+                           : is_bool ? 1
+                                     : 8));
+  }
+  for (const bool broken : {false, true}) {
+    std::string header = "{";
+    for (int i = 0; i < 50'000; ++i)
+      header += fmt::format(R"({}"{}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})",
+                            i == 0 ? "" : ",", i);
+    reading.measure(folder.put("many", file_of(header + (broken ? "" : "}"), 0)), "50,000 tensors",
+                    load, 50'000);
+  }
+  reading.report(
+      "and of narrow numbers or 50,000 tensors 2 x (the file + the tensors, 512 bytes each)");
+}
