@@ -287,8 +287,8 @@ Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weig
   require<ShapeError>(axis.kernel > 0 &&
                           !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
                           axis.in + 2 * axis.padding > span,
-                      "{}: x is {}, weight {} with padding {} and dilation {}; the filter must "
-                      "have elements, and fit into the padded input",
+                      "{}: x is {}, weight {} with padding {} and dilation {}; give a filter that "
+                      "has elements and fits into the padded input",
                       op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
   axis.out = (axis.in + 2 * axis.padding - span - 1) / axis.stride + 1;
   if (axis.out == 1) axis.stride = 1;  // it makes no step, and a step may be of any size
@@ -311,11 +311,12 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const std::int64_t groups = options.groups;
   require<ValueError>(groups > 0, "{}: groups is {}; give at least 1", op, groups);
   std::int64_t channels = 0;
-  require<ShapeError>(!__builtin_mul_overflow(filter[1], groups, &channels) && in[1] == channels &&
-                          filter[0] % groups == 0,
-                      "{}: x is {} with {} channels, weight {} with {} in each of {} groups; they "
-                      "must be equal in all, and the groups divide the filters",
-                      op, in, in[1], filter, filter[1], groups);
+  require<ShapeError>(
+      !__builtin_mul_overflow(filter[1], groups, &channels) && in[1] == channels &&
+          filter[0] % groups == 0,
+      "{}: x is {} with {} channels, weight {} with {} in each of {} groups; give filters that "
+      "have all channels of their group, and groups that divide the filters",
+      op, in, in[1], filter, filter[1], groups);
   if (bias.defined()) {
     require<DTypeError>(bias.dtype() == x.dtype(), "{}: bias is {} {}, x {} {}; convert one", op,
                         bias.dtype(), bias.sizes(), x.dtype(), in);

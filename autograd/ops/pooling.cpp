@@ -217,7 +217,7 @@ void check(std::string_view op, const Tensor& x, int dims) {
   require_defined(op, {&x});
   if (!x.is_floating_point()) refuse_dtype(op, x.dtype(), "float32 or float64");
   require<ShapeError>(x.dim() == dims + 1 || x.dim() == dims + 2,
-                      "{}: x is {}; it must be [N, C, {}] or without N", op, x.sizes(),
+                      "{}: x is {}; give [N, C, {}] or without N", op, x.sizes(),
                       dims == 1 ? "L" : "H, W");
 }
 

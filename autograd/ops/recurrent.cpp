@@ -195,7 +195,7 @@ void check(std::string_view op, bool is_cell, std::int64_t gates, const Inputs& 
   }
   if (!in.x.is_floating_point()) refuse_dtype(op, in.x.dtype(), "float32 or float64");
   require<ShapeError>(in.x.dim() == (is_cell ? 2 : 3) && (is_cell || in.x.size(0) > 0),
-                      "{}: x is {}; it must be {}", op, in.x.sizes(),
+                      "{}: x is {}; give {}", op, in.x.sizes(),
                       is_cell ? "[B, I]" : "of at least one step, [T, B, I]");
   const Shape &x = in.x.sizes(), &h = in.h.sizes();
   require<ShapeError>(h.size() == 2 && h[0] == x[x.size() - 2],
