@@ -206,8 +206,9 @@ Tensor statistics_of(std::string_view op, const Tensor& x, const Slices& slices,
 
 /// y of x, whose numbers lie in `dense`; `stats` are its own if they were computed from it.
 template <class Kind>
-Tensor normalize(const Tensor& x, const Tensor& dense, const Slices& slices, const Tensor& stats,
-                 bool own, const Tensor& weight, const Tensor& bias) {
+Tensor normalize(const Tensor& x, const Tensor& dense, Slices slices, const Tensor& stats, bool own,
+                 const Tensor& weight, const Tensor& bias) {
+  if (dense.numel() == 0) slices.runs = 0;  // however many there are of nothing
   const Tensor scale = weight.defined() ? as_contiguous(weight) : weight;
   const Tensor shift = bias.defined() ? as_contiguous(bias) : bias;
   const Tensor y = empty(dense.sizes(), x.dtype());

@@ -148,6 +148,7 @@ Tensor columns_memory(const Convolution& c) {
 
 template <class T>
 void forward(const Convolution& c, const Images<T>& images, const T* bias, T* y) {
+  if (c.groups * c.filters * c.places() == 0) return;  // of however many images
   const std::int64_t work = c.groups * c.filters * c.taps() * c.places();
   parallel_for(
       c.batch, (std::int64_t{1} << 19) / (work + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
@@ -253,6 +254,12 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
  private:
   template <class T>
   void products(const Tensor& g, Gradients& gradients) {
+    if (g.numel() == 0) {  // of however many images
+      for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
+        if (gradients.wants(i)) gradients.give(i, zeros(this->input(i).sizes(), g.dtype()));
+      }
+      return;
+    }
     const Tensor x = gradients.wants(1) ? this->saved_input(0) : Tensor();
     const Tensor weight = gradients.wants(0) ? this->saved_input(1) : Tensor();
     const std::int64_t blocks = (c.batch + kBlockImages - 1) / kBlockImages;

@@ -397,6 +397,12 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) 
   require<ValueError>(size > 0 || (size == 0 && total == 0),
                       "split: pieces of {} for dim {} of shape {}; give 1 or more", size, d,
                       x.sizes());
+  constexpr std::int64_t kMost = 1 << 24;  // pieces, each of which is a tensor
+  const std::int64_t whole = size == 0 ? 0 : total / size;
+  require<ValueError>(whole <= kMost,
+                      "split: dim {} of shape {} has {} pieces of {}, at most {} can be made; give "
+                      "larger ones",
+                      d, x.sizes(), whole, size, kMost);
   std::vector<Tensor> pieces;
   std::int64_t start = 0;
   do {

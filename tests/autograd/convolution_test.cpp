@@ -156,7 +156,7 @@ TEST_CASE("convolutions refuse what does not fit") {
   CHECK(says(refusal(x, w, {}, {.stride = 0}), "stride is 0"));
   CHECK(says(refusal(x, w, {}, {.padding = -1}), "padding -1"));
   CHECK(says(refusal(x, w, {}, {.dilation = 3}), "fits into the padded input"));
-  CHECK(says(refusal(x, zeros({2, 4, 0, 3}), {}, {}), "must have elements"));
+  CHECK(says(refusal(x, zeros({2, 4, 0, 3}), {}, {}), "a filter that has elements"));
   CHECK(says(refusal(x, w, zeros({3}), {}), "bias is [3]"));
   CHECK(says(refusal(zeros({4, 5, 5}), w, {}, {}), "[N, C, H, W]"));
   CHECK(says(refusal(x, zeros({2, 4, 3, 3}, kFloat64), {}, {}), "weight float64"));
