@@ -47,7 +47,7 @@ const std::map<std::string, std::string> kLeftOut = {
 };
 
 struct Elsewhere {
-  const char *row, *file, *title;
+  std::string row, file, title;
 };
 
 /// Rows whose tests have a title without the number.
@@ -166,12 +166,12 @@ std::set<std::string> titled() {
 std::set<std::string> held_elsewhere() {
   std::map<std::string, std::vector<std::string>> titles;
   std::set<std::string> numbers;
-  for (const auto& [row, file, title] : kElsewhere) {
-    if (!titles.contains(file)) titles[file] = titles_of(kTests + file);
-    const auto& in_file = titles[file];
-    const bool there = std::find(in_file.begin(), in_file.end(), title) != in_file.end();
-    CHECK_MESSAGE(there, row << ": no test \"" << title << "\" in " << file);
-    if (there) numbers.insert(row);
+  for (const Elsewhere& held : kElsewhere) {
+    if (!titles.contains(held.file)) titles[held.file] = titles_of(kTests + held.file);
+    const auto& in_file = titles[held.file];
+    const bool there = std::find(in_file.begin(), in_file.end(), held.title) != in_file.end();
+    CHECK_MESSAGE(there, held.row << ": no test \"" << held.title << "\" in " << held.file);
+    if (there) numbers.insert(held.row);
   }
   return numbers;
 }
