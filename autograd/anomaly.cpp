@@ -5,27 +5,54 @@
 #include <retrace/tensor/scope.h>
 #include <retrace/tensor/view.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 namespace retrace {
 namespace {
 
-thread_local constinit bool anomaly_enabled = false, going_back = false;
+thread_local constinit bool anomaly_enabled = false, refuses_infinities = false, going_back = false;
 
 void update_watched() { ops_watched = anomaly_enabled || UpdateObserver::current() != nullptr; }
 
-/// Number of the first NaN in row-major order, or -1.
-std::int64_t first_nan(const Tensor& x) {
+bool is_refused(double value) {
+  return std::isnan(value) || (refuses_infinities && std::isinf(value));
+}
+
+/// Whether one of the values is refused; without a branch for each, for that is a pass over every
+/// result.
+template <class T>
+bool any_refused(const T* values, std::int64_t n) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  const Bits infinity = std::bit_cast<Bits>(std::numeric_limits<T>::infinity());
+  const Bits largest = refuses_infinities ? infinity - 1 : infinity;
+  Bits found = 0;
+  for (std::int64_t i = 0; i < n; ++i)
+    found |= static_cast<Bits>(std::bit_cast<Bits>(std::abs(values[i])) > largest);
+  return found != 0;
+}
+
+/// Number of the first value in row-major order that is refused, or -1.
+std::int64_t first_refused(const Tensor& x) {
   if (!x.is_floating_point()) return -1;
   const Tensor rows = as_contiguous(x);
   return visit_float(x.dtype(), "anomaly", [&]<class T>() -> std::int64_t {
     const T* values = elements<T>(rows);
-    for (std::int64_t i = 0; i < x.numel(); ++i) {
-      if (std::isnan(values[i])) return i;
-    }
-    return -1;
+    if (!any_refused(values, x.numel())) return -1;
+    return std::find_if(values, values + x.numel(), is_refused) - values;
   });
+}
+
+std::string value_at(const Tensor& x, std::int64_t at) {
+  const double value = x.to_vector<double>()[static_cast<std::size_t>(at)];
+  return std::isnan(value) ? "NaN" : value < 0 ? "-inf" : "inf";
+}
+
+std::string steps_text() {
+  return optimizer_steps == 1 ? "after 1 optimizer step"
+                              : fmt::format("after {} optimizer steps", optimizer_steps);
 }
 
 // "[2, 3] from -1 to 4", and whether a NaN was there already.
@@ -57,13 +84,16 @@ std::string describe(std::span<const Tensor* const> inputs) {
 
 }  // namespace
 
-AnomalyMode::AnomalyMode(bool enabled) : before_(anomaly_enabled) {
+AnomalyMode::AnomalyMode(bool enabled, bool infinities)
+    : before_(anomaly_enabled), infinities_before_(refuses_infinities) {
   anomaly_enabled = enabled;
+  refuses_infinities = infinities;
   update_watched();
 }
 
 AnomalyMode::~AnomalyMode() {
   anomaly_enabled = before_;
+  refuses_infinities = infinities_before_;
   update_watched();
 }
 
@@ -88,25 +118,30 @@ void watch_op(std::string_view op, const Node* node, const Tensor& output,
   if (observer != nullptr && (node != nullptr || !going_back))
     observer->on_op(op, node, output, inputs);
   if (!anomaly_enabled || going_back) return;
-  const std::int64_t at = first_nan(output);
+  const std::int64_t at = first_refused(output);
   if (at < 0) return;
   const std::string site = describe_call_site(capture_call_stack());
   fail<AutogradError>(
-      "{}: the result {} is NaN at element {}{}; inputs: {}; look at what they hold", op,
-      output.sizes(), at, site.empty() ? "" : ", called at " + site, describe(inputs));
+      "{}: the result {} is {} at element {}{}, {}; inputs: {}; look at what they hold", op,
+      output.sizes(), value_at(output, at), at, site.empty() ? "" : ", called at " + site,
+      steps_text(), describe(inputs));
 }
 
-void watch_gradient(const Node& node, std::size_t input, const Tensor& gradient, bool summed) {
-  const std::int64_t at = first_nan(gradient);
+void watch_gradient(const Node& node, std::size_t input, const Tensor& gradient, bool summed,
+                    const Tensor& upstream) {
+  const std::int64_t at = first_refused(gradient);
   if (at < 0) return;
   const std::string place = node.place(), site = node.call_site();
+  std::string known = upstream.defined() ? describe(upstream) : "none for the first output";
+  for (const Node::Saved& saved : node.saved_) {
+    if (saved.tensor) known += "; kept: " + describe(Tensor(saved.tensor));
+  }
   fail<AutogradError>(
-      "{}backward of {}: the gradient of input {} {}{} is NaN at element {}{}; the rule is {}; "
-      "look "
-      "at what the op was given",
+      "{}backward of {}: the gradient of input {} {}{} is {} at element {}{}, {}; the rule is {}; "
+      "upstream: {}; look at what the op was given",
       place.empty() ? "" : place + ": ", node.name(), input, gradient.sizes(),
-      summed ? ", summed with those of its other uses," : "", at,
-      site.empty() ? "" : ", recorded at " + site, node.gradient_text());
+      summed ? ", summed with those of its other uses," : "", value_at(gradient, at), at,
+      site.empty() ? "" : ", recorded at " + site, steps_text(), node.gradient_text(), known);
 }
 
 }  // namespace retrace

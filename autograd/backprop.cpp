@@ -35,7 +35,7 @@ Tensor seed_for(const Tensor& output, const Tensor& gradient) {
     return ones(output.sizes(), output.dtype());
   }
   require<ShapeError>(gradient.sizes() == output.sizes(),
-                      "backward: the gradient is {}, the tensor {}; they must be equal",
+                      "backward: the gradient is {}, the tensor {}; give one of the tensor's shape",
                       gradient.sizes(), output.sizes());
   require<DTypeError>(gradient.dtype() == output.dtype(),
                       "backward: the gradient is {}, the tensor {}; convert with .to(dtype)",
@@ -314,7 +314,7 @@ Tensor Backprop::take_given(Node& node, std::size_t i, Gradients& gradients) {
     gradient = sum_to(gradient, edge.sizes(), node.name());
   }
   if (AnomalyMode::is_enabled()) [[unlikely]]
-    watch_gradient(node, i, gradient, /*summed=*/false);
+    watch_gradient(node, i, gradient, /*summed=*/false, slot_of(node).gradient);
   return gradient;
 }
 
@@ -331,11 +331,22 @@ void Backprop::run_node(Slot& slot) {
 
 void Backprop::route(Node& node, std::size_t input, Tensor gradient) {
   const Edge& edge = node.input(input);
-  if (edge.leaf) return into_leaf(edge.leaf, std::move(gradient));
-  Tensor& sum = slot_of(*edge.node).at(edge.output);
-  add_to_sum(sum, std::move(gradient), edge);
-  if (AnomalyMode::is_enabled()) [[unlikely]]
-    watch_gradient(node, input, sum, /*summed=*/true);
+  const bool watched = AnomalyMode::is_enabled() && sum_at(edge).defined();
+  if (edge.leaf) {
+    into_leaf(edge.leaf, std::move(gradient));
+  } else {
+    add_to_sum(slot_of(*edge.node).at(edge.output), std::move(gradient), edge);
+  }
+  if (watched) [[unlikely]]
+    watch_gradient(node, input, sum_at(edge), /*summed=*/true, slot_of(node).gradient);
+}
+
+// What arrived so far where the edge leads.
+Tensor Backprop::sum_at(const Edge& edge) {
+  if (edge.node) return slot_of(*edge.node).at(edge.output);
+  const auto position = leaf_positions_.find(edge.leaf.get());
+  if (position != leaf_positions_.end()) return leaf_sums_[position->second].gradient;
+  return for_inputs_ ? Tensor() : Tensor(edge.leaf->grad);
 }
 
 void Backprop::into_leaf(const Ref<TensorData>& leaf, Tensor gradient) {

@@ -122,6 +122,7 @@ class Backprop {
   Tensor shown(const Tensor& x) const;
   void finish_outputs(Slot& slot);
   void route(Node& node, std::size_t input, Tensor gradient);
+  Tensor sum_at(const Edge& edge);
   Tensor through_hook(GradientHook& hook, const Tensor& gradient) const;
   void accumulate(Tensor& sum, Tensor gradient);
   void add_to_grad(TensorData& tensor, Tensor gradient);

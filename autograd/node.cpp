@@ -85,9 +85,9 @@ void Node::check_version(const Saved& saved) const {
 void Node::check_saved() const {
   if (released_) [[unlikely]]
     fail<AutogradError>(
-        "backward: the graph was freed by an earlier backward (at {}); pass retain_graph = true to "
-        "the earlier one to go back twice",
-        name());
+        "backward: the graph was freed by an earlier backward (at {} {}); pass retain_graph = true "
+        "to the earlier one to go back twice",
+        name(), sizes_);
   for (const Saved& saved : saved_) check_version(saved);
 }
 

@@ -127,6 +127,8 @@ class Node {
   friend void attach(const Tensor& output, Ref<Node> node, std::uint32_t k);
   friend void connect(Node& node, std::span<const Tensor* const> inputs);
   friend void forget_tensor(TensorData& tensor);
+  friend void watch_gradient(const Node& node, std::size_t input, const Tensor& gradient,
+                             bool summed, const Tensor& upstream);
 
   static constexpr int kExtra = -1, kFirstOutput = -2;  // output k: kFirstOutput - k
   struct Saved {

@@ -235,11 +235,12 @@ GaeResult gae(const Tensor& rewards, const Tensor& values, const Tensor& last_va
   }
   const Tensor done = dones.defined() ? as_contiguous(kept_tokens(op, rewards, dones))
                                       : zeros(rewards.sizes(), rewards.dtype());
+  GaeResult result = {empty(rewards.sizes(), rewards.dtype()),
+                      empty(rewards.sizes(), rewards.dtype())};
+  if (rewards.numel() == 0) return result;  // of however many rows
   const Tensor reward = as_contiguous(rewards), value = as_contiguous(values);
   const auto after = last_value.defined() ? last_value.to_vector<double>()
                                           : std::vector<double>(static_cast<std::size_t>(rows));
-  GaeResult result = {empty(rewards.sizes(), rewards.dtype()),
-                      empty(rewards.sizes(), rewards.dtype())};
   visit_float(rewards.dtype(), op, [&]<class T>() {
     for (std::int64_t row = 0; row < rows; ++row) {
       const std::int64_t at = row * steps;

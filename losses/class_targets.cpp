@@ -73,8 +73,7 @@ double check_classes(std::string_view loss, const Tensor& input, const Tensor& t
                       "them with .to(kInt64)",
                       loss, target.dtype(), target.sizes(), input.sizes());
   require<ShapeError>(target.sizes() == sizes_without_classes(input.sizes()),
-                      "{}: targets are {} for an input {}; they must be {}, one for each row of "
-                      "classes",
+                      "{}: targets are {} for an input {}; give {}, one for each row of classes",
                       loss, target.sizes(), input.sizes(), sizes_without_classes(input.sizes()));
   check_class_weight(loss, "weight", input, weight);
   const Tensor targets = as_contiguous(target);

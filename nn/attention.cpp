@@ -19,8 +19,8 @@ std::int64_t checked(std::string_view type, std::int64_t embed_dim, std::int64_t
   require<ValueError>(dropout >= 0 && dropout <= 1,
                       "{}: dropout is {}; give a probability in [0, 1]", type, dropout);
   require<ValueError>(embed_dim > 0 && num_heads > 0 && embed_dim % num_heads == 0,
-                      "{}: embed_dim is {}, num_heads {}; it must divide embed_dim", type,
-                      embed_dim, num_heads);
+                      "{}: embed_dim is {}, num_heads {}; give a number that divides embed_dim",
+                      type, embed_dim, num_heads);
   return embed_dim;
 }
 

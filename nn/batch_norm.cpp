@@ -10,9 +10,8 @@ namespace {
 
 void check_dims(std::string_view type, const Tensor& x, int least, int most,
                 std::string_view wanted) {
-  require<ShapeError>(!x.defined() || (x.dim() >= least && x.dim() <= most),
-                      "{}: x is {}; it must be {}", type, x.defined() ? x.sizes() : Shape(),
-                      wanted);
+  require<ShapeError>(!x.defined() || (x.dim() >= least && x.dim() <= most), "{}: x is {}; give {}",
+                      type, x.defined() ? x.sizes() : Shape(), wanted);
 }
 
 }  // namespace

@@ -9,9 +9,10 @@ namespace retrace::nn {
 GroupNorm::GroupNorm(std::int64_t num_groups, std::int64_t num_channels,
                      const GroupNormOptions& options)
     : num_groups_(num_groups), eps_(options.eps) {
-  require<ValueError>(num_groups > 0 && num_channels >= 0 && num_channels % num_groups == 0,
-                      "GroupNorm: num_groups is {}, num_channels {}; it must divide them",
-                      num_groups, num_channels);
+  require<ValueError>(
+      num_groups > 0 && num_channels >= 0 && num_channels % num_groups == 0,
+      "GroupNorm: num_groups is {}, num_channels {}; give a number that divides them", num_groups,
+      num_channels);
   require<ValueError>(eps_ >= 0, "GroupNorm: eps is {}; give at least 0", eps_);
   require<DTypeError>(is_floating(options.dtype), "GroupNorm: cannot be {}; use float32 or float64",
                       options.dtype);

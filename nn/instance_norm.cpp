@@ -23,7 +23,7 @@ InstanceNorm::InstanceNorm(std::int64_t num_features, const InstanceNormOptions&
 Tensor InstanceNorm::normalize(const Tensor& x, int dims) const {
   const PlaceScope scope(*this);
   require<ShapeError>(!x.defined() || (x.dim() == dims && x.size(1) == num_features_),
-                      "{}: x is {}; it must be [N, {}, {}]", type_name(),
+                      "{}: x is {}; give [N, {}, {}]", type_name(),
                       x.defined() ? x.sizes() : Shape(), num_features_, dims == 3 ? "L" : "H, W");
   return instance_norm(x, weight, bias, eps_);
 }

@@ -159,6 +159,7 @@ void Algorithm::step() {
   UpdateObserver* const observer = UpdateObserver::current();
   for (const Job& job : jobs_) observer == nullptr ? finish(job) : finish_watched(job, *observer);
   jobs_.clear();
+  ++optimizer_steps;
 }
 
 void Algorithm::finish(const Job& job) {

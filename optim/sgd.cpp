@@ -16,8 +16,7 @@ struct RuleFor<SGDOptions> {
     require_at_least_zero(name, "weight_decay", o.weight_decay);
     require<ValueError>(
         !o.nesterov || (o.momentum > 0 && o.dampening == 0),
-        "SGD: nesterov with momentum {} and dampening {}; it needs a momentum above "
-        "0 and dampening 0",
+        "SGD: nesterov with momentum {} and dampening {}; give a momentum above 0 and dampening 0",
         o.momentum, o.dampening);
   }
 

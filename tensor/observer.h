@@ -52,4 +52,7 @@ class UpdateObserver {
   static thread_local constinit UpdateObserver* current_;
 };
 
+/// How many steps optimizers have made on this thread.
+extern thread_local constinit std::int64_t optimizer_steps;
+
 }  // namespace retrace

@@ -215,8 +215,8 @@ void fill_uniform(const Tensor& x, double low, double high, Generator& generator
 void fill_normal(const Tensor& x, double mean, double std, Generator& generator) {
   visit_float(x.dtype(), "normal_", [&]<class T>() {
     require<ValueError>(std::isfinite(mean) && std::isfinite(std) && std >= 0,
-                        "normal_: mean {}, std {}; both must be finite, std not below 0", mean,
-                        std);
+                        "normal_: mean {}, std {}; give finite numbers, and a std of at least 0",
+                        mean, std);
     fill_in_place(x, [&](const Tensor& out) {
       draw_normal(elements<T>(out), out.numel(), mean, std, generator);
     });
@@ -316,14 +316,14 @@ void check_row(std::span<const T> weights, std::int64_t row, std::int64_t sample
                bool replacement) {
   std::int64_t positive = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    require<ValueError>(std::isfinite(weights[i]) && weights[i] >= 0,
-                        "multinomial: weight {} at row {}, column {}; weights must be finite and "
-                        "not negative",
-                        weights[i], row, i);
+    require<ValueError>(
+        std::isfinite(weights[i]) && weights[i] >= 0,
+        "multinomial: weight {} at row {}, column {}; give finite weights of at least 0",
+        weights[i], row, i);
     positive += weights[i] > 0;
   }
-  require<ValueError>(positive > 0,
-                      "multinomial: the weights of row {} sum to 0; one must be above 0", row);
+  require<ValueError>(
+      positive > 0, "multinomial: the weights of row {} sum to 0; give at least one above 0", row);
   require<ValueError>(replacement || samples <= positive,
                       "multinomial: {} samples without replacement from row {}, which has {} "
                       "weights above 0; draw fewer or with replacement",

@@ -39,7 +39,7 @@ void Shape::erase(int position) {
 std::int64_t Shape::numel() const {
   std::int64_t product = 1, nonzero = 1;
   for (std::int64_t size : *this) {
-    require<ShapeError>(size >= 0, "shape: {} has a negative size; sizes are 0 or more", *this);
+    require<ShapeError>(size >= 0, "shape: {} has a negative size; give sizes of 0 or more", *this);
     // Strides multiply the sizes around a 0 as well, so those must not overflow either.
     require<ShapeError>(
         !__builtin_mul_overflow(nonzero, std::max<std::int64_t>(size, 1), &nonzero),
@@ -82,11 +82,10 @@ Shape broadcast_shapes(std::string_view op, const Shape& a, const Shape& b) {
   for (int i = 1; i <= shorter.size(); ++i) {
     const int axis = longer.size() - i;
     const std::int64_t x = longer[axis], y = shorter[shorter.size() - i];
-    require<ShapeError>(
-        x == y || x == 1 || y == 1,
-        "{}: cannot broadcast {} with {} (axis {}: {} vs {}); sizes must be equal or 1, "
-        "counted from the last",
-        op, a, b, axis, a.size() >= b.size() ? x : y, a.size() >= b.size() ? y : x);
+    require<ShapeError>(x == y || x == 1 || y == 1,
+                        "{}: cannot broadcast {} with {} (axis {}: {} vs {}); make sizes equal or "
+                        "1, counted from the last",
+                        op, a, b, axis, a.size() >= b.size() ? x : y, a.size() >= b.size() ? y : x);
     if (x == 1) result[axis] = y;
   }
   return result;

@@ -9,6 +9,7 @@
 namespace retrace {
 
 thread_local constinit UpdateObserver* UpdateObserver::current_ = nullptr;
+thread_local constinit std::int64_t optimizer_steps = 0;
 
 // The data behind the handle --------------------------------------------------------------------
 
@@ -156,9 +157,10 @@ void Tensor::set_grad(const Tensor& gradient) const {
     data.grad = nullptr;
     return;
   }
-  require<ShapeError>(gradient.sizes() == data.sizes,
-                      "set_grad: the gradient has shape {}, the tensor {}; they must be equal",
-                      gradient.sizes(), data.sizes);
+  require<ShapeError>(
+      gradient.sizes() == data.sizes,
+      "set_grad: the gradient has shape {}, the tensor {}; give one of the tensor's shape",
+      gradient.sizes(), data.sizes);
   require<DTypeError>(gradient.dtype() == data.dtype,
                       "set_grad: the gradient is {}, the tensor {}; convert with .to(dtype)",
                       gradient.dtype(), data.dtype);

@@ -83,8 +83,7 @@ Shape infer_sizes(std::string_view op, const Shape& sizes, const Shape& from) {
   std::int64_t known = 1;
   for (int d = 0; d < sizes.size(); ++d) {
     if (sizes[d] == -1) {
-      require<ShapeError>(unknown < 0, "{}: {} has two unknown sizes; at most one can be -1", op,
-                          sizes);
+      require<ShapeError>(unknown < 0, "{}: {} has two unknown sizes; name all but one", op, sizes);
       unknown = d;
       result[d] = 1;
     } else {
@@ -104,8 +103,9 @@ Shape infer_sizes(std::string_view op, const Shape& sizes, const Shape& from) {
     result[unknown] = numel / known;
     return result;
   }
-  require<ShapeError>(known == numel, "{}: shape {} has {} elements, {} has {}; they must be equal",
-                      op, from, numel, sizes, known);
+  require<ShapeError>(known == numel,
+                      "{}: shape {} has {} elements, {} has {}; give sizes of as many", op, from,
+                      numel, sizes, known);
   return result;
 }
 

@@ -189,14 +189,18 @@ double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metric
 // The step has changed nothing yet: made again from the same state, watched, it names the op.
 void Trainer::explain(std::int64_t step, std::string_view what, double value,
                       const StateDict& before, const std::function<BatchLoss()>& loss) {
-  std::string cause = "no op made a NaN of numbers: something grew beyond all bounds";
-  sources_.load_state_dict(before);
-  try {
-    const AnomalyMode watch;
-    compute_gradients(loss);
-  } catch (const Error& error) {
-    cause = error.what();
+  std::string cause;
+  for (const bool infinities : {false, true}) {
+    if (!cause.empty()) break;
+    sources_.load_state_dict(before);
+    try {
+      const AnomalyMode watch(true, infinities);
+      compute_gradients(loss);
+    } catch (const Error& error) {
+      cause = error.what();
+    }
   }
+  if (cause.empty()) cause = "the results of all ops are finite, but too large to be squared";
   throw NotFiniteError(
       fmt::format("step {}: {} is {} (learning rate {:.3g}; try a smaller --lr): {}", step, what,
                   std::isnan(value) ? std::abs(value) : value, optimizer_.lr(), cause));

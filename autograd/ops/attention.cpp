@@ -25,6 +25,7 @@ struct Parts {
 // Writes y, [.., T, E] with dense rows, and returns the logarithms of the sums, [heads, T].
 Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y) {
   Tensor log_sums = empty({a.heads, a.queries}, y.dtype());
+  if (a.queries == 0) return log_sums;  // of however many heads
   visit_float(y.dtype(), op, [&]<class T>() {
     a.for_each_head(y.size(-1), [&](std::int64_t head) {
       const Buffers<T> buffers(a, parts.q.size(-1));
@@ -45,6 +46,7 @@ void attend_back(std::string_view op, const Attention& a, const Parts& parts, co
   if (a.queries == 0) {  // no product sets them
     copy_elements(d.k, zeros({}, g.dtype()));
     copy_elements(d.v, zeros({}, g.dtype()));
+    return;
   }
   visit_float(g.dtype(), op, [&]<class T>() {
     a.for_each_head(y.size(-1), [&](std::int64_t head) {

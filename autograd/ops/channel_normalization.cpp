@@ -206,8 +206,9 @@ Tensor statistics_of(std::string_view op, const Tensor& x, const Slices& slices,
 
 /// y of x, whose numbers lie in `dense`; `stats` are its own if they were computed from it.
 template <class Kind>
-Tensor normalize(const Tensor& x, const Tensor& dense, const Slices& slices, const Tensor& stats,
-                 bool own, const Tensor& weight, const Tensor& bias) {
+Tensor normalize(const Tensor& x, const Tensor& dense, Slices slices, const Tensor& stats, bool own,
+                 const Tensor& weight, const Tensor& bias) {
+  if (dense.numel() == 0) slices.runs = 0;  // however many there are of nothing
   const Tensor scale = weight.defined() ? as_contiguous(weight) : weight;
   const Tensor shift = bias.defined() ? as_contiguous(bias) : bias;
   const Tensor y = empty(dense.sizes(), x.dtype());
@@ -236,15 +237,15 @@ void check_channels(std::string_view op, const Tensor& x, const char* name,
                       "{}: x is {} {}, {} {} {}; convert one with .to({})", op, x.dtype(),
                       x.sizes(), name, of_channels.dtype(), of_channels.sizes(), x.dtype());
   require<ShapeError>(of_channels.sizes() == Shape{x.sizes()[1]},
-                      "{}: x is {}, {} {}; {} must have one number for each channel, [{}]", op,
-                      x.sizes(), name, of_channels.sizes(), name, x.sizes()[1]);
+                      "{}: x is {}, {} {}; give one number for each channel, [{}]", op, x.sizes(),
+                      name, of_channels.sizes(), x.sizes()[1]);
 }
 
 void check(std::string_view op, const Tensor& x, int least_dims, const Tensor& weight,
            const Tensor& bias, double eps) {
   require_defined(op, {&x});
   if (!x.is_floating_point()) refuse_dtype(op, x.dtype(), "float32 or float64");
-  require<ShapeError>(x.dim() >= least_dims, "{}: x is {}; it must be [N, C{}]", op, x.sizes(),
+  require<ShapeError>(x.dim() >= least_dims, "{}: x is {}; give [N, C{}]", op, x.sizes(),
                       least_dims == 2 ? ", ..." : ", L, ...");
   check_channels(op, x, "weight", weight);
   check_channels(op, x, "bias", bias);
@@ -333,9 +334,10 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
 Tensor group_norm(const Tensor& x, std::int64_t num_groups, const Tensor& weight,
                   const Tensor& bias, double eps) {
   check(GroupNorm::op, x, 2, weight, bias, eps);
-  require<ValueError>(num_groups > 0 && x.sizes()[1] % num_groups == 0,
-                      "group_norm: x is {}, num_groups {}; it must divide the {} channels",
-                      x.sizes(), num_groups, x.sizes()[1]);
+  require<ValueError>(
+      num_groups > 0 && x.sizes()[1] % num_groups == 0,
+      "group_norm: x is {}, num_groups {}; give a number that divides the {} channels", x.sizes(),
+      num_groups, x.sizes()[1]);
   return normalize_groups<GroupNorm>(x, num_groups, weight, bias, eps);
 }
 

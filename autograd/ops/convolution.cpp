@@ -148,6 +148,7 @@ Tensor columns_memory(const Convolution& c) {
 
 template <class T>
 void forward(const Convolution& c, const Images<T>& images, const T* bias, T* y) {
+  if (c.groups * c.filters * c.places() == 0) return;  // of however many images
   const std::int64_t work = c.groups * c.filters * c.taps() * c.places();
   parallel_for(
       c.batch, (std::int64_t{1} << 19) / (work + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
@@ -253,6 +254,12 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
  private:
   template <class T>
   void products(const Tensor& g, Gradients& gradients) {
+    if (g.numel() == 0) {  // of however many images
+      for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
+        if (gradients.wants(i)) gradients.give(i, zeros(this->input(i).sizes(), g.dtype()));
+      }
+      return;
+    }
     const Tensor x = gradients.wants(1) ? this->saved_input(0) : Tensor();
     const Tensor weight = gradients.wants(0) ? this->saved_input(1) : Tensor();
     const std::int64_t blocks = (c.batch + kBlockImages - 1) / kBlockImages;
@@ -287,8 +294,8 @@ Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weig
   require<ShapeError>(axis.kernel > 0 &&
                           !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
                           axis.in + 2 * axis.padding > span,
-                      "{}: x is {}, weight {} with padding {} and dilation {}; the filter must "
-                      "have elements, and fit into the padded input",
+                      "{}: x is {}, weight {} with padding {} and dilation {}; give a filter that "
+                      "has elements and fits into the padded input",
                       op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
   axis.out = (axis.in + 2 * axis.padding - span - 1) / axis.stride + 1;
   if (axis.out == 1) axis.stride = 1;  // it makes no step, and a step may be of any size
@@ -311,11 +318,12 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const std::int64_t groups = options.groups;
   require<ValueError>(groups > 0, "{}: groups is {}; give at least 1", op, groups);
   std::int64_t channels = 0;
-  require<ShapeError>(!__builtin_mul_overflow(filter[1], groups, &channels) && in[1] == channels &&
-                          filter[0] % groups == 0,
-                      "{}: x is {} with {} channels, weight {} with {} in each of {} groups; they "
-                      "must be equal in all, and the groups divide the filters",
-                      op, in, in[1], filter, filter[1], groups);
+  require<ShapeError>(
+      !__builtin_mul_overflow(filter[1], groups, &channels) && in[1] == channels &&
+          filter[0] % groups == 0,
+      "{}: x is {} with {} channels, weight {} with {} in each of {} groups; give filters that "
+      "have all channels of their group, and groups that divide the filters",
+      op, in, in[1], filter, filter[1], groups);
   if (bias.defined()) {
     require<DTypeError>(bias.dtype() == x.dtype(), "{}: bias is {} {}, x {} {}; convert one", op,
                         bias.dtype(), bias.sizes(), x.dtype(), in);

@@ -108,6 +108,7 @@ void for_points(std::int64_t count, std::int64_t work, F f) {
 template <class T>
 void pull(const Points<T>& x, const Points<T>& others, std::int64_t step, std::int64_t across,
           const T* g, const T* y, T* dx) {
+  if (x.width == 0) return;
   for_points(x.count, others.count * x.width, [&](std::int64_t i) {
     std::vector<double> sum(static_cast<std::size_t>(x.width));
     const T* from = x[i];
@@ -192,6 +193,7 @@ Tensor cdist(const Tensor& x1, const Tensor& x2) {
   visit_float(x1.dtype(), op, [&]<class T>() {
     const Points<T> a = points_of<T>(rows1), b = points_of<T>(rows2);
     T* out = elements<T>(y);
+    if (y.numel() == 0) return;  // of however many points
     for_points(a.count, b.count * a.width, [&](std::int64_t i) {
       for (std::int64_t j = 0; j < b.count; ++j)
         out[i * b.count + j] = static_cast<T>(std::sqrt(squared_distance(a[i], b[j], a.width)));

@@ -62,8 +62,8 @@ Tensor embedding(const Tensor& weight, const Tensor& index,
       padding_idx.value_or(0), rows);
   if (const auto at = first_outside(index, 0, rows)) {
     fail<IndexError>(
-        "embedding: index {} at {} is out of range for a table of {} rows {}; indices "
-        "lie in [0, {})",
+        "embedding: index {} at {} is out of range for a table of {} rows {}; give indices in [0, "
+        "{})",
         index.to_vector<std::int64_t>()[static_cast<std::size_t>(*at)],
         position_of(*at, index.sizes()), rows, weight.sizes(), rows);
   }

@@ -26,9 +26,8 @@ void require_indices(std::string_view op, const Tensor& index, const Shape& of, 
   const auto at = first_outside(index, low, size);
   if (!at) return;
   fail<IndexError>(
-      "{}: index {} at {} is out of range for dim {} of shape {}; indices lie in "
-      "[{}, {})",
-      op, index.reshape({index.numel()}).select(0, *at).item<std::int64_t>(),
+      "{}: index {} at {} is out of range for dim {} of shape {}; give indices in [{}, {})", op,
+      index.reshape({index.numel()}).select(0, *at).item<std::int64_t>(),
       position_of(*at, index.sizes()), dim, of, low, size);
 }
 

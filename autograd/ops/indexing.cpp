@@ -94,7 +94,7 @@ struct ScatterNode final : NodeOf<ScatterNode> {
 void require_index_fits(std::string_view op, const Tensor& x, int dim, const Tensor& index) {
   require_int64_index(op, index);
   require<ShapeError>(index.dim() == x.dim(),
-                      "{}: indices of shape {} for a tensor of shape {}; the ranks must be equal",
+                      "{}: indices of shape {} for a tensor of shape {}; give both as many dims",
                       op, index.sizes(), x.sizes());
   for (int d = 0; d < x.dim(); ++d) {
     require<ShapeError>(d == dim || index.sizes()[d] <= x.sizes()[d],
@@ -109,7 +109,7 @@ void require_index_fits(std::string_view op, const Tensor& x, int dim, const Ten
 Tensor matching_part(std::string_view op, const Tensor& x, const Tensor& index, const Tensor& src) {
   require_same_dtype(op, x, src);
   require<ShapeError>(src.dim() == index.dim(),
-                      "{}: src has shape {}, the indices {}; the ranks must be equal", op,
+                      "{}: src has shape {}, the indices {}; give both as many dims", op,
                       src.sizes(), index.sizes());
   Tensor part = src;
   for (int d = 0; d < src.dim(); ++d) {
@@ -220,8 +220,7 @@ Tensor take_along_dim(const Tensor& x, const Tensor& index, std::int64_t dim) {
   const int d = wrap_dim("take_along_dim", dim, x.sizes());
   require<ShapeError>(
       index.dim() == x.dim(),
-      "take_along_dim: indices of shape {} for a tensor of shape {}; the ranks must "
-      "be equal",
+      "take_along_dim: indices of shape {} for a tensor of shape {}; give both as many dims",
       index.sizes(), x.sizes());
   Shape of_x = x.sizes(), of_index = index.sizes();
   if (x.dim() > 0) of_x[d] = of_index[d] = 1;

@@ -61,9 +61,10 @@ namespace {
 
 void require_fits(std::string_view op, const Tensor& x, const Tensor& other) {
   require_defined(op, {&x, &other});
-  require<ShapeError>(broadcast_shapes(op, x.sizes(), other.sizes()) == x.sizes(),
-                      "{}: the result would be {}, the tensor is {}; it cannot grow in place", op,
-                      broadcast_shapes(op, x.sizes(), other.sizes()), x.sizes());
+  require<ShapeError>(
+      broadcast_shapes(op, x.sizes(), other.sizes()) == x.sizes(),
+      "{}: the result would be {}, the tensor is {}; it cannot grow in place, compute a new one",
+      op, broadcast_shapes(op, x.sizes(), other.sizes()), x.sizes());
 }
 
 template <class Compute, class Overwrite>

@@ -82,10 +82,10 @@ Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim) {
       expected = first->sizes();
       expected[d] = part[d];
     }
-    require<ShapeError>(part.size() == sizes.size() && part == expected,
-                        "cat: tensor {} is {}, the first {}; all sizes but that of dim {} must be "
-                        "equal",
-                        i, part, first->sizes(), d);
+    require<ShapeError>(
+        part.size() == sizes.size() && part == expected,
+        "cat: tensor {} is {}, the first {}; give sizes that are equal but in dim {}", i, part,
+        first->sizes(), d);
     require<ShapeError>(!__builtin_add_overflow(sizes[d], part[d], &sizes[d]),
                         "cat: dim {} of {} tensors like {} does not fit 63 bits; join fewer", d,
                         tensors.size(), part);
@@ -113,7 +113,7 @@ Tensor stack(const std::vector<Tensor>& tensors, std::int64_t dim) {
   std::vector<Tensor> parts;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     require<ShapeError>(tensors[i].sizes() == tensors[0].sizes(),
-                        "stack: tensor {} is {}, the first {}; all shapes must be equal", i,
+                        "stack: tensor {} is {}, the first {}; give tensors of one shape", i,
                         tensors[i].sizes(), tensors[0].sizes());
     parts.push_back(unsqueeze(tensors[i], d));
   }

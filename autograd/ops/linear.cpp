@@ -76,8 +76,8 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                       x.dtype(), x.sizes(), weight.dtype(), weight.sizes(),
                       is_floating(weight.dtype()) ? weight.dtype() : kFloat32);
   require<ShapeError>(weight.dim() == 2 && x.dim() > 0 && x.sizes().back() == weight.sizes()[1],
-                      "linear: x is {}, weight {}; weight must be [out, in] and the last dim of x "
-                      "have the size `in`",
+                      "linear: x is {}, weight {}; give a weight [out, in] and an x whose last dim "
+                      "has the size `in`",
                       x.sizes(), weight.sizes());
   if (!bias.defined()) return;
   require<DTypeError>(bias.dtype() == x.dtype(), "linear: bias is {} {}, x {} {}; convert one",

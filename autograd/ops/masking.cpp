@@ -71,7 +71,7 @@ Tensor one_hot(const Tensor& index, std::int64_t num_classes) {
   const std::int64_t classes =
       num_classes >= 1 ? num_classes : std::min(index.max().item<std::int64_t>(), kMost - 1) + 1;
   if (const auto at = first_outside(index, 0, classes)) {
-    fail<IndexError>("one_hot: class {} at {} of {} is out of range; classes lie in [0, {})",
+    fail<IndexError>("one_hot: class {} at {} of {} is out of range; give classes in [0, {})",
                      index.to_vector<std::int64_t>()[static_cast<std::size_t>(*at)],
                      position_of(*at, index.sizes()), index.sizes(), classes);
   }

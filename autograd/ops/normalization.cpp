@@ -175,9 +175,8 @@ void check(std::string_view op, const Tensor& x, const Shape& normalized_shape,
   require<ShapeError>(
       !normalized_shape.empty() && lead >= 0 &&
           std::equal(normalized_shape.begin(), normalized_shape.end(), x.sizes().begin() + lead),
-      "{}: x is {}, normalized_shape {}; the last dims of x must be normalized_shape, of "
-      "at least one dim",
-      op, x.sizes(), normalized_shape);
+      "{}: x is {}, normalized_shape {}; give the last dims of x, at least one", op, x.sizes(),
+      normalized_shape);
   check_affine(op, x, normalized_shape, "weight", weight);
   check_affine(op, x, normalized_shape, "bias", bias);
   require<ValueError>(eps >= 0, "{}: eps is {}; it must be 0 or above", op, eps);

@@ -179,9 +179,10 @@ struct PoolNode final : NodeOf<PoolNode<Kind>> {
   bool has_places;
 };
 
-Windows sliding(std::string_view op, std::int64_t in, std::int64_t kernel,
+Windows sliding(std::string_view op, const Tensor& x, int dim, std::int64_t kernel,
                 std::optional<std::int64_t> step, std::int64_t padding, bool count_padding) {
-  const std::int64_t stride = step.value_or(kernel);
+  constexpr std::int64_t kMost = 1 << 24;  // windows over nothing, each of which is listed
+  const std::int64_t in = x.size(dim), stride = step.value_or(kernel);
   require<ValueError>(kernel > 0 && stride > 0 && padding >= 0 && padding <= kernel / 2,
                       "{}: kernel_size is {}, stride {}, padding {}; give at least 1, 1 and 0, "
                       "and at most half a window of padding",
@@ -191,6 +192,10 @@ Windows sliding(std::string_view op, std::int64_t in, std::int64_t kernel,
                       "{}: a dim of {} elements with padding {} is smaller than kernel_size {}; "
                       "give a smaller window",
                       op, in, padding, kernel);
+  require<ShapeError>(x.numel() > 0 || room / stride < kMost,
+                      "{}: x is {}, without any plane for its {} windows along a dim; give an x "
+                      "with elements, or a larger stride",
+                      op, x.sizes(), room / stride + 1);
   Windows windows;
   for (std::int64_t i = 0; i <= room / stride; ++i) {
     const std::int64_t first = i * stride - padding;
@@ -217,7 +222,7 @@ void check(std::string_view op, const Tensor& x, int dims) {
   require_defined(op, {&x});
   if (!x.is_floating_point()) refuse_dtype(op, x.dtype(), "float32 or float64");
   require<ShapeError>(x.dim() == dims + 1 || x.dim() == dims + 2,
-                      "{}: x is {}; it must be [N, C, {}] or without N", op, x.sizes(),
+                      "{}: x is {}; give [N, C, {}] or without N", op, x.sizes(),
                       dims == 1 ? "L" : "H, W");
 }
 
@@ -269,11 +274,11 @@ std::optional<std::int64_t> part(const std::optional<Size2d>& size, std::int64_t
 Geometry sliding_geometry(std::string_view op, const Tensor& x, Size2d kernel,
                           const std::optional<Size2d>& stride, Size2d padding, bool count_padding) {
   check(op, x, 2);
-  return geometry_of(x, 2,
-                     sliding(op, x.size(-2), kernel.height, part(stride, &Size2d::height),
-                             padding.height, count_padding),
-                     sliding(op, x.size(-1), kernel.width, part(stride, &Size2d::width),
-                             padding.width, count_padding));
+  return geometry_of(
+      x, 2,
+      sliding(op, x, -2, kernel.height, part(stride, &Size2d::height), padding.height,
+              count_padding),
+      sliding(op, x, -1, kernel.width, part(stride, &Size2d::width), padding.width, count_padding));
 }
 
 }  // namespace
@@ -281,7 +286,7 @@ Geometry sliding_geometry(std::string_view op, const Tensor& x, Size2d kernel,
 Tensor max_pool1d(const Tensor& x, std::int64_t kernel_size, const MaxPool1dOptions& options) {
   check(MaxPool1d::op, x, 1);
   return pool<MaxPool1d>(x, 1,
-                         geometry_in_one_dim(x, sliding(MaxPool1d::op, x.size(-1), kernel_size,
+                         geometry_in_one_dim(x, sliding(MaxPool1d::op, x, -1, kernel_size,
                                                         options.stride, options.padding, false)));
 }
 
@@ -295,7 +300,7 @@ Tensor avg_pool1d(const Tensor& x, std::int64_t kernel_size, const AvgPool1dOpti
   check(AvgPool1d::op, x, 1);
   return pool<AvgPool1d>(
       x, 1,
-      geometry_in_one_dim(x, sliding(AvgPool1d::op, x.size(-1), kernel_size, options.stride,
+      geometry_in_one_dim(x, sliding(AvgPool1d::op, x, -1, kernel_size, options.stride,
                                      options.padding, options.count_include_pad)));
 }
 

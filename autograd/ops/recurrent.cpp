@@ -56,6 +56,7 @@ T* at(T* data, std::int64_t offset) {
 
 template <class T, class Kind>
 void run_forward(const Kind& kind, const Sizes& s, const Inputs& in, const Outputs& out) {
+  if (s.state() == 0) return;  // of however many steps
   const std::int64_t width = Kind::gates * s.hidden;
   const Tensor from_x = empty({s.rows(), width}, in.x.dtype());
   const Tensor from_h = empty({s.batch, width}, in.x.dtype());
@@ -94,6 +95,7 @@ struct Back {
 template <class T, class Kind>
 void run_backward(const Kind& kind, const Sizes& s, const Inputs& in, const Outputs& out,
                   const Tensor& dy, const Back& back) {
+  if (s.state() == 0) return;
   const std::int64_t width = Kind::gates * s.hidden;
   T* const dh = elements<T>(back.h);
   T* const dc = Kind::has_cell ? elements<T>(back.c) : nullptr;
@@ -195,7 +197,7 @@ void check(std::string_view op, bool is_cell, std::int64_t gates, const Inputs& 
   }
   if (!in.x.is_floating_point()) refuse_dtype(op, in.x.dtype(), "float32 or float64");
   require<ShapeError>(in.x.dim() == (is_cell ? 2 : 3) && (is_cell || in.x.size(0) > 0),
-                      "{}: x is {}; it must be {}", op, in.x.sizes(),
+                      "{}: x is {}; give {}", op, in.x.sizes(),
                       is_cell ? "[B, I]" : "of at least one step, [T, B, I]");
   const Shape &x = in.x.sizes(), &h = in.h.sizes();
   require<ShapeError>(h.size() == 2 && h[0] == x[x.size() - 2],

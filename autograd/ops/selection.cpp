@@ -85,8 +85,8 @@ Clamp bounds(std::string_view op, const Tensor& x, std::optional<Scalar> min,
              max.value_or(whole ? Scalar(Whole::max()) : Scalar(kInfinity))};
   const bool ordered = whole ? rule.lower.to<std::int64_t>(op) <= rule.upper.to<std::int64_t>(op)
                              : rule.lower.as_double() <= rule.upper.as_double();
-  require<ValueError>(ordered, "{}: min {} is not at most max {}; exchange them", op,
-                      rule.lower.as_double(), rule.upper.as_double());
+  require<ValueError>(ordered, "{}: min {} is not at most max {} for {} {}; exchange them", op,
+                      rule.lower.as_double(), rule.upper.as_double(), x.dtype(), x.sizes());
   return rule;
 }
 

@@ -87,10 +87,10 @@ struct Indexed {
       return d + 1;
     }
     for (int k = 0; k < index.dim(); ++k) {
-      require<ShapeError>(index.sizes()[k] == view.sizes()[d + k],
-                          "{}: a mask of shape {} at dims {} to {} of shape {}; the sizes must be "
-                          "equal",
-                          op, index.sizes(), d, d + index.dim() - 1, view.sizes());
+      require<ShapeError>(
+          index.sizes()[k] == view.sizes()[d + k],
+          "{}: a mask of shape {} at dims {} to {} of shape {}; give a mask of the dims' sizes", op,
+          index.sizes(), d, d + index.dim() - 1, view.sizes());
     }
     const Tensor places = nonzero(index);
     for (int k = 0; k < index.dim(); ++k) at[d + k] = places.select(1, k);

@@ -258,10 +258,10 @@ Tensor expand(const Tensor& x, const Shape& wanted) {
   for (int d = 0; d < sizes.size(); ++d) {
     const std::int64_t from = d < lead ? 1 : x.sizes()[d - lead];
     if (sizes[d] == -1 && d >= lead) sizes[d] = from;
-    require<ShapeError>(
-        sizes[d] >= 0 && (from == sizes[d] || from == 1),
-        "expand: shape {} cannot become {} (axis {}: {} to {}); only size 1 repeats", x.sizes(),
-        wanted, d, from, sizes[d]);
+    require<ShapeError>(sizes[d] >= 0 && (from == sizes[d] || from == 1),
+                        "expand: shape {} cannot become {} (axis {}: {} to {}); only size 1 can, "
+                        "use repeat() for others",
+                        x.sizes(), wanted, d, from, sizes[d]);
   }
   return record<ExpandNode>(expanded(x, sizes), {&x}, [](ExpandNode&) {});
 }
@@ -321,8 +321,8 @@ Tensor slice(const Tensor& x, std::int64_t dim, std::optional<std::int64_t> star
   require_defined("slice", {&x});
   require<IndexError>(x.dim() > 0, "slice: a 0-d tensor has nothing to slice; use item()");
   const int d = wrap_dim("slice", dim, x.sizes());
-  require<ValueError>(step > 0, "slice: step is {} for dim {} of shape {}; it must be 1 or more",
-                      step, d, x.sizes());
+  require<ValueError>(step > 0, "slice: step is {} for dim {} of shape {}; give 1 or more", step, d,
+                      x.sizes());
   const std::int64_t size = x.sizes()[d];
   const auto clip = [size](std::int64_t i) {
     return std::clamp<std::int64_t>(i < 0 ? i + size : i, 0, size);
@@ -373,13 +373,13 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, std::int64_t dim)
   std::int64_t total = 0;
   bool overflows = false;
   for (const std::int64_t size : sizes) {
-    require<ShapeError>(size >= 0, "split: {} has a negative size; sizes are 0 or more", sizes);
+    require<ShapeError>(size >= 0, "split: {} has a negative size; give sizes of 0 or more", sizes);
     overflows |= __builtin_add_overflow(total, size, &total);
   }
-  require<ShapeError>(!overflows && total == x.sizes()[d],
-                      "split: sizes {} add up to {}, dim {} of shape {} has {}; they must agree",
-                      sizes, overflows ? "too much" : std::to_string(total), d, x.sizes(),
-                      x.sizes()[d]);
+  require<ShapeError>(
+      !overflows && total == x.sizes()[d],
+      "split: sizes {} add up to {}, dim {} of shape {} has {}; give sizes that add up to it",
+      sizes, overflows ? "too much" : std::to_string(total), d, x.sizes(), x.sizes()[d]);
   std::vector<Tensor> pieces;
   std::int64_t start = 0;
   for (const std::int64_t size : sizes) {
@@ -397,6 +397,12 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) 
   require<ValueError>(size > 0 || (size == 0 && total == 0),
                       "split: pieces of {} for dim {} of shape {}; give 1 or more", size, d,
                       x.sizes());
+  constexpr std::int64_t kMost = 1 << 24;  // pieces, each of which is a tensor
+  const std::int64_t whole = size == 0 ? 0 : total / size;
+  require<ValueError>(whole <= kMost,
+                      "split: dim {} of shape {} has {} pieces of {}, at most {} can be made; give "
+                      "larger ones",
+                      d, x.sizes(), whole, size, kMost);
   std::vector<Tensor> pieces;
   std::int64_t start = 0;
   do {

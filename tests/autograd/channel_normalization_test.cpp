@@ -133,7 +133,8 @@ TEST_CASE("channel norms refuse what does not fit, and leave the running statist
   CHECK(var.equal(ones({3})));
   CHECK(mean.version() == 0);
   CHECK(batch_norm(zeros({0, 3}), mean, var).sizes() == Shape({0, 3}));
-  CHECK(says(refusal([&] { group_norm(x, 2); }), "num_groups 2; it must divide the 3 channels"));
+  CHECK(says(refusal([&] { group_norm(x, 2); }),
+             "num_groups 2; give a number that divides the 3 channels"));
   CHECK(says(refusal([&] { group_norm(x, 0); }), "num_groups 0"));
   CHECK(says(refusal([&] { instance_norm(zeros({2, 3, 1})); }), "one value per channel"));
   CHECK(says(refusal([&] { instance_norm(x); }), "[N, C, L, ...]"));

@@ -151,12 +151,12 @@ TEST_CASE("convolutions refuse what does not fit") {
   };
   CHECK(refusal(zeros({1, 3, 5, 5}), w, {}, {})
             .starts_with("conv2d: x is [1, 3, 5, 5] with 3 channels, weight [2, 4, 3, 3] with 4"));
-  CHECK(says(refusal(x, zeros({3, 2, 3, 3}), {}, {.groups = 2}), "the groups divide the filters"));
+  CHECK(says(refusal(x, zeros({3, 2, 3, 3}), {}, {.groups = 2}), "groups that divide the filters"));
   CHECK(says(refusal(x, w, {}, {.groups = 0}), "groups is 0"));
   CHECK(says(refusal(x, w, {}, {.stride = 0}), "stride is 0"));
   CHECK(says(refusal(x, w, {}, {.padding = -1}), "padding -1"));
-  CHECK(says(refusal(x, w, {}, {.dilation = 3}), "fit into the padded input"));
-  CHECK(says(refusal(x, zeros({2, 4, 0, 3}), {}, {}), "must have elements"));
+  CHECK(says(refusal(x, w, {}, {.dilation = 3}), "fits into the padded input"));
+  CHECK(says(refusal(x, zeros({2, 4, 0, 3}), {}, {}), "a filter that has elements"));
   CHECK(says(refusal(x, w, zeros({3}), {}), "bias is [3]"));
   CHECK(says(refusal(zeros({4, 5, 5}), w, {}, {}), "[N, C, H, W]"));
   CHECK(says(refusal(x, zeros({2, 4, 3, 3}, kFloat64), {}, {}), "weight float64"));

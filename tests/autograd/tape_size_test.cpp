@@ -3,8 +3,12 @@
 
 #include <retrace/retrace.h>
 
+#include <retrace/tests/figures.h>
+
 #include <pthread.h>
 
+#include <cstdio>
+#include <ctime>
 #include <stdexcept>
 #include <thread>
 
@@ -23,32 +27,58 @@ constexpr std::size_t kSmallStack = 256 << 10;
 constexpr int kMany = 1'000'000;
 #endif
 
-// Runs f on a thread with little stack.
-void on_small_stack(void (*f)()) {
+double processor_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Runs f on a thread with little stack; its seconds, whatever else runs on this machine.
+double on_stack(std::size_t bytes, void (*f)()) {
+  struct Task {
+    void (*f)();
+    double seconds;
+  } task = {f, 0};
   pthread_attr_t attributes;
   REQUIRE(pthread_attr_init(&attributes) == 0);
-  REQUIRE(pthread_attr_setstacksize(&attributes, kSmallStack) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, bytes) == 0);
   pthread_t thread;
-  const auto run = [](void* function) -> void* {
-    reinterpret_cast<void (*)()>(function)();
+  const auto run = [](void* argument) -> void* {
+    auto* const running = static_cast<Task*>(argument);
+    running->f();
+    running->seconds = processor_seconds();
     return nullptr;
   };
-  REQUIRE(pthread_create(&thread, &attributes, run, reinterpret_cast<void*>(f)) == 0);
+  REQUIRE(pthread_create(&thread, &attributes, run, &task) == 0);
   REQUIRE(pthread_join(thread, nullptr) == 0);
   REQUIRE(pthread_attr_destroy(&attributes) == 0);
+  return task.seconds;
+}
+
+double on_small_stack(void (*f)()) { return on_stack(kSmallStack, f); }
+
+std::string in_seconds(double seconds) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.2f s of a processor", seconds);
+  return text;
 }
 
 }  // namespace
 
 TEST_CASE("a chain of a million ops runs forward, back and is freed on a 256 KiB stack") {
-  on_small_stack([] {
+  const auto chain = [] {
     const Tensor x = zeros({1}).requires_grad_();
     Tensor y = x;
     for (int i = 0; i < kMany; ++i) y = y + 1.0;
     CHECK(y.item<float>() == static_cast<float>(kMany));
     y.backward();
     CHECK(x.grad().item<float>() == 1.0f);
-  });
+  };
+  const double small = on_small_stack(chain), usual = on_stack(8 << 20, chain);
+  testing::figure("R10", "a chain of " + std::to_string(kMany) + " ops, forward, back and freed",
+                  in_seconds(small) + " on a stack of " + std::to_string(kSmallStack >> 10) +
+                      " KiB, " + in_seconds(usual) + " on 8 MiB (of 3 s)",
+                  small < 3 && usual < 3);
 }
 
 TEST_CASE("a chain that saves tensors, and is dropped without going back") {
@@ -88,7 +118,7 @@ TEST_CASE("a chain of gradients of gradients") {
 }
 
 TEST_CASE("a million uses of one tensor") {
-  on_small_stack([] {
+  const double seconds = on_small_stack([] {
     const Tensor x = leaf({2.0});
     const Tensor y = x * 1.0;
     std::vector<Tensor> uses;
@@ -96,6 +126,8 @@ TEST_CASE("a million uses of one tensor") {
     Backprop(uses, {}, nullptr, false, false).run();
     CHECK(x.grad().item<double>() == 3.0 * kMany);
   });
+  testing::figure("R10", std::to_string(kMany) + " uses of one tensor",
+                  in_seconds(seconds) + " (of 3 s)", seconds < 3);
 }
 
 TEST_CASE("a million leaves, of which one is asked for") {
@@ -118,9 +150,12 @@ TEST_CASE("a diamond of 2^40 paths has 80 nodes") {
   Tensor y = x;
   for (int level = 0; level < 40; ++level) y = y * 1.0 + y;
   Backprop pass(y);
-  CHECK(pass.size() == 80);
-  pass.run();
+  int visits = 0;
+  for (; !pass.done(); ++visits) pass.step();
+  CHECK(visits == 80);
   CHECK(x.grad().item<double>() == 1099511627776.0);
+  testing::figure("R10", "a diamond of 2^40 ways, 40 levels",
+                  std::to_string(visits) + " visits of nodes (of 80)", visits == 80);
 }
 
 // Memory
@@ -141,6 +176,10 @@ TEST_CASE("after backward only the gradients are left") {
   train();
   CHECK(memory_stats().live_blocks == after.live_blocks);
   CHECK(memory_stats().live_bytes == after.live_bytes);
+  const auto more = memory_stats().live_blocks - before.live_blocks;
+  testing::figure("R13", "blocks of memory after backward, beyond those before forward",
+                  std::to_string(more) + " (4: two gradients, each a tensor and its numbers)",
+                  more == 4);
 }
 
 TEST_CASE("forward passes without backward, and refused ones, leave nothing") {
@@ -150,7 +189,10 @@ TEST_CASE("forward passes without backward, and refused ones, leave nothing") {
     const Tensor y = (x * x + x).sum();
     CHECK(y.requires_grad());
   }
-  CHECK(memory_stats().live_blocks == blocks);
+  const auto left = memory_stats().live_blocks - blocks;
+  CHECK(left == 0);
+  testing::figure("R13", "10,000 forward passes without backward",
+                  std::to_string(left) + " blocks of memory left", left == 0);
   for (int i = 0; i < 1000; ++i) {
     CHECK_THROWS(x * zeros({3, 3}, kFloat64));
     CHECK_THROWS((x * x).backward());

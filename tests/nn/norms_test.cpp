@@ -101,7 +101,7 @@ TEST_CASE("bad norms") {
   CHECK(says(message_of<ShapeError>([] {
                nn::InstanceNorm1d(3)(zeros({2, 4, 4}));
              }),
-             "InstanceNorm1d: x is [2, 4, 4]; it must be [N, 3, L]"));
+             "InstanceNorm1d: x is [2, 4, 4]; give [N, 3, L]"));
   CHECK(says(message_of<ValueError>([] { nn::RMSNorm(Shape{}); }), "normalized_shape is empty"));
   CHECK(!message_of<DTypeError>([] { nn::BatchNorm1d(3, {.dtype = kInt64}); }).empty());
 }

@@ -1,13 +1,15 @@
 // Misuse that only a C++ framework knows, with the numbers of the list that it comes from. What has
-// a test of its own elsewhere is not repeated: ops given undefined tensors (catalogue), moved-from
-// modules (nn), destruction in any order (autograd, nn, optim), files (tensor), loaders (data),
-// options (optim), checkpoints (train).
+// a test of its own elsewhere is not repeated; rows_test.cpp says where it is.
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
 
 #include <stdexcept>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 using namespace retrace;
 using testing::message_of;
@@ -78,6 +80,22 @@ TEST_CASE("C01, C02: members of undefined and moved-from tensors") {
   }
   CHECK(other.equal(ones({2})));
   CHECK(!x.grad().defined());
+}
+
+TEST_CASE("C05: an element's address is of use while a view lives, and no longer") {
+  Tensor view;
+  const float* element = nullptr;
+  {
+    const Tensor x = tensor({1.0, 2.0});
+    element = x.data_ptr<float>();
+    view = x.slice(0, 1);
+  }
+  CHECK(*element == 1.0f);
+#ifdef __SANITIZE_ADDRESS__
+  CHECK(__asan_address_is_poisoned(element) == 0);
+  view = {};
+  CHECK(__asan_address_is_poisoned(element) == 1);
+#endif
 }
 
 TEST_CASE("C06: elements of another type") {

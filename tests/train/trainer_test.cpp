@@ -218,6 +218,7 @@ TEST_CASE("a gradient that is not finite ends the run before the step is made") 
     trainer.fit([&] { return (weight - 1.0).sqrt().sum(); });  // d √x at 0 is infinite
   });
   CHECK(says(message, "step 1: the gradient's norm is inf"));
+  CHECK(says(message, "backward of sqrt: the gradient of input 0 [1] is inf at element 0"));
   CHECK(weight.equal(tensor({1.0})));
 }
 
