@@ -66,19 +66,22 @@ def tests(quick, lines=None):
     path = BUILD / "figures.tsv"
     failed = []
     if lines is None:
-        names = set()
+        folders, slow = set(), set()
         for source in (ROOT / "tests").rglob("*.cpp"):
-            if re.search(r"\bfigure\(\s*\"R\d\d\"", source.read_text()):
-                folder = source.relative_to(ROOT / "tests").parts[0]
-                slow = re.match(r"(.*)_slow_test", source.stem)
-                names.add("fuzz_replay" if folder == "fuzz" else
-                          f"{folder}_{slow.group(1)}" if slow else folder)
+            if re.search(r"\bfigure\(\s*\"R\d\d\"|figure\(row_of", source.read_text()):
+                folder, name = source.relative_to(ROOT / "tests").parts[0], source.stem
+                if name.endswith("_slow_test"):
+                    slow.add(f"{folder}_{name.removesuffix('_test')}")
+                else:
+                    folders.add(folder)
         path.unlink(missing_ok=True)
-        output, status = run(["ctest", "--test-dir", BUILD, "--output-on-failure", "--no-tests=error",
-                              "-R", f"^({'|'.join(sorted(names))})$"],
-                             env=environment(RETRACE_FIGURES=path,
-                                             RETRACE_KILLS=None if quick else 1000))
-        failed = re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
+        for chosen in (["-R", f"^({'|'.join(sorted(folders))})(_|$)", "-LE", "slow|extra"],
+                       ["-R", f"^({'|'.join(sorted(slow))})$"]):
+            output, status = run(["ctest", "--test-dir", BUILD, "--output-on-failure",
+                                  "--no-tests=error", "-j", str(os.cpu_count()), *chosen],
+                                 env=environment(RETRACE_FIGURES=path,
+                                                 RETRACE_KILLS=None if quick else 1000))
+            failed += re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
         lines = path.read_text() if path.exists() else ""
     for line in lines.splitlines():
         row, holds, what, reached = line.split("\t")
