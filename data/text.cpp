@@ -86,11 +86,9 @@ std::optional<std::string> TextReader::next() {
 
 std::string excerpt(std::string_view text) {
   constexpr std::size_t most = 40;
-  std::string start(text.substr(0, most));
+  std::string start(utf8_prefix(text, most));
   std::replace_if(
       start.begin(), start.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
-  // Not a character cut in two.
-  while (text.size() > most && !start.empty() && (start.back() & 0x80) != 0) start.pop_back();
   return text.size() > most ? start + "..." : start;
 }
 

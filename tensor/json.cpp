@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include <retrace/tensor/utf8.h>
+
 namespace retrace {
 namespace {
 
@@ -240,9 +242,7 @@ std::string json_excerpt(const nlohmann::json& value) {
   constexpr std::size_t kMost = 60;
   std::string text = json_text(value);
   if (text.size() <= kMost) return text;
-  std::size_t end = kMost;
-  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;  // not within a character
-  return text.substr(0, end) + "...";
+  return std::string(utf8_prefix(text, kMost)) + "...";
 }
 
 std::string json_string(std::string_view text) { return nlohmann::json(text).dump(); }

@@ -36,10 +36,7 @@ std::string_view name_of(StoredType type) {
 
 // As much of a text as a message needs.
 std::string shown(std::string_view text) {
-  if (text.size() <= kShown) return json_string(text);
-  std::size_t end = kShown;
-  while ((text[end] & 0xc0) == 0x80) --end;  // not within a character
-  return json_string(text.substr(0, end)) + "...";
+  return json_string(utf8_prefix(text, kShown)) + (text.size() > kShown ? "..." : "");
 }
 
 // Reads the header's JSON event by event: the library's own tree would drop all but the last of

@@ -1,5 +1,6 @@
 #include <retrace/tensor/utf8.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -52,6 +53,12 @@ char32_t first_code_point(std::string_view text) {
     value = value << 6 | (static_cast<unsigned char>(next) & 0x3Fu);
   }
   return value;
+}
+
+std::string_view utf8_prefix(std::string_view text, std::size_t most) {
+  std::size_t end = std::min(most, text.size());
+  while (end > 0 && end < text.size() && (text[end] & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
 }
 
 }  // namespace retrace

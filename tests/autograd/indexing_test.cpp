@@ -42,6 +42,8 @@ TEST_CASE("gather and scatter_add are each other's gradient") {
   CHECK(holds(gradient_of(scatter_add(x, 1, tensor({{2}}), src), src, {1, 2, 3, 4, 5, 6}), {2, 2},
               {3, 0, 0, 0}));
   CHECK(scatter_add(tensor({1, 2}), 0, tensor({1, 1}), tensor({3, 4})).equal(tensor({1, 9})));
+  const Tensor truth = zeros({2}, kBool);
+  CHECK_THROWS_AS(scatter_add(truth, 0, tensor({1, 1}), truth), DTypeError);
 }
 
 TEST_CASE("take_along_dim broadcasts") {

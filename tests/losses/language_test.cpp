@@ -301,6 +301,9 @@ TEST_CASE("mlm_corrupt refuses impossible shares, and a vocabulary that it would
   CHECK_THROWS_WITH_AS(losses::mlm_corrupt(ids, special, {.mask_id = 0, .mask_prob = 1.5}),
                        "mlm_corrupt: mask_prob is 1.5; it must be in [0, 1]", ValueError);
   CHECK_THROWS_WITH_AS(
+      losses::mlm_corrupt(ids, special, {.mask_id = 0, .p_mask = 1, .p_random = -0.5}),
+      "mlm_corrupt: p_random is -0.5; it must be in [0, 1]", ValueError);
+  CHECK_THROWS_WITH_AS(
       losses::mlm_corrupt(ids, special, {.mask_id = 0, .p_mask = 0.8, .p_random = 0.3}),
       "mlm_corrupt: p_mask 0.8 and p_random 0.3 are more than 1 together", ValueError);
   CHECK_THROWS_WITH_AS(losses::mlm_corrupt(ids, zeros({3}, kBool), {.mask_id = 0, .vocab_size = 9}),

@@ -125,6 +125,7 @@ TEST_CASE("triplet losses refuse other shapes and a negative margin") {
   CHECK_THROWS_WITH_AS(triplet_margin_loss(a, a, a, {.p = 0}),
                        "triplet_margin_loss: p is 0; it must be positive", ValueError);
   CHECK_THROWS_AS(triplet_margin_loss(tensor(1.0), tensor(1.0), tensor(1.0)), ShapeError);
+  CHECK_THROWS_AS(triplet_margin_loss(a, a, a, {.reduction = Reduction::batchmean}), ValueError);
   CHECK_THROWS_WITH_AS(
       triplet_mined_loss(a, zeros({3}, kInt64)),
       "triplet_mined_loss: embeddings are [2, 3], labels [3]; they must be [N, D] and [N], one "

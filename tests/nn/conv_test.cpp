@@ -110,6 +110,7 @@ TEST_CASE("Conv1d and Conv2d start uniform within 1 / sqrt(fan in)") {
 TEST_CASE("bad convolutions") {
   CHECK(says(message_of<ValueError>([] { nn::Conv2d(3, 4, 3, {.groups = 2}); }), "groups 2"));
   CHECK(says(message_of<ValueError>([] { nn::Conv2d(0, 4, 3); }), "in_channels is 0"));
+  CHECK(says(message_of<ValueError>([] { nn::Conv2d(4, 0, 3); }), "out_channels 0"));
   CHECK(says(message_of<ValueError>([] { nn::Conv1d(1, 4, 0); }), "kernel_size is [0]"));
   CHECK(!message_of<DTypeError>([] { nn::Conv1d(1, 4, 2, {.dtype = kInt64}); }).empty());
   struct Net : nn::Module {

@@ -87,6 +87,7 @@ TEST_CASE("other norms") {
 }
 
 TEST_CASE("bad norms") {
+  CHECK(says(message_of<ValueError>([] { nn::Norm(4, {.eps = HUGE_VAL}); }), "eps is inf"));
   CHECK(says(message_of<ValueError>([] { nn::GroupNorm(4, 6); }), "num_groups is 4"));
   CHECK(says(message_of<ValueError>([] { nn::BatchNorm1d(-1); }), "num_features is -1"));
   CHECK(says(message_of<ShapeError>([] {

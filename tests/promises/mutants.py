@@ -252,8 +252,12 @@ def explanations():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=500, help="mutants that compile (500)")
+    parser.add_argument("--again", action="store_true", help="try those that survived once more")
     parser.add_argument("--seed", type=int, default=1, help="which are chosen (1)")
     arguments = parser.parse_args()
+    if arguments.again and RESULTS.exists():
+        kept = [line for line in RESULTS.read_text().splitlines() if line.split("\t")[1] != "survived"]
+        RESULTS.write_text("".join(line + "\n" for line in kept))
     killed, survivors, possible = measure(arguments.count, arguments.seed,
                                           lambda line: print(line, flush=True))
     reasons = explanations()

@@ -50,6 +50,7 @@ TEST_CASE("C01, C02: members of undefined and moved-from tensors") {
     refuses_undefined("to_vector", [&] { t.to_vector<float>(); });
     refuses_undefined("to", [&] { t.to(kFloat64); });
     refuses_undefined("clone", [&] { t.clone(); });
+    CHECK(message_of<ValueError>([&] { t.clone(); }).starts_with("clone: "));
     refuses_undefined("detach", [&] { t.detach(); });
     refuses_undefined("backward", [&] { t.backward(); });
     refuses_undefined("grad", [&] { t.grad(); });

@@ -13,6 +13,22 @@ namespace {
 
 constexpr std::size_t kMegabyte = 1 << 20;
 
+TEST_CASE("small blocks of a byte more than a class holds keep what was written") {
+  std::vector<Tensor> live;
+  for (std::int64_t eighth = 1; eighth <= 64 * 1024; eighth *= 2) {
+    for (std::int64_t bytes = 8 * eighth + 1; bytes < 16 * eighth; bytes += eighth) {
+      for (int copy = 0; copy < 8; ++copy) live.push_back(zeros({bytes}, kBool));
+    }
+  }
+  for (std::size_t i = 0; i < live.size(); ++i)
+    std::memset(live[i].get().data, i % 2 == 0, static_cast<std::size_t>(live[i].numel()));
+  for (std::size_t i = 0; i < live.size(); ++i) {
+    const auto* const data = live[i].data_ptr<bool>();
+    CHECK(data[0] == (i % 2 == 0));
+    CHECK(data[live[i].numel() - 1] == (i % 2 == 0));
+  }
+}
+
 TEST_CASE("large blocks: no two overlap, and all of them keep what was written") {
   struct Block {
     unsigned char* data;

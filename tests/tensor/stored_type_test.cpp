@@ -107,6 +107,10 @@ TEST_CASE("UTF-8 is told from what is not") {
   CHECK(is_utf8("plain text of more than eight bytes"));
   CHECK(is_utf8("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80 \xed\x9f\xbf \xf4\x8f\xbf\xbf"));
   CHECK(find_invalid_utf8("12345678\x80") == 8);
+  CHECK(utf8_prefix("gr\xc3\xbcn", 9) == "gr\xc3\xbcn");
+  CHECK(utf8_prefix("gr\xc3\xbcn", 4) == "gr\xc3\xbc");
+  CHECK(utf8_prefix("gr\xc3\xbcn", 3) == "gr");
+  CHECK(utf8_prefix("\xf0\x9f\x98\x80", 3).empty());
   CHECK(find_invalid_utf8("\xc0\xaf") == 0);          // overlong
   CHECK(find_invalid_utf8("\xe0\x80\xaf") == 0);      // overlong
   CHECK(find_invalid_utf8("a\xed\xa0\x80") == 1);     // surrogate
