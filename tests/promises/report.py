@@ -209,8 +209,8 @@ def main():
     rows = [row for row in PROMISES if row in rows]
     if any(figure.row == "tests" for figure in figures):
         rows.append("tests")
-    stamp = f"{datetime.date.today()}, {commit()}"
-    print(f"{stamp}, {machine()}" + (", short form" if arguments.quick else ""))
+    stamp = f"{datetime.date.today()}, {commit()}{', short form' if arguments.quick else ''}"
+    print(f"{stamp}; {machine()}")
     show(figures, rows)
     if arguments.write:
         fuzzing.keep_record()
