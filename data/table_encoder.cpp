@@ -47,8 +47,13 @@ TableEncoder::TableEncoder(const Table& table, const std::vector<std::int64_t>& 
     if (std::find(left_out.begin(), left_out.end(), column.name) != left_out.end()) continue;
     if (auto rule = learn(table, column, rows)) rules_.push_back(std::move(*rule));
   }
-  require<IoError>(features() > 0, "{}: no column is left to learn from{}{}", table.path,
-                   notes_.empty() ? "" : ": ", fmt::join(notes_, "; "));
+  constexpr std::size_t kShown = 5;
+  const std::size_t shown = std::min(kShown, notes_.size());
+  require<IoError>(
+      features() > 0, "{}: no column is left to learn from{}{}{}", table.path,
+      notes_.empty() ? "" : ": ",
+      fmt::join(notes_.begin(), notes_.begin() + std::ptrdiff_t(shown), "; "),
+      notes_.size() > shown ? fmt::format("; and {} more", notes_.size() - shown) : "");
 }
 
 TableEncoder TableEncoder::unchanged(const std::vector<std::string>& names) {
