@@ -18,7 +18,7 @@ constexpr int kBytes = 16, kRows = 6;
 // Of B, so much of a tile's columns stays in the first cache, and so many columns in the second.
 constexpr int64_t kDepth = 256, kColumns = 256;
 // Rows of A and C that stay in the second cache while the columns of B go by.
-constexpr int64_t kSlab = 24 * kRows;
+constexpr int64_t kSlab = int64_t{24} * kRows;
 
 // One register. A Loose one lies anywhere in memory.
 template <class T>

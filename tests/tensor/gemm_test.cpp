@@ -163,7 +163,7 @@ TEST_CASE_TEMPLATE("gemm at and around the sizes of its tiles", T, float, double
   }
   for (const int64_t rows : {335, 337}) {
     for (const int64_t cols : {255, 257}) {
-      for (const Order order : {Order::kRows, Order::kColumns})
+      for (const Order order : kOrders)
         compare<T>(rows, cols, 513, order, order, Order::kRows, T(-1.5), T(0.25), kMost);
     }
   }
