@@ -127,17 +127,13 @@ std::string choose_part(const std::string& folder, const std::string& wanted) {
 Tensor read_idx(const std::string& path) { return numbers_of(parse(path)); }
 
 std::vector<std::string> idx_parts(const std::string& folder) {
-  std::error_code error;
   std::vector<std::string> parts;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    std::string name = entry->path().filename().string();
+  for (std::string& name : names_in_folder(folder)) {
     if (name.ends_with(".gz")) name.resize(name.size() - 3);
     if (!name.ends_with(kImages)) continue;
     name.resize(name.size() - kImages.size());
     if (!find_file(folder, name + std::string(kLabels)).empty()) parts.push_back(name);
   }
-  require<IoError>(!error, "{}: cannot list the folder: {}", folder, error.message());
   std::sort(parts.begin(), parts.end());
   parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   return parts;

@@ -78,6 +78,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::accepts(path, [&] {
     const data::Table table = data::read_csv(path, ways[size % std::size(ways)]);
     check(table);
+    fuzz::expect(table.contains("absent") || !fuzz::accepts(path, [&] { table.column("absent"); }),
+                 "a column that is not there is refused");
     if (table.rows() > 0) learn(table);
   });
   return 0;

@@ -17,5 +17,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const bool packed = size > 1 && data[0] == 0x1f;
   if (!packed) fuzz::expect_no_more_than(size, read.numel());
   fuzz::expect(fuzz::same_bits(read, data::read_idx(path)), "a file reads the same twice");
+  static fuzz::KeptFile kept;
+  if (fuzz::accepts<ValueError>("write_idx: ", [&] { data::write_idx(kept.path(), read); }))
+    fuzz::expect(fuzz::same_bits(read, data::read_idx(kept.path())), "a tensor is kept");
   return 0;
 }

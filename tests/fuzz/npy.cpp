@@ -1,4 +1,5 @@
-// An array of NumPy's: refused with a message, or the same tensor every time.
+// An array of NumPy's: refused with a message, or the same tensor every time, and when
+// it is written again.
 
 #include <retrace/tensor/npy.h>
 #include <retrace/tests/fuzz/target.h>
@@ -13,5 +14,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::expect_no_more_than(size, read.numel());
   fuzz::expect(read.is_contiguous(), "an array is row-major");
   fuzz::expect(fuzz::same_bits(read, load_npy(path)), "a file reads the same twice");
+  static fuzz::KeptFile kept;
+  fuzz::accepted([&] { save_npy(kept.path(), read); });
+  fuzz::expect(fuzz::same_bits(read, load_npy(kept.path())), "an array is kept");
   return 0;
 }

@@ -1,5 +1,6 @@
 // A model's file: refused with a message, or the same tensors every time, none of them larger than
-// the file; and the metadata alone are those read with the tensors.
+// the file; the metadata alone are those read with the tensors; and what is written again is read the
+// same.
 
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tests/fuzz/target.h>
@@ -16,5 +17,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const StateDict again = load_safetensors(path);
   for (const auto& [name, tensor] : read.tensors)
     fuzz::expect(fuzz::same_bits(tensor, again.at(name)), "a file reads the same twice");
+  static fuzz::KeptFile kept;
+  fuzz::accepted([&] { save_safetensors(kept.path(), read.tensors, read.metadata); });
+  const SafetensorsFile back = fuzz::accepted([&] { return load_safetensors_file(kept.path()); });
+  read.metadata.emplace("format", "pt");  // which saving adds
+  fuzz::expect(back.metadata == read.metadata, "metadata are kept");
+  fuzz::expect(back.tensors.size() == read.tensors.size(), "all tensors are kept");
+  for (const auto& [name, tensor] : read.tensors)
+    fuzz::expect(fuzz::same_bits(tensor, back.tensors.at(name)), "a tensor is kept: {}", name);
   return 0;
 }

@@ -62,6 +62,22 @@ class MemoryFile {
   std::string path_;
 };
 
+/// Where a target writes what it has read; in memory where there is such a folder.
+class KeptFile {
+ public:
+  KeptFile()
+      : path_(fmt::format("{}/retrace-fuzz-{}", is_folder("/dev/shm") ? "/dev/shm" : "/tmp",
+                          ::getpid())) {}
+  KeptFile(const KeptFile&) = delete;
+  KeptFile& operator=(const KeptFile&) = delete;
+  ~KeptFile() { ::unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  static bool is_folder(const char* path) { return ::access(path, W_OK | X_OK) == 0; }
+  std::string path_;
+};
+
 /// Whether f() came to an end. It may also throw an E with a message that is a short line and
 /// begins with `start`; any other exception goes on, to be reported.
 template <class E = IoError, class F>
