@@ -94,6 +94,7 @@ void reduce_block(const Reducer& r, const T* x, std::int64_t rows, std::int64_t 
 template <class Reducer, class T, class Out>
 void reduce_columns(const Reducer& r, const T* x, std::int64_t outer, std::int64_t rows,
                     std::int64_t columns, Out* out) {
+  if (outer == 0 || columns == 0) return;  // beside which another size may be the largest there is
   using Acc = decltype(r.initial());
   const std::int64_t blocks = (columns + kColumnBlock - 1) / kColumnBlock;
   const std::int64_t run = std::max<std::int64_t>(kReduceChunk / kColumnBlock, 1);

@@ -3,15 +3,41 @@
 
 #include <retrace/data/files.h>
 #include <retrace/data/idx.h>
+#include <retrace/tests/files.h>
 #include <retrace/tests/fuzz/target.h>
 
 using namespace retrace;
+
+namespace {
+
+// A folder with the images and labels of a task, of which one of the two is what comes in.
+struct Folder {
+  explicit Folder(bool has_images) {
+    const std::string other =
+        has_images ? std::string("\0\0\x08\x01\0\0\0\x02\x03\x07", 10)
+                   : std::string("\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\xff", 18);
+    folder.put(has_images ? "train-labels-idx1-ubyte" : "train-images-idx3-ubyte", other);
+    std::filesystem::create_symlink(
+        file.path(), folder / (has_images ? "train-images-idx3-ubyte" : "train-labels-idx1-ubyte"));
+  }
+  fuzz::MemoryFile file;
+  testing::TemporaryFolder folder;
+};
+
+}  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static fuzz::MemoryFile file;
   const std::string& path = file.put(fuzz::text_of(data, size));
   const data::InputFormat images = {.image = {2, 2}};
   fuzz::accepts(path, [&] { images.read(path); });
+  static Folder folders[] = {Folder(true), Folder(false)};
+  Folder& task = folders[size % 2];
+  task.file.put(fuzz::text_of(data, size));
+  fuzz::accepts(task.folder.path(), [&] {
+    const data::TensorDataset rows = data::load_idx(task.folder.path());
+    fuzz::expect(rows.size() == 2, "there are as many rows as in the other file");
+  });
   Tensor read;
   if (!fuzz::accepts(path, [&] { read = data::read_idx(path); })) return 0;
   const bool packed = size > 1 && data[0] == 0x1f;
