@@ -200,8 +200,9 @@ def reach(quick):
         for name in names:
             log = folder / "log"
             arguments = ["--save", folder / name] if name != "xor" else []
-            output, status = run(["strace", "-f", "-qq", "-e", "trace=%file,%network", "-o", log,
-                                  example(name), "--steps", "2", "--seed", "1", *arguments],
+            output, status = run(["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=%file,%network",
+                                  "-o", log, example(name), "--steps", "2", "--seed", "1",
+                                  "--threads", "1", *arguments],
                                  env=environment(), cwd=folder)
             if status != 0:
                 foreign.add(f"{name} ended with {status}: {output[-100:]}")
