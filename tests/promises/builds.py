@@ -35,8 +35,8 @@ def kind(name, env=None):
     return total - failed, total, status, output
 
 
-def preset(name, options, targets, exclude="slow|extra|gdb", only=".", env=None):
-    """The tests of a build of its own: passed, all, last lines."""
+def build(name, options, targets):
+    """The folder of a build of its own."""
     folder = ROOT / f"build-{name}"
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
     for command in (["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja",
@@ -45,12 +45,40 @@ def preset(name, options, targets, exclude="slow|extra|gdb", only=".", env=None)
         output, status = run(command)
         if status != 0:
             raise RuntimeError(f"build {name}: {output[-3000:]}")
+    return folder
+
+
+def ctest(folder, exclude="slow|extra|gdb", env=None):
+    """The tests of a build: passed, all, last lines."""
     output, status = run(["ctest", "--test-dir", folder, "-LE", exclude, "--output-on-failure",
-                          "-R", only, "-E", "^(house|public_headers|install)$", "-j",
-                          str(os.cpu_count())], env=env or environment())
+                          "-E", "^(house|public_headers|install)$", "-j", str(os.cpu_count())],
+                         env=env or environment())
     counts = re.search(r"(\d+) tests failed out of (\d+)", output)
     failed, total = map(int, counts.groups()) if counts else (0, 0)
     return total - failed, total, output
+
+
+def coverage_build(targets):
+    """A build that counts the lines it runs, with nothing counted yet."""
+    folder = build("coverage", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
+                                "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1 --coverage -fprofile-update=atomic"],
+                   targets)
+    for counts in folder.rglob("*.gcda"):
+        counts.unlink()
+    return folder
+
+
+def covered_files(folder, filters):
+    """What gcovr knows of each source that matches."""
+    report = folder / "coverage.json"
+    output, status = run(["gcovr", "-r", ROOT, "--object-directory", folder,
+                          "--json-summary", report, "--exclude-throw-branches",
+                          "--exclude-unreachable-branches", "-j", str(os.cpu_count()),
+                          *(word for path in filters for word in ("--filter", f"{ROOT}/{path}")),
+                          folder])
+    if status != 0:
+        raise RuntimeError(f"gcovr: {output[-2000:]}")
+    return json.loads(report.read_text())["files"]
 
 
 def sanitizers(quick):
@@ -58,12 +86,12 @@ def sanitizers(quick):
         passed, total, status, output = kind(name)
         yield Figure("R80", f"./test --only {name}", of(passed, total, "test programs clean"),
                      status == 0 and passed == total > 0)
-    passed, total, output = preset(
-        "asan-clang", ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Debug",
-                       "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
-                       "-DRETRACE_SANITIZE=address;undefined;float-cast-overflow"],
-        ["engine_tests"], exclude="slow|extra|gdb",
-        env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1"))
+    folder = build("asan-clang", ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Debug",
+                                  "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
+                                  "-DRETRACE_SANITIZE=address;undefined;float-cast-overflow"],
+                   ["engine_tests"])
+    passed, total, output = ctest(
+        folder, env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1"))
     yield Figure("R80", "clang's address and undefined-behaviour sanitizers",
                  of(passed, total, "test programs clean"), passed == total > 0)
     yield valgrind()
@@ -71,17 +99,9 @@ def sanitizers(quick):
 
 def valgrind():
     """Memcheck knows no AVX-512: a build for older processors."""
-    folder = ROOT / "build-valgrind"
     names = ["losses", "optim", "nn", "data", "trace"]
-    for command in (["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
-                     "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1", "-DRETRACE_NATIVE=OFF",
-                     "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON",
-                     *(["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else [])],
-                    ["cmake", "--build", folder, "--target",
-                     *(f"tests/{name}_tests" for name in names)]):
-        output, status = run(command)
-        if status != 0:
-            raise RuntimeError(f"build valgrind: {output[-3000:]}")
+    folder = build("valgrind", ["-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
+                                "-DRETRACE_NATIVE=OFF"], [f"tests/{name}_tests" for name in names])
     clean, said = 0, ""
     for name in names:
         output, status = run(["valgrind", "-q", "--error-exitcode=99",
@@ -96,23 +116,11 @@ def valgrind():
 
 
 def coverage(quick):
-    folder = ROOT / "build-coverage"
-    for counts in folder.rglob("*.gcda"):
-        counts.unlink()
-    passed, total, output = preset(
-        "coverage", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
-                     "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1 --coverage -fprofile-update=atomic"],
-        ["all", "tests/all"], exclude="extra|gdb")
+    folder = coverage_build(["all", "tests/all"])
+    passed, total, output = ctest(folder, exclude="extra|gdb")
     if passed != total:
         raise RuntimeError(f"coverage: {output[-3000:]}")
-    report = folder / "coverage.json"
-    output, status = run(["gcovr", "-r", ROOT, "--object-directory", folder,
-                          "--json-summary", report, "--exclude-throw-branches", "--exclude-unreachable-branches",
-                          *(word for room in LIBRARY for word in ("--filter", f"{ROOT}/{room}/")),
-                          "-j", str(os.cpu_count()), folder])
-    if status != 0:
-        raise RuntimeError(f"gcovr: {output[-2000:]}")
-    files = json.loads(report.read_text())["files"]
+    files = covered_files(folder, [f"{room}/" for room in LIBRARY])
     for what, chosen, lines, branches in (
             ("the library", files, 95, 85),
             ("tape, readers, checkpoints",
@@ -159,11 +167,12 @@ def warnings(quick):
 
 
 def hardening(quick):
-    passed, total, output = preset(
+    folder = build(
         "hardened", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
                      "-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1 -D_GLIBCXX_ASSERTIONS -D_FORTIFY_SOURCE=3 "
                      "-fstack-protector-strong -ftrivial-auto-var-init=pattern -fcf-protection"],
         ["all", "tests/all"])
+    passed, total, output = ctest(folder)
     yield Figure("R84", "assertions of the library's containers, FORTIFY_SOURCE=3, stack "
                  "protector, patterns in uninitialised variables", of(passed, total, "test programs pass"),
                  passed == total > 0)

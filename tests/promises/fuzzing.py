@@ -1,10 +1,8 @@
 """What ./fuzz has run, and how much of the readers what it learnt reaches."""
 
 import collections
-import json
-import os
 
-from builds import preset
+from builds import coverage_build, covered_files
 from figures import ROOT, Figure, environment, run
 
 KEPT, NEW = ROOT / "tests/fuzz/record.tsv", ROOT / "build-fuzz/record.tsv"
@@ -38,26 +36,14 @@ def keep_record():
 
 def reached_lines():
     """Lines of each source of the library, and those that seeds and what ./fuzz learnt run."""
-    folder = ROOT / "build-coverage"
-    preset("coverage", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
-                        "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1 --coverage -fprofile-update=atomic"],
-           ["tests/fuzz_replay"], only="^nothing$")
-    for counts in folder.rglob("*.gcda"):
-        counts.unlink()
+    folder = coverage_build(["tests/fuzz_replay"])
     corpus = ROOT / "build-fuzz/corpus"
     output, status = run([folder / "tests/fuzz_replay", *([corpus] if corpus.exists() else [])],
                          env=environment())
     if status != 0:
         raise RuntimeError(f"fuzz_replay: {output[-2000:]}")
-    report = folder / "fuzz.json"
-    filters = [f"{ROOT}/{path}" for paths in READERS.values() for path in paths]
-    output, status = run(["gcovr", "-r", ROOT, "--object-directory", folder, "--json-summary", report,
-                          *(word for path in filters for word in ("--filter", path)),
-                          "-j", str(os.cpu_count()), folder])
-    if status != 0:
-        raise RuntimeError(f"gcovr: {output[-2000:]}")
-    return {file["filename"]: (file["line_covered"], file["line_total"])
-            for file in json.loads(report.read_text())["files"]}
+    files = covered_files(folder, [path for paths in READERS.values() for path in paths])
+    return {file["filename"]: (file["line_covered"], file["line_total"]) for file in files}
 
 
 def counts(quick):
