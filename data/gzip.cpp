@@ -13,7 +13,7 @@
 namespace retrace::data {
 namespace {
 
-constexpr std::size_t kChunk = 256 << 10;
+constexpr std::size_t kChunk = 64 << 10;
 constexpr int kGzip = 16 + MAX_WBITS;  // asks zlib for gzip's frame, checksum included
 
 bool starts_as_gzip(const InputFile& file) {

@@ -5,6 +5,7 @@
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/file.h>
+#include <retrace/tensor/json.h>
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tensor/safetensors_header.h>
 #include <retrace/tensor/utf8.h>
@@ -28,8 +29,8 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
     require<ValueError>(objection.empty(), "save_safetensors: a tensor's name {}; rename it",
                         objection);
     require<ValueError>(tensor.defined(),
-                        "save_safetensors: tensor \"{}\" is undefined; give it a value first",
-                        name);
+                        "save_safetensors: tensor {} is undefined; give it a value first",
+                        json_string(name));
   }
   for (const auto& [key, value] : metadata) {
     require<ValueError>(
@@ -40,9 +41,9 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
                         "put long text into the value",
                         key.size(), kMaxName);
     require<ValueError>(!key.starts_with(kReservedPrefix),
-                        "save_safetensors: metadata key \"{}\" is reserved; use one that does not "
+                        "save_safetensors: metadata key {} is reserved; use one that does not "
                         "start with \"{}\"",
-                        key, kReservedPrefix);
+                        json_string(key), kReservedPrefix);
   }
 }
 
@@ -203,8 +204,8 @@ Tensor read_tensor(const OpenFile& from, const Entry& entry, std::uint32_t& sum)
     if (!unchanged) {
       const auto elements = static_cast<std::int64_t>(count / width);
       const std::int64_t decoded = decode(entry.type, std::endian::little, chunk, elements, out);
-      require<IoError>(decoded == elements, "{}: tensor \"{}\": element {} {}", from.file.path(),
-                       entry.name, static_cast<std::int64_t>(done / width) + decoded,
+      require<IoError>(decoded == elements, "{}: tensor {}: element {} {}", from.file.path(),
+                       json_string(entry.name), static_cast<std::int64_t>(done / width) + decoded,
                        tensor.dtype() == kBool ? "is neither true nor false"
                                                : "is above 2^63 - 1, the largest int64");
     }
@@ -224,8 +225,8 @@ void restore_aliases(const OpenFile& from, StateDict& tensors) {
     const std::string name = key.substr(kAliasPrefix.size());
     require<IoError>(
         objection_to_name(name).empty() && !tensors.contains(name) && tensors.contains(stored),
-        "{}: metadata \"{}\" does not lead from a new name to a tensor of the file",
-        from.file.path(), key);
+        "{}: metadata {} does not lead from a new name to a tensor of the file", from.file.path(),
+        json_string(key));
   }
   for (const auto& [key, stored] : from.header.metadata) {
     if (key.starts_with(kAliasPrefix))
@@ -240,10 +241,9 @@ StateDict read_tensors(const OpenFile& from) {
   for (const Entry& entry : from.header.entries) {
     std::uint32_t sum = 0;
     tensors[entry.name] = read_tensor(from, entry, sum);
-    require<IoError>(
-        !from.has_sums || in_hex(sums, i++) == checksum_text(sum),
-        "{}: tensor \"{}\": its bytes do not match their checksum; the file is damaged",
-        from.file.path(), entry.name);
+    require<IoError>(!from.has_sums || in_hex(sums, i++) == checksum_text(sum),
+                     "{}: tensor {}: its bytes do not match their checksum; the file is damaged",
+                     from.file.path(), json_string(entry.name));
   }
   if (from.has_sums) restore_aliases(from, tensors);
   return tensors;

@@ -176,7 +176,9 @@ TEST_CASE("types of other programs are read with their exact values") {
   CHECK(says(files.refusal(file_of(one("U64", "[2]", 16),
                                    bytes_of<std::uint64_t>({1, std::uint64_t{1} << 63}))),
              "tensor \"a\": element 1 is above 2^63 - 1"));
-  CHECK(says(files.refusal(file_of(one("BOOL", "[2]", 2), "\1\2")), "element 1 is neither"));
+  CHECK(says(files.refusal(
+                 file_of(R"({"a\nb":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", "\1\2")),
+             R"(tensor "a\nb": element 1 is neither)"));
   CHECK(
       says(files.refusal(file_of(one("F8_E4M3", "[1]", 1), "x")), "\"F8_E4M3\" is not supported"));
   CHECK(says(files.refusal(file_of(one("C64", "[1]", 8), "12345678")), "\"C64\" is unknown"));
