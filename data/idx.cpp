@@ -6,6 +6,7 @@
 
 #include <retrace/data/gzip.h>
 #include <retrace/data/idx.h>
+#include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/file.h>
@@ -112,7 +113,7 @@ std::string choose_part(const std::string& folder, const std::string& wanted) {
     return std::find(parts.begin(), parts.end(), part) != parts.end();
   };
   if (!wanted.empty()) {
-    require<IoError>(has(wanted), "{}: has no part {}; it has {}", folder, wanted,
+    require<IoError>(has(wanted), "{}: has no part {}; it has {}", folder, excerpt(wanted),
                      fmt::join(parts, ", "));
     return wanted;
   }

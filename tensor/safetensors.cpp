@@ -5,7 +5,6 @@
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/file.h>
-#include <retrace/tensor/json.h>
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tensor/safetensors_header.h>
 #include <retrace/tensor/utf8.h>
@@ -30,7 +29,7 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
                         objection);
     require<ValueError>(tensor.defined(),
                         "save_safetensors: tensor {} is undefined; give it a value first",
-                        json_string(name));
+                        shown(name));
   }
   for (const auto& [key, value] : metadata) {
     require<ValueError>(
@@ -43,7 +42,7 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
     require<ValueError>(!key.starts_with(kReservedPrefix),
                         "save_safetensors: metadata key {} is reserved; use one that does not "
                         "start with \"{}\"",
-                        json_string(key), kReservedPrefix);
+                        shown(key), kReservedPrefix);
   }
 }
 
@@ -205,7 +204,7 @@ Tensor read_tensor(const OpenFile& from, const Entry& entry, std::uint32_t& sum)
       const auto elements = static_cast<std::int64_t>(count / width);
       const std::int64_t decoded = decode(entry.type, std::endian::little, chunk, elements, out);
       require<IoError>(decoded == elements, "{}: tensor {}: element {} {}", from.file.path(),
-                       json_string(entry.name), static_cast<std::int64_t>(done / width) + decoded,
+                       shown(entry.name), static_cast<std::int64_t>(done / width) + decoded,
                        tensor.dtype() == kBool ? "is neither true nor false"
                                                : "is above 2^63 - 1, the largest int64");
     }
@@ -226,7 +225,7 @@ void restore_aliases(const OpenFile& from, StateDict& tensors) {
     require<IoError>(
         objection_to_name(name).empty() && !tensors.contains(name) && tensors.contains(stored),
         "{}: metadata {} does not lead from a new name to a tensor of the file", from.file.path(),
-        json_string(key));
+        shown(key));
   }
   for (const auto& [key, stored] : from.header.metadata) {
     if (key.starts_with(kAliasPrefix))
@@ -243,7 +242,7 @@ StateDict read_tensors(const OpenFile& from) {
     tensors[entry.name] = read_tensor(from, entry, sum);
     require<IoError>(!from.has_sums || in_hex(sums, i++) == checksum_text(sum),
                      "{}: tensor {}: its bytes do not match their checksum; the file is damaged",
-                     from.file.path(), json_string(entry.name));
+                     from.file.path(), shown(entry.name));
   }
   if (from.has_sums) restore_aliases(from, tensors);
   return tensors;

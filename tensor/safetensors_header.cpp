@@ -14,7 +14,7 @@
 namespace retrace::safetensors {
 namespace {
 
-constexpr std::size_t kShown = 60;
+constexpr std::size_t kShown = 120;  // bytes; escaped they can be six times as many
 constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
 
 struct TypeName {
@@ -32,11 +32,6 @@ std::string_view name_of(StoredType type) {
   return std::find_if(std::begin(kTypes), std::end(kTypes),
                       [&](const TypeName& t) { return t.type == type; })
       ->name;
-}
-
-// As much of a text as a message needs.
-std::string shown(std::string_view text) {
-  return json_string(utf8_prefix(text, kShown)) + (text.size() > kShown ? "..." : "");
 }
 
 // Reads the header's JSON event by event: the library's own tree would drop all but the last of
@@ -109,7 +104,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       return tensor_problem(fmt::format("unknown key {}", shown(text)));
     auto& keys = place_ == Place::header ? names_ : inner_keys_;
     if (!keys.insert(text).second)
-      return fail_with(fmt::format("the key {} comes twice", json_string(text)));
+      return fail_with(fmt::format("the key {} comes twice", shown(text)));
     key_ = std::move(text);
     return true;
   }
@@ -144,18 +139,17 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
   bool tensor_problem(const std::string& problem) {
-    return fail_with(fmt::format("tensor {}: {}", json_string(entry_.name), problem));
+    return fail_with(fmt::format("tensor {}: {}", shown(entry_.name), problem));
   }
   bool unexpected(std::string_view what) {
     switch (place_) {
       case Place::outside:
         return fail_with(fmt::format("the header is {} where an object should be", what));
       case Place::header:
-        return fail_with(
-            fmt::format("{} is {} where an object should be", json_string(key_), what));
+        return fail_with(fmt::format("{} is {} where an object should be", shown(key_), what));
       case Place::metadata:
         return fail_with(
-            fmt::format("metadata {} is {} where a text should be", json_string(key_), what));
+            fmt::format("metadata {} is {} where a text should be", shown(key_), what));
       case Place::tensor:
         return tensor_problem(fmt::format("its {} is {}", key_, what));
       case Place::shape:
@@ -221,14 +215,14 @@ void check_layout(const std::string& path, const Header& header, std::uint64_t d
     require<IoError>(entry->begin == end && entry->end >= entry->begin,
                      "{}: tensor {}: its data_offsets [{}, {}] leave a gap or overlap; the tensor "
                      "before ends at {}",
-                     path, json_string(entry->name), entry->begin, entry->end, end);
+                     path, shown(entry->name), entry->begin, entry->end, end);
     const auto bytes = bytes_needed(*entry);
     require<IoError>(bytes.has_value(), "{}: tensor {}: the bytes of shape {} overflow 63 bits",
-                     path, json_string(entry->name), entry->sizes);
+                     path, shown(entry->name), entry->sizes);
     require<IoError>(*bytes == entry->end - entry->begin,
                      "{}: tensor {}: {} {} needs {} bytes, data_offsets [{}, {}] give {}", path,
-                     json_string(entry->name), name_of(entry->type), entry->sizes, *bytes,
-                     entry->begin, entry->end, entry->end - entry->begin);
+                     shown(entry->name), name_of(entry->type), entry->sizes, *bytes, entry->begin,
+                     entry->end, entry->end - entry->begin);
     end = entry->end;
   }
   require<IoError>(
@@ -247,6 +241,10 @@ std::string objection_to_name(std::string_view name) {
   if (name.find('\0') != std::string_view::npos) return "holds a NUL";
   if (name == kMetadataName) return fmt::format("is {}, which means something else", name);
   return {};
+}
+
+std::string shown(std::string_view text) {
+  return json_string(utf8_prefix(text, kShown)) + (text.size() > kShown ? "..." : "");
 }
 
 std::string checksum_text(std::uint32_t sum) { return fmt::format("{:08x}", sum); }

@@ -42,6 +42,9 @@ struct Header {
 
 /// Why a tensor cannot have this name; empty when it can.
 std::string objection_to_name(std::string_view name);
+/// A name or another text of the header, in UTF-8, as a message shows it: between quotes, escaped,
+/// and no more than its beginning.
+std::string shown(std::string_view text);
 
 /// Eight hex digits.
 std::string checksum_text(std::uint32_t sum);

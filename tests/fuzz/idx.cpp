@@ -1,5 +1,5 @@
-// IDX, the format of MNIST: refused with a message, or the same tensor every time; and as the
-// images of a model that takes 2 x 2 pixels.
+// IDX, the format of MNIST: refused with a message, or the same tensor every time; as the images
+// of a model that takes 2 x 2 pixels; and as the name of a part of a folder.
 
 #include <retrace/data/files.h>
 #include <retrace/data/idx.h>
@@ -24,6 +24,28 @@ struct Folder {
   testing::TemporaryFolder folder;
 };
 
+struct Parts {
+  explicit Parts(std::initializer_list<std::string> parts) {
+    for (const std::string& part : parts) {
+      folder.put(part + "-images-idx3-ubyte",
+                 std::string("\0\0\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\x2a", 17));
+      folder.put(part + "-labels-idx1-ubyte", std::string("\0\0\x08\x01\0\0\0\x01\x03", 9));
+    }
+  }
+  // Whether it has a part of this name, or one that need not be named.
+  bool has(const std::string& part) const {
+    return fuzz::accepts(folder.path(), [&] { data::load_idx(folder.path(), {.part = part}); });
+  }
+  testing::TemporaryFolder folder;
+};
+
+void choose_part(std::string_view input) {
+  static const Parts one({"a"}), two({"a", "b"});
+  const std::string part(input.substr(0, input.find('\n')));
+  fuzz::expect(one.has(part) == (part == "a" || part.empty()), "the only part need not be named");
+  fuzz::expect(two.has(part) == (part == "a" || part == "b"), "a part of several must be");
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -38,6 +60,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const data::TensorDataset rows = data::load_idx(task.folder.path());
     fuzz::expect(rows.size() == 2, "there are as many rows as in the other file");
   });
+  if (size < 16) choose_part(fuzz::text_of(data, size));
   Tensor read;
   if (!fuzz::accepts(path, [&] { read = data::read_idx(path); })) return 0;
   const bool packed = size > 1 && data[0] == 0x1f;

@@ -39,6 +39,25 @@ void check(const data::Tokenizer& tokenizer) {
                "a tokenizer is kept");
 }
 
+// What was loaded, with a special token and in files again.
+void change_and_keep(data::Tokenizer tokenizer, std::string_view input) {
+  fuzz::accepts<ValueError>("there is no tokenizer", [&] {
+    const std::string_view name = input.substr(0, input.find('"'));
+    fuzz::expect(name_of(data::tokenizer_kind(name)) == name, "a kind has a name");
+  });
+  const std::string special(input.substr(std::min(input.size(), input.find_first_of("<[")), 9));
+  const std::int64_t size = tokenizer.size();
+  const bool added = fuzz::accepts<ValueError>("tokenizer: ", [&] {
+    fuzz::expect(tokenizer.add_special(special) == size, "a special token comes last");
+  });
+  fuzz::expect(tokenizer.size() == size + (added ? 1 : 0), "a refused token changes nothing");
+  fuzz::expect(!added || tokenizer.find(special) == size, "a special token is found");
+  static testing::TemporaryFolder folder;
+  fuzz::accepted([&] { tokenizer.save(folder.path()); });
+  const auto again = fuzz::accepted([&] { return data::Tokenizer::load(folder.path()); });
+  fuzz::expect(again.to_json() == tokenizer.to_json(), "a tokenizer's files are read again");
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -49,6 +68,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   files.vocabulary.put(input.substr(0, end));
   files.merges.put(end == std::string_view::npos ? "" : input.substr(end + 1));
   const std::string path = files.folder.path();
-  fuzz::accepts(path, [&] { check(data::Tokenizer::load(path)); });
+  fuzz::accepts(path, [&] {
+    const data::Tokenizer tokenizer = data::Tokenizer::load(path);
+    check(tokenizer);
+    if (size % 8 == 0) change_and_keep(tokenizer, input);  // writing takes longer than all the rest
+  });
   return 0;
 }
