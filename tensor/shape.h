@@ -70,6 +70,7 @@ class Shape {
   std::int64_t values_[kMaxDims];
 };
 
+/// "[2, 3]".
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 /// Strides count elements, not bytes.
