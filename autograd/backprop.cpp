@@ -181,11 +181,15 @@ Backprop::Slot& Backprop::slot_of(Node& node) {
 
 // Running it ------------------------------------------------------------------------------------
 
-void Backprop::run() {
-  if (ObserverScope::current() == nullptr && trap_node() == 0) {
-    while (!done()) advance(nullptr);
-  } else {
-    while (!done()) step();
+void Backprop::run(std::size_t until) {
+  const std::size_t end = std::min(until, tape_.size());
+  const bool is_watched = ObserverScope::current() != nullptr || trap_node() != 0;
+  while (next_ < end) {
+    if (is_watched) {
+      step();
+    } else {
+      advance(nullptr);
+    }
   }
 }
 

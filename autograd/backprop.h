@@ -5,6 +5,7 @@
 // so stepping through backward and running it are the same code.
 
 #include <iosfwd>
+#include <limits>
 #include <unordered_map>
 #include <vector>
 
@@ -67,8 +68,8 @@ class Backprop {
   bool done() const { return next_ == tape_.size(); }
   /// Runs the next node that a gradient reached. ValueError when the pass is done.
   Step step();
-  /// Runs all that is left.
-  void run();
+  /// Runs all that is left; or until at least `until` nodes are behind us.
+  void run(std::size_t until = std::numeric_limits<std::size_t>::max());
   /// The nodes of the pass, newest first.
   std::vector<Ref<Node>> tape() const;
   /// Number of nodes, and how many are behind us.

@@ -26,5 +26,6 @@ spdlog::logger& logger() {
 void log_info(std::string_view line) { logger().info(line); }
 void log_warning(std::string_view line) { logger().warn(line); }
 void log_error(std::string_view line) { logger().error(line); }
+void silence_log() { logger().set_level(spdlog::level::err); }
 
 }  // namespace retrace::train

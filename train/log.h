@@ -9,5 +9,7 @@ namespace retrace::train {
 void log_info(std::string_view line);
 void log_warning(std::string_view line);
 void log_error(std::string_view line);
+/// From now on only errors are told.
+void silence_log();
 
 }  // namespace retrace::train

@@ -123,6 +123,10 @@ void CommandLine::Parser::offer(std::string_view name) {
     option(kRun, "--threads", o.threads,
            "Processors to use, at most (all of them); changes no result", "N")
         ->check(valid(at_least(1)));
+  } else if (name == "distributed") {
+    app.add_flag("--distributed", o.distributed,
+                 "Under `mpirun -n N`: each process takes a part of every batch")
+        ->group(kRun);
   } else if (name == "epochs") {
     decides(option(kRun, "--epochs", o.epochs, "How often to go through the training data", "N")
                 ->check(valid(at_least(1))),

@@ -23,6 +23,7 @@ struct Options {
   // Run
   std::uint64_t seed = 0;
   std::int64_t threads = 0;  ///< 0: all processors
+  bool distributed = false;  ///< one of the processes of mpirun, see distributed.h
   std::optional<std::int64_t> epochs = {}, steps = {}, batch_size = {};
   std::optional<double> lr = {};
   std::string optimizer = "";  ///< one of optim::names()

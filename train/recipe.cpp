@@ -50,13 +50,18 @@ void fit_rows(Run& run, nn::Module& model, const data::TensorDataset& rows, cons
   require<UsageError>(validation || options.patience == 0,
                       "--patience needs rows held out for validation; of {} there are none",
                       rows.size());
+  // A rest that is too small for a part each.
+  const Ranks* ranks = run.ranks();
+  const bool drop_last = ranks != nullptr && training.size() > recipe.batch_size &&
+                         training.size() % recipe.batch_size < ranks->count();
   data::DataLoader loader(
       training, {.batch_size = recipe.batch_size,
                  .shuffle = true,
+                 .drop_last = drop_last,
                  .weights = how.row_weights ? how.row_weights(training.targets) : Tensor()});
   const std::int64_t steps = recipe.steps > 0 ? recipe.steps : recipe.epochs * loader.batches();
   fit_steps(run, model, steps, recipe, how, &loader, validation, [&] {
-    const data::TensorDataset batch = loader.next();
+    const data::TensorDataset batch = run.part(loader.next());
     return loss(batch.inputs, batch.targets);
   });
 }
@@ -69,7 +74,7 @@ void fit_fresh(Run& run, nn::Module& model,
   require<UsageError>(options.patience == 0,
                       "--patience needs --data: of what is generated no rows are held out");
   fit_steps(run, model, recipe.steps, recipe, how, nullptr, {}, [&] {
-    const data::TensorDataset batch = sample(recipe.batch_size);
+    const data::TensorDataset batch = run.part(sample(recipe.batch_size));
     return loss(batch.inputs, batch.targets);
   });
 }
@@ -79,9 +84,9 @@ void fit_fresh(Run& run, nn::Module& model,
 std::vector<std::string_view> recipe_options(const std::vector<std::string_view>& more,
                                              bool epochs) {
   std::vector<std::string_view> options = {
-      "data",   "test",      "test-fraction", "no-header", "steps",  "batch-size",
-      "lr",     "optimizer", "seed",          "threads",   "json",   "csv",
-      "report", "check",     "save",          "load",      "predict"};
+      "data",   "test",      "test-fraction", "no-header", "steps",   "batch-size",
+      "lr",     "optimizer", "seed",          "threads",   "json",    "csv",
+      "report", "check",     "save",          "load",      "predict", "distributed"};
   options.insert(options.end(), more.begin(), more.end());
   if (epochs) options.insert(options.end(), {"epochs", "patience"});
   return options;

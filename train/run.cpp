@@ -73,6 +73,7 @@ Run::Run(CommandLine& command, const Options& options)
       options_(options),
       page_(command.name(), command.about()),
       started_(Clock::now()) {
+  if (options.distributed) ranks_.emplace();
   if (options.resume) {
     const CheckpointFolder folder(options.save);
     checkpoint_ = folder.newest();
@@ -94,11 +95,19 @@ Run::Run(CommandLine& command, const Options& options)
       throw WriteError(path + ": is a folder, not a file to write a trace to");
   if (options.threads > 0)
     set_num_threads(static_cast<int>(std::min<std::int64_t>(options.threads, 1024)));
+  else if (ranks_)
+    set_num_threads(std::max(1, num_threads() / ranks_->count_here()));
   manual_seed(options.seed);
-  report_.emplace(options.json, options.csv, options.resume);
+  if (is_first()) {
+    report_.emplace(options.json, options.csv, options.resume);
+  } else {
+    report_.emplace("", "", false);
+    silence_log();
+  }
 }
 
 void Run::print(std::string_view text) {
+  if (!is_first()) return;
   if (progress_) progress_->clear();
   std::FILE* out = options_.json == "-" ? stderr : stdout;
   const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size() &&
@@ -118,6 +127,7 @@ void Run::show(const Table& table) {
 }
 
 void Run::write_predictions(std::string_view csv) {
+  if (!is_first()) return;
   if (options_.out.empty()) return print(csv);
   writing([&] { write_file(options_.out, csv); });
   log_info(fmt::format("wrote {}", options_.out));
@@ -126,8 +136,10 @@ void Run::write_predictions(std::string_view csv) {
 std::optional<CheckpointFolder> Run::open_folder(const std::string& stage) {
   if (options_.save.empty()) return {};
   const CheckpointFolder folder(options_.save);
-  if (!std::exchange(folder_opened_, true) && !options_.resume && folder.clear())
+  const bool is_new = !std::exchange(folder_opened_, true) && !options_.resume;
+  if (is_new && is_first() && folder.clear())
     log_info(fmt::format("removed the checkpoints of another run in {}", folder.path()));
+  if (is_new && ranks_) ranks_->gather({});  // nobody looks into it before
   return stage.empty() ? folder : folder.stage(stage);
 }
 
@@ -140,7 +152,8 @@ std::optional<Checkpoint> Run::take_checkpoint(const CheckpointFolder& folder,
 void Run::begin_training(std::int64_t total, std::int64_t done, const std::string& stage) {
   seconds_before_ = training_seconds();
   stage_ = stage;
-  progress_.emplace(total, done, stage);
+  is_training_ = true;
+  if (is_first()) progress_.emplace(total, done, stage);
   losses_ = Curve(done + 1);
   metrics_.clear();
   validation_steps_.clear();
@@ -150,7 +163,7 @@ void Run::begin_training(std::int64_t total, std::int64_t done, const std::strin
 
 std::unique_ptr<trace::Recorder> Run::record_trace(std::int64_t step,
                                                    const NamedTensors& parameters) {
-  if (!options_.traces() || step != options_.trace_step) return nullptr;
+  if (!options_.traces() || step != options_.trace_step || !is_first()) return nullptr;
   auto recorder = std::make_unique<trace::Recorder>(trace::RecorderOptions{.program = name()});
   recorder->name(parameters);
   recorder->training_step(step);
@@ -184,7 +197,7 @@ void Run::write_trace(std::unique_ptr<trace::Recorder> recorder) {
 }
 
 void Run::step(std::int64_t step, double loss) {
-  if (!progress_) begin_training(options_.steps.value_or(step), step - 1);
+  if (!is_training_) begin_training(options_.steps.value_or(step), step - 1);
   record({.step = step, .loss = loss});
   if (!std::isfinite(loss))
     throw NotFiniteError(fmt::format("step {}: the loss is {}; try a smaller --lr", step, loss));
@@ -201,7 +214,7 @@ void Run::record(const StepRecord& step) {
   timed.stage = stage_;
   timed.seconds = training_seconds();
   report_->step(timed);
-  progress_->update(step.step, step.loss);
+  if (progress_) progress_->update(step.step, step.loss);
   if (training_ended_ < next_flush_) return;
   report_->flush();
   next_flush_ = training_ended_ + std::chrono::milliseconds(500);
@@ -232,7 +245,7 @@ double Run::training_seconds() const {
 
 void Run::finish(std::string_view data, const Result& result) {
   if (progress_) progress_->clear();
-  require<UsageError>(!options_.traces() || trace_written_,
+  require<UsageError>(!options_.traces() || trace_written_ || !is_first(),
                       "--trace-step {}: no such step was made; steps count from 1",
                       options_.trace_step);
   JsonObject metrics;
@@ -276,7 +289,7 @@ void Run::finish(std::string_view data, const Result& result) {
         fmt::format("{:<{}}  {}{}{}\n", row[0], width, row[1], row[2].empty() ? "" : "  ", row[2]);
   text += fmt::format("trained in {:.2f} s", training_seconds());
   print(text);
-  if (!options_.report.empty()) write_page(data, numbers, result);
+  if (!options_.report.empty() && is_first()) write_page(data, numbers, result);
 
   report_->event(JsonObject()
                      .add("event", "result")
@@ -292,6 +305,7 @@ void Run::finish(std::string_view data, const Result& result) {
                      .add("seconds", seconds_between(started_, Clock::now()))
                      .add("train_seconds", training_seconds()));
   report_->flush();
+  if (ranks_) ranks_->end();
   if (passed && !*passed) throw MissedBound(fmt::format("{}", fmt::join(missed, "; ")));
 }
 
@@ -316,9 +330,10 @@ void Run::write_page(std::string_view data, const Table& numbers, const Result& 
   log_info(fmt::format("wrote {}", options_.report));
 }
 
-int run_program(CommandLine& command, int argc, const char* const* argv,
-                const std::function<void(Run&)>& body) {
-  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is an error like any other
+namespace {
+
+int exit_code_of(CommandLine& command, int argc, const char* const* argv,
+                 const std::function<void(Run&)>& body) {
   const auto fail = [&command](ExitCode code, const std::string& message) {
     return static_cast<int>(report_failure(command.name(), code, message));
   };
@@ -345,6 +360,16 @@ int run_program(CommandLine& command, int argc, const char* const* argv,
   } catch (const std::exception& error) {
     return fail(ExitCode::failure, error.what());
   }
+}
+
+}  // namespace
+
+int run_program(CommandLine& command, int argc, const char* const* argv,
+                const std::function<void(Run&)>& body) {
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is an error like any other
+  const int code = exit_code_of(command, argc, argv, body);
+  if (code != 0) Ranks::abandon(code);
+  return code;
 }
 
 }  // namespace retrace::train

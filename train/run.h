@@ -13,6 +13,7 @@
 
 #include <retrace/trace/recorder.h>
 #include <retrace/train/checkpoint.h>
+#include <retrace/train/distributed.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/interrupt.h>
 #include <retrace/train/options.h>
@@ -57,6 +58,16 @@ class Run {
   const Options& options() const { return options_; }
   const std::string& name() const { return command_.name(); }
   Metadata settings() const { return command_.settings(); }
+  /// With --distributed, the processes of the run; else null. Only the first one reports, prints
+  /// and writes: what is given to the others is dropped.
+  Ranks* ranks() { return ranks_ ? &*ranks_ : nullptr; }
+  const Ranks* ranks() const { return ranks_ ? &*ranks_ : nullptr; }
+  bool is_first() const { return !ranks_ || ranks_->is_first(); }
+  /// This process's part of a batch that all have made alike: all of it, unless distributed.
+  data::TensorDataset part(const data::TensorDataset& batch) const {
+    return ranks_ ? ranks_->part(batch) : batch;
+  }
+
   /// The folder of --save, or the folder in it of a stage: a training before the one that the run
   /// is about. The first time, unless with --resume, what another run left there is removed.
   std::optional<CheckpointFolder> open_folder(const std::string& stage = {});
@@ -110,9 +121,10 @@ class Run {
   CommandLine& command_;
   const Options& options_;
   InterruptGuard interrupts_;
+  std::optional<Ranks> ranks_;
   std::optional<Checkpoint> checkpoint_;  // the one that the options came from, until it is taken
   std::string checkpoint_stage_;
-  bool folder_opened_ = false, trace_written_ = false;
+  bool folder_opened_ = false, trace_written_ = false, is_training_ = false;
   std::optional<Report> report_;
   std::optional<Progress> progress_;
   std::string stage_;

@@ -6,6 +6,7 @@
 #include <retrace/train/binary_metrics.h>
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/classifier.h>
+#include <retrace/train/distributed.h>
 #include <retrace/train/exact_preference_loss.h>
 #include <retrace/train/figure.h>
 #include <retrace/train/label_metrics.h>

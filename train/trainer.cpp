@@ -12,6 +12,15 @@
 #include <retrace/train/predict.h>
 
 namespace retrace::train {
+namespace {
+
+std::vector<Tensor> copies(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> kept;
+  for (const Tensor& tensor : tensors) kept.push_back(contiguous_copy(tensor));
+  return kept;
+}
+
+}  // namespace
 
 Trainer::Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer,
                  const TrainerOptions& options)
@@ -63,6 +72,7 @@ void Trainer::look_at_validation(std::int64_t step) {
 void Trainer::fit(const std::function<BatchLoss()>& loss) {
   folder_ = run_.open_folder(options_.stage);
   const std::int64_t done = first_step();
+  join_ranks();
   model_.train();
   check_trace_step(done);
   run_.begin_training(options_.steps, done, options_.stage);
@@ -71,7 +81,13 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     auto recorder =
         options_.stage.empty() ? run_.record_trace(step, model_.named_parameters()) : nullptr;
     StepRecord record{.step = step, .lr = optimizer_.lr()};
-    record.loss = compute_gradients(loss, &record.metrics);
+    const std::vector<Tensor> buffers =
+        gradient_sum_ ? copies(model_.buffers()) : std::vector<Tensor>();
+    try {
+      record.loss = compute_gradients(loss, &record.metrics);
+    } catch (const RankLost& lost) {
+      give_up(step - 1, before, buffers, lost);
+    }
     if (std::isfinite(record.loss)) check_trace(recorder.get(), before, loss);
     if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
       record.gradient_norm =
@@ -88,12 +104,13 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     if (schedule_ != nullptr) schedule_->step();
     look_at_validation(step);
 
-    const int signal = InterruptGuard::signal();
+    const int signal = gradient_sum_ ? signal_ : InterruptGuard::signal();
     const std::int64_t every = run_.options().save_every;
     const bool is_due =
         step == options_.steps || out_of_patience() || (every > 0 && step % every == 0);
     if (folder_ && (is_due || signal != 0)) save(step);
     if (signal != 0) {
+      if (run_.ranks() != nullptr) run_.ranks()->end();
       throw Interrupted(signal,
                         fmt::format("interrupted after step {} of {}; {}", step, options_.steps,
                                     folder_ ? "go on with --resume " + run_.options().save
@@ -102,7 +119,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
   }
   optimizer_.zero_grad();
   if (best_) best_->give_to(model_);
-  if (folder_) {
+  if (folder_ && run_.is_first()) {
     Metadata metadata = description_;
     metadata["program"] = run_.name();
     folder_->save_model(delivered_.value_or(model_).state_dict(), metadata);
@@ -131,15 +148,43 @@ void Trainer::check_trace(trace::Recorder* recorder, const StateDict& before,
     sources_.load_state_dict(state);
   };
   const StateDict now = sources_.state_dict();
-  const std::vector<Tensor> buffers = model_.buffers();
-  std::vector<Tensor> kept;
-  for (const Tensor& buffer : buffers) kept.push_back(contiguous_copy(buffer));
+  const std::vector<Tensor> buffers = model_.buffers(), kept = copies(buffers);
   run_.check_trace(recorder, [&] {
     back_to(before);
     return loss().loss;
   });
   back_to(now);
   for (std::size_t i = 0; i < kept.size(); ++i) copy_elements(buffers[i], kept[i]);
+}
+
+// All begin with the first one's model: a checkpoint holds it, and so does each that was made from
+// the same seed, unless a program draws more in one process than in another.
+void Trainer::join_ranks() {
+  Ranks* ranks = run_.ranks();
+  if (ranks == nullptr) return;
+  require<UsageError>(options_.accumulate == 1,
+                      "--distributed: a step here is made of {} batches; make it one, as large",
+                      options_.accumulate);
+  require<UsageError>(!run_.options().trace_check,
+                      "--trace-check: measures one process alone; leave --distributed out");
+  ranks->broadcast(model_.parameters());
+  ranks->broadcast(model_.buffers());
+  gradient_sum_.emplace(*ranks, optimizer_.parameters());
+}
+
+// The step has changed nothing yet but what batches come from, and buffers.
+void Trainer::give_up(std::int64_t done, const StateDict& before,
+                      const std::vector<Tensor>& buffers, const RankLost& lost) {
+  std::string kept = "nothing was kept, as there was no --save";
+  if (folder_ && run_.is_first()) {
+    const std::vector<Tensor> now = model_.buffers();
+    for (std::size_t i = 0; i < now.size(); ++i) copy_elements(now[i], buffers[i]);
+    sources_.load_state_dict(before);
+    if (done > 0) save(done);
+    kept = "go on with --resume " + run_.options().save;
+  }
+  throw RankLost(fmt::format("{}; step {} of {} was the last that all made; {}", lost.what(), done,
+                             options_.steps, kept));
 }
 
 // Steps already made, by the run that this one resumes.
@@ -170,6 +215,11 @@ double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metric
     if (metrics != nullptr) *metrics = std::move(batch.metrics);
     require<ValueError>(batch.samples >= 1, "Trainer: a loss of {} samples has no weight",
                         batch.samples);
+    if (gradient_sum_ && !is_explaining_) {
+      const SharedBatch shared = gradient_sum_->backward(batch);
+      signal_ = shared.signal;
+      return shared.loss;
+    }
     if (options_.accumulate == 1) {
       batch.loss.backward();
       return batch.loss.item<double>();
@@ -190,6 +240,7 @@ double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metric
 void Trainer::explain(std::int64_t step, std::string_view what, double value,
                       const StateDict& before, const std::function<BatchLoss()>& loss) {
   std::string cause;
+  is_explaining_ = true;
   for (const bool infinities : {false, true}) {
     if (!cause.empty()) break;
     sources_.load_state_dict(before);
@@ -200,13 +251,17 @@ void Trainer::explain(std::int64_t step, std::string_view what, double value,
       cause = error.what();
     }
   }
-  if (cause.empty()) cause = "the results of all ops are finite, but too large to be squared";
+  if (cause.empty())
+    cause = gradient_sum_ ? "not by an op of this process"
+                          : "the results of all ops are finite, but too large to be squared";
+  if (run_.ranks() != nullptr) run_.ranks()->end();
   throw NotFiniteError(
       fmt::format("step {}: {} is {} (learning rate {:.3g}; try a smaller --lr): {}", step, what,
                   std::isnan(value) ? std::abs(value) : value, optimizer_.lr(), cause));
 }
 
 void Trainer::save(std::int64_t step) {
+  if (!run_.is_first()) return;
   Metadata metadata = run_.settings();
   metadata["program"] = run_.name();
   folder_->save(step, parts_.state_dict(), std::move(metadata));

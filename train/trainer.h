@@ -9,6 +9,7 @@
 #include <retrace/train/batch_loss.h>
 #include <retrace/train/best_model.h>
 #include <retrace/train/checkpoint.h>
+#include <retrace/train/distributed.h>
 #include <retrace/train/run.h>
 
 namespace retrace::train {
@@ -38,6 +39,11 @@ struct TrainerOptions {
 /// With --save checkpoints are written, with --resume the newest is loaded first; a signal ends the
 /// step, saves and throws Interrupted. What the function draws must come from the default generator
 /// or from what is kept: then a resumed run ends in the same bits as one that never stopped.
+///
+/// With --distributed the function's loss is that of this process's part of the batch (Run::part),
+/// and the step follows the mean over the samples of all parts. Parameters are the same in all
+/// processes, to the bit; buffers, such as running means, are those of the first one's parts. When
+/// a process is lost, the first one saves the last step that all have made, and RankLost is thrown.
 class Trainer {
  public:
   Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer, const TrainerOptions& options);
@@ -70,7 +76,10 @@ class Trainer {
                    const std::function<BatchLoss()>& loss);
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
+  void join_ranks();
   double compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics = nullptr);
+  [[noreturn]] void give_up(std::int64_t done, const StateDict& before,
+                            const std::vector<Tensor>& buffers, const RankLost& lost);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
                             const StateDict& before, const std::function<BatchLoss()>& loss);
   void save(std::int64_t step);
@@ -87,6 +96,9 @@ class Trainer {
   std::function<double()> validation_;
   std::int64_t validate_every_ = 0;
   std::optional<BestModel> best_;
+  std::optional<GradientSum> gradient_sum_;  // with --distributed
+  int signal_ = 0;                           // that one of the processes was told to stop by
+  bool is_explaining_ = false;               // looks at this process alone
 };
 
 }  // namespace retrace::train
