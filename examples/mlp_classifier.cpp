@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
       "A network of two hidden layers learns to tell classes apart: points on the arms of a spiral "
       "that it generates itself, with labels of which one in ten is wrong; or with --data, images "
       "or the rows of a table.",
-      train::recipe_options({"target"}));
+      train::recipe_options({"target", "distributed"}));
   command.add("--loss", choice.goal.loss, {"cross_entropy", "hinge", "focal"},
               "What is to be small");
   command.add("--label-smoothing", choice.goal.label_smoothing, "[0, 1]",

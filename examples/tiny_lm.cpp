@@ -201,8 +201,8 @@ int main(int argc, char** argv) {
       "tiny_lm",
       "A small GPT learns to say what comes next: in sentences of a grammar that it generates "
       "itself, where the best possible perplexity is known; or with --data, in any text.",
-      {"data", "test-fraction", "steps", "batch-size", "lr", "optimizer", "seed", "threads", "json",
-       "csv", "report", "check", "save", "load"},
+      {"data", "test-fraction", "steps", "batch-size", "lr", "optimizer", "seed", "threads",
+       "distributed", "json", "csv", "report", "check", "save", "load"},
       {.test_fraction = 0.1});
   command.add("--tokenizer", choice.tokenizer, {"byte", "char", "bpe"},
               "With --data: what a token is");

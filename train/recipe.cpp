@@ -84,9 +84,9 @@ void fit_fresh(Run& run, nn::Module& model,
 std::vector<std::string_view> recipe_options(const std::vector<std::string_view>& more,
                                              bool epochs) {
   std::vector<std::string_view> options = {
-      "data",   "test",      "test-fraction", "no-header", "steps",   "batch-size",
-      "lr",     "optimizer", "seed",          "threads",   "json",    "csv",
-      "report", "check",     "save",          "load",      "predict", "distributed"};
+      "data",   "test",      "test-fraction", "no-header", "steps",  "batch-size",
+      "lr",     "optimizer", "seed",          "threads",   "json",   "csv",
+      "report", "check",     "save",          "load",      "predict"};
   options.insert(options.end(), more.begin(), more.end());
   if (epochs) options.insert(options.end(), {"epochs", "patience"});
   return options;

@@ -152,7 +152,7 @@ std::optional<Checkpoint> Run::take_checkpoint(const CheckpointFolder& folder,
 void Run::begin_training(std::int64_t total, std::int64_t done, const std::string& stage) {
   seconds_before_ = training_seconds();
   stage_ = stage;
-  is_training_ = true;
+  if (!std::exchange(is_training_, true) && ranks_) waited_before_ = ranks_->waited();
   if (is_first()) progress_.emplace(total, done, stage);
   losses_ = Curve(done + 1);
   metrics_.clear();
@@ -288,6 +288,14 @@ void Run::finish(std::string_view data, const Result& result) {
     text +=
         fmt::format("{:<{}}  {}{}{}\n", row[0], width, row[1], row[2].empty() ? "" : "  ", row[2]);
   text += fmt::format("trained in {:.2f} s", training_seconds());
+  if (ranks_) {
+    text += fmt::format(", in {} processes; this one waited {:.2f} s for the others",
+                        ranks_->count(), ranks_->waited() - waited_before_);
+    report_->event(JsonObject()
+                       .add("event", "distributed")
+                       .add("processes", static_cast<std::int64_t>(ranks_->count()))
+                       .add("waited_seconds", ranks_->waited() - waited_before_));
+  }
   print(text);
   if (!options_.report.empty() && is_first()) write_page(data, numbers, result);
 

@@ -134,6 +134,7 @@ class Run {
   Page page_;
   Clock::time_point started_, training_started_, training_ended_, next_flush_;
   double seconds_before_ = 0;  // of trainings that have ended
+  double waited_before_ = 0;   // by ranks_, before training began
 };
 
 /// main() of a program: parses the command line, calls `body`, and turns what happens into an exit
