@@ -39,8 +39,9 @@ Edge edge_to(const Tensor& tensor);
 /// saves what its gradient needs, and gives one gradient for each input:
 ///
 ///     struct Cube final : NodeOf<Cube> {
-///       static constexpr std::string_view op = "cube", formula = "y = x³", gradient = "dx = g ·
-///       3x²"; void backward(const Tensor& g, Gradients& grads) override {
+///       static constexpr std::string_view op = "cube", formula = "y = x³",
+///                                         gradient = "dx = g · 3x²";
+///       void backward(const Tensor& g, Gradients& grads) override {
 ///         grads.give(0, g * saved_input(0).square() * 3);
 ///       }
 ///     };
