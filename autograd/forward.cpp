@@ -113,6 +113,10 @@ std::vector<Tensor> push_tangents(const std::vector<Tensor>& outputs,
   return result;
 }
 
+Tensor sum_of_tangents(const Tensor& a, const Tensor& b) {
+  return !a.defined() ? b : !b.defined() ? a : add(a, b);
+}
+
 // What a node does by default -------------------------------------------------------------------
 
 // The derivative of an elementwise op by one input is a diagonal matrix, its own transpose:
@@ -130,7 +134,7 @@ std::vector<Tensor> Node::jvp(const std::vector<Tensor>& tangents) {
     const Tensor part = gradients.take(k);
     if (!part.defined()) continue;
     if (part.sizes() != sizes_) return transposed_backward(tangents);  // summed up by the rule
-    sum = sum.defined() ? add(sum, part.to(dtype_)) : part.to(dtype_);
+    sum = sum_of_tangents(sum, part.to(dtype_));
   }
   return {sum};
 }

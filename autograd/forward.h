@@ -17,4 +17,7 @@ std::vector<Tensor> push_tangents(const std::vector<Tensor>& outputs,
                                   const std::vector<Tensor>& inputs,
                                   const std::vector<Tensor>& tangents);
 
+/// a + b; an undefined one is 0.
+Tensor sum_of_tangents(const Tensor& a, const Tensor& b);
+
 }  // namespace retrace

@@ -22,7 +22,7 @@ class TensorFunction {
  public:
   template <TensorCallable F>
   TensorFunction(F&& f)
-      : callable_(const_cast<void*>(static_cast<const void*>(&f))), call_(&call<F>) {}
+      : callable_(const_cast<void*>(reinterpret_cast<const void*>(&f))), call_(&call<F>) {}
   std::vector<Tensor> operator()(const std::vector<Tensor>& inputs) const {
     return call_(callable_, inputs);
   }
@@ -30,7 +30,7 @@ class TensorFunction {
  private:
   template <class F>
   static std::vector<Tensor> call(void* callable, const std::vector<Tensor>& inputs) {
-    auto& function = *static_cast<std::remove_reference_t<F>*>(callable);
+    auto& function = *reinterpret_cast<std::remove_reference_t<F>*>(callable);
     if constexpr (std::is_same_v<std::decay_t<decltype(function(inputs))>, Tensor>) {
       return {function(inputs)};
     } else {
