@@ -1,5 +1,6 @@
+#include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/functional.h>
-#include <retrace/autograd/gradcheck.h>
+#include <retrace/autograd/ops/activation_rules.h>
 
 #include "numbers.h"
 
@@ -48,6 +49,16 @@ struct WrongCube final : NodeOf<WrongCube> {
   void backward(const Tensor&, Gradients&) override {}
   std::vector<Tensor> jvp(const std::vector<Tensor>& t) override { return {t[0].sum()}; }
 };
+// An elementwise rule without written derivatives.
+struct ProductOfPowers {
+  static constexpr std::string_view op = "product_of_powers", formula = "y = exp(a) · b²",
+                                    gradient = "-";
+  template <class T>
+  T y(T a, T b) const {
+    return math::exp(a) * b * b;
+  }
+};
+
 template <class N>
 Tensor cube_of(const Tensors& in) {
   const Tensor& x = in[0];
@@ -180,6 +191,32 @@ TEST_CASE("jvp of an op written outside of the library") {
   CHECK(message_of<AutogradError>([&] { jvp(cube_of<WrongCube>, {x}, {t}); }) ==
         "wrong_cube: jvp gave output 0 of float64 [1] a tangent of float64 []; give one of its "
         "shape and dtype");
+}
+
+TEST_CASE_TEMPLATE("tangents are the slopes of rules on dual numbers", Rule, rules::Relu,
+                   rules::Sigmoid, rules::Gelu, rules::GeluTanh, rules::Silu, ProductOfPowers) {
+  const Tensor x = random({50}, 17), t = random({50}, 18), y = random({50}, 19),
+               u = random({50}, 20);
+  const auto value = [](const auto&... at) { return Rule().y(at...); };
+  const auto op = [](const Tensors& in) {
+    if constexpr (std::is_same_v<Rule, ProductOfPowers>) {
+      return binary(in[0], in[1], Rule());
+    } else {
+      return unary(in[0], Rule());
+    }
+  };
+  const Tensor tangent = jvp(op, {x, y}, {t, u}).tangents[0];
+  for (std::int64_t i = 0; i < 50; ++i) {
+    const auto at = [i](const Tensor& numbers) { return numbers[i].item<double>(); };
+    const Dual<double> a{at(x), at(t)}, b{at(y), at(u)};
+    double slope = 0;
+    if constexpr (std::is_same_v<Rule, ProductOfPowers>) {
+      slope = value(a, b).slope;
+    } else {
+      slope = value(a).slope;
+    }
+    CHECK(std::abs(at(tangent) - slope) <= 1e-14 * (1 + std::abs(slope)));
+  }
 }
 
 TEST_CASE("jvp of a gradient is a product with the Hessian") {
