@@ -1,11 +1,9 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/functional.h>
 #include <retrace/autograd/ops/activation_rules.h>
-
-#include "numbers.h"
-
 #include <retrace/nn/nn.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/autograd/numbers.h>
 
 #include <doctest/doctest.h>
 
