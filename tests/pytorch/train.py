@@ -1,7 +1,8 @@
 """Does in PyTorch what pytorch_test.cpp does in Retrace, in the folders that it wrote.
 
 Of each run, a model in a dtype, Retrace wrote the first weights and the batches. Written here are
-the losses of each step, the weights afterwards and the logits of the trained model.
+the losses of each step, the weights afterwards and the logits of the trained model; and what in
+docs/pytorch.md is not so.
 """
 
 import os
@@ -13,6 +14,8 @@ import torch
 import exchange
 import layers
 import models
+import names
+import traps
 from exchange import load_model, save_model
 
 RUNS = {
@@ -45,6 +48,12 @@ def main(root):
     layers.run_all()
     os.chdir(os.path.join(root, "exchange"))
     exchange.exchange(models.Mlp())
+    os.chdir(root)
+    complaints, looked_at = names.check()
+    complaints += traps.check()
+    print(looked_at)
+    with open("complaints.txt", "w") as file:
+        file.writelines(complaint + "\n" for complaint in complaints)
 
 
 if __name__ == "__main__":
