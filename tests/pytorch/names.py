@@ -135,6 +135,9 @@ def check_defaults(text):
         if called is None:
             continue
         theirs = signature(called)
+        order = [key for key in theirs if key in members]
+        if [member for member in members if member in theirs] != order:
+            complaints.append(f"{name}: options are {list(members)}, in PyTorch their order is {order}")
         for member, default in members.items():
             if member == "dtype" or member not in theirs:
                 continue
