@@ -15,6 +15,7 @@
 #include <retrace/tensor/random.h>
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tensor/tensor.h>
+#include <retrace/tensor/version.h>
 #include <retrace/trace/compare.h>
 #include <retrace/trace/html.h>
 #include <retrace/trace/recorder.h>

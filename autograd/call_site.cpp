@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
-#include <utility>
 #include <string_view>
 #include <utility>
 
@@ -40,8 +39,8 @@ std::string demangled(const char* symbol) {
   return text ? text.get() : symbol;
 }
 
-// "void ns::(anonymous namespace)::step<int>(Model&)" -> "step". What is called by its operator() is
-// a lambda nearly always, and has no better name.
+// "void ns::(anonymous namespace)::step<int>(Model&)" -> "step". What is called by its operator()
+// is a lambda nearly always, and has no better name.
 std::string short_name(std::string_view function) {
   std::string name;
   int depth = 0;  // of brackets

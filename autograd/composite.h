@@ -32,17 +32,20 @@ namespace retrace {
 void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Tensor& upstream,
                    bool create_graph, Gradients& gradients);
 
+/// What a composite says of itself; without second derivatives if `first_order`.
 struct CompositeTexts {
   std::string_view op, formula, gradient;
   bool first_order;
 };
 
+/// Those of a struct with the members op, formula, gradient and, if so, first_order.
 template <class Texts>
 constexpr CompositeTexts composite_texts() {
   constexpr bool first_order = requires { requires Texts::first_order; };
   return {Texts::op, Texts::formula, Texts::gradient, first_order};
 }
 
+/// What the op computes, made of other ops.
 using CompositeBody = std::function<Tensor(std::span<const Tensor> inputs)>;
 
 /// body(inputs) as one node, one of the inputs wanting a gradient.

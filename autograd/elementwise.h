@@ -58,6 +58,7 @@ concept Gates = requires {
   requires Rule::gates;
 };
 
+/// visit_float, or visit_number for a rule that takes whole numbers, too.
 template <class Rule, class F>
 decltype(auto) visit_for(DType dtype, F&& f) {
   if constexpr (TakesNumbers<Rule>) {
@@ -67,6 +68,7 @@ decltype(auto) visit_for(DType dtype, F&& f) {
   }
 }
 
+/// How many of the last inputs of a rule are constants, which have no gradient.
 template <class Rule>
 constexpr std::size_t constants_of() {
   if constexpr (requires { Rule::constants; }) {
@@ -76,6 +78,7 @@ constexpr std::size_t constants_of() {
   }
 }
 
+/// ValueError that names the first of the inputs that is undefined.
 [[noreturn]] void refuse_undefined(std::string_view op,
                                    std::initializer_list<const Tensor*> inputs);
 
@@ -164,17 +167,20 @@ struct SideLoops {
   kernels::DenseRow slope_float, slope_double, second;
 };
 
+/// Those of a rule, for input number `Side` of as many as K.
 template <class Rule, std::size_t Side, std::size_t... K>
 constexpr SideLoops side_loops(std::index_sequence<K...>) {
   return {slope_row<Rule, Side, float, decltype(float(K))...>,
           slope_row<Rule, Side, double, decltype(double(K))...>, second_row<Rule, Side, K...>};
 }
 
+/// Those for each input.
 template <class Rule, std::size_t Inputs, std::size_t... Side>
 constexpr std::array<SideLoops, sizeof...(Side)> all_loops(std::index_sequence<Side...>) {
   return {side_loops<Rule, Side>(std::make_index_sequence<Inputs>())...};
 }
 
+/// Those of a rule for each input that is no constant.
 template <class Rule, std::size_t Inputs>
 inline constexpr auto loops_of =
     all_loops<Rule, Inputs>(std::make_index_sequence<Inputs - constants_of<Rule>()>());
@@ -186,6 +192,7 @@ struct RuleFacts {
   std::span<const SideLoops> sides;
 };
 
+/// Those of a rule.
 template <class Rule, std::size_t Inputs>
 inline constexpr RuleFacts facts_of = {Rule::op, Rule::formula, Rule::gradient,
                                        DerivativeFromOutput<Rule>, loops_of<Rule, Inputs>};
@@ -241,6 +248,7 @@ class Operands {
 /// rule on dual numbers. The operands are g and what the derivative is computed from, broadcast.
 Tensor partial(const AnyRule& rule, std::size_t side, std::span<const Tensor* const> operands);
 
+/// The same of a rule whose type is known.
 template <class Rule, std::size_t Side, class... Tensors>
 Tensor partial(const Rule& rule, const Tensor& g, const Tensors&... at) {
   const Tensor* const operands[] = {&g, &at...};
@@ -269,6 +277,7 @@ struct ScalingNode final : NodeOf<ScalingNode<Rule>> {
   double factor;
 };
 
+/// rule.y of each element, unrecorded.
 template <class Rule>
 Tensor unary_value(const Tensor& x, const Rule& rule) {
   Tensor y = empty(x.sizes(), x.dtype());
@@ -277,6 +286,7 @@ Tensor unary_value(const Tensor& x, const Rule& rule) {
   return y;
 }
 
+/// rule.y of each element: an op of one tensor, with all that an op needs.
 template <class Rule>
 Tensor unary(const Tensor& x, const Rule& rule = {}) {
   require_defined(Rule::op, {&x});
@@ -304,6 +314,7 @@ Tensor binary_value(const Tensor& a, const Tensor& b, const Rule& rule) {
   return y;
 }
 
+/// rule.y of each pair of elements of the broadcast operands: an op of two tensors.
 template <class Rule>
 Tensor binary(const Tensor& a, const Tensor& b, const Rule& rule = {}) {
   return record_elementwise(binary_value(a, b, rule), AnyRule::of<2>(rule), {&a, &b});

@@ -212,6 +212,7 @@ class Gradients {
 
 /// Somebody watches the ops of this thread (anomaly mode, an observer).
 extern thread_local constinit bool ops_watched;
+/// Tells them.
 void watch_op(std::string_view op, const Node* node, const Tensor& output,
               std::span<const Tensor* const> inputs);
 /// Gives a new node its number and its edges, then makes it the producer of its output number k
@@ -222,6 +223,7 @@ inline void connect(Node& node, std::initializer_list<const Tensor*> inputs) {
 }
 void attach(const Tensor& output, Ref<Node> node, std::uint32_t k = 0);
 
+/// Recording is on, and one of the inputs wants a gradient.
 inline bool wants_recording(std::span<const Tensor* const> inputs) {
   if (!GradMode::is_enabled()) return false;
   for (const Tensor* input : inputs) {

@@ -9,11 +9,14 @@
 
 namespace retrace {
 
+/// What few nodes have: hooks, and tensors that retain their gradient.
 struct NodeNotes {
+  /// Called with the gradient of an output.
   struct Hook {
     std::uint32_t output;
     std::unique_ptr<GradientHook> call;
   };
+  /// A tensor that is to keep its gradient although it is no leaf.
   struct Retained {
     std::uint32_t output;
     TensorData* tensor;  // not owned: it says when it goes (forget_tensor)

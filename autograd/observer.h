@@ -25,6 +25,8 @@ struct Accumulation {
   bool fused = false;
 };
 
+/// Is told of all that happens on the tape of this thread: what recorders and tracers are made of.
+/// Each of its functions does nothing unless it is overridden.
 class TapeObserver : public UpdateObserver {
  public:
   /// An op was computed; `node` is null when it was not recorded. Ops inside of other ops and, but

@@ -54,6 +54,7 @@ struct Watched {
   std::int64_t element;
 };
 
+/// A call with numbers to play with: one of them is moved along an axis, others by knobs.
 struct Scene {
   std::vector<Given> inputs;
   std::string moved;  ///< an input; or an argument, and then there is no gradient
@@ -66,6 +67,7 @@ struct Scene {
   Results (*run)(const Call& call) = nullptr;  ///< if it is more than a call of the row
 };
 
+/// What the atlas shows of an op or a loss.
 struct Card {
   int topic = 0;             ///< of topics(); 0: the row has no card
   std::string about;         ///< what is asked, and what it is for, in a few sentences

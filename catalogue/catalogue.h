@@ -35,6 +35,7 @@ struct Sample {
   std::vector<std::pair<std::string, Argument>> arguments = {};
 };
 
+/// An op or a loss: how to call it, what it asks, what holds for it.
 struct Row {
   std::string name;      ///< of the row: "add", "add_scalar"
   std::string family;    ///< "arithmetic", "view", "regression", ...

@@ -17,6 +17,7 @@ struct Corner {
   bool jump;           ///< the value itself jumps
 };
 
+/// What a scene shows for one position of its knobs.
 struct Curve {
   std::string refused = {};                     ///< what the op said instead of giving results
   std::string formula = {}, gradient = {};      ///< as the node says them

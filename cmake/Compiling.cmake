@@ -13,6 +13,24 @@ function(retrace_warnings target)
   endif()
 endfunction()
 
+# Libraries that are headers alone: whoever links `target` need not have them.
+function(retrace_use_headers target)
+  foreach(library IN LISTS ARGN)
+    target_include_directories(${target} SYSTEM
+      PRIVATE $<TARGET_PROPERTY:${library},INTERFACE_INCLUDE_DIRECTORIES>)
+  endforeach()
+endfunction()
+
+# Of a shared library only namespace retrace is seen from outside.
+function(retrace_hide_others target)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL SHARED_LIBRARY AND UNIX AND NOT APPLE)
+    set(script ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+    target_link_options(${target} PRIVATE LINKER:--version-script=${script})
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script})
+  endif()
+endfunction()
+
 # The library is compiled for one processor. Loops over elements, in kernels, may fuse multiply and
 # add; NaN and infinity keep their meaning: never -ffast-math. (Flags that define a macro must be
 # the same everywhere: a precompiled header is refused otherwise.)

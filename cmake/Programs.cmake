@@ -34,14 +34,17 @@ if(RETRACE_BUILD_BENCH)
 endif()
 
 file(GLOB_RECURSE tool_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/*.cpp)
+list(FILTER tool_sources EXCLUDE REGEX /template/)
 if(RETRACE_BUILD_TOOLS AND tool_sources)
   retrace_page_files(atlas_files tools/atlas atlas
     atlas.css plot.js card.js overlay.js atlas.js)
   retrace_program(retrace_tool tools retrace ${tool_sources} ${atlas_files})
   target_link_libraries(retrace_tool PRIVATE retrace::catalogue)
   set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
-  target_compile_definitions(retrace_tool PRIVATE RETRACE_VERSION="${PROJECT_VERSION}"
-    RETRACE_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+  target_compile_definitions(retrace_tool PRIVATE
+    RETRACE_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
+    RETRACE_TEMPLATE="${PROJECT_SOURCE_DIR}/tools/template"
+    RETRACE_PACKAGE="${PROJECT_BINARY_DIR}/cmake")
   if(CURSES_FOUND)
     target_compile_definitions(retrace_tool PRIVATE RETRACE_HAVE_NCURSES ${CURSES_CFLAGS})
     target_include_directories(retrace_tool SYSTEM PRIVATE ${CURSES_INCLUDE_DIRS})
@@ -52,6 +55,9 @@ if(RETRACE_BUILD_TOOLS AND tool_sources)
     COMMAND retrace_tool catalogue --headers ${PROJECT_SOURCE_DIR}
             -o ${PROJECT_SOURCE_DIR}/docs/catalogue.md
     COMMENT "Writing docs/catalogue.md" VERBATIM)
-  install(TARGETS retrace_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  install(FILES tools/gdb/retrace.py DESTINATION ${CMAKE_INSTALL_DATADIR}/retrace/gdb)
+  install(TARGETS retrace_tool COMPONENT tools RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES tools/gdb/retrace.py COMPONENT tools
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/retrace/gdb)
+  install(DIRECTORY tools/template COMPONENT tools
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/retrace)
 endif()

@@ -115,7 +115,9 @@ build_preset() {
       logged "$folder/build.log" cmake --fresh --preset "$preset" "${choices[@]}"
     fi
     say "building ${*:-everything} in $folder"
+    SECONDS=0
     export NINJA_STATUS='[%f/%t %es] '
     logged "$folder/build.log" cmake --build "$folder" "${targets[@]}"
+    [ "$SECONDS" -lt 20 ] || say "built in $((SECONDS / 60)) min $((SECONDS % 60)) s"
   ) 9>"$folder/.lock"
 }

@@ -85,6 +85,7 @@ class WordMerger {
 /// How often each word comes.
 using WordCounts = TextMap<std::int64_t>;
 
+/// What BPE has learnt from a text.
 struct LearntMerges {
   std::vector<std::string> tokens;  ///< their bytes; the first 256 are the bytes themselves
   Merges merges;

@@ -33,6 +33,7 @@ struct Column {
   std::vector<bool> missing = {};       ///< for each row
 };
 
+/// A CSV that was read: columns with a name each, as long as there are rows.
 struct Table {
   std::string path;  ///< where it was read, for messages
   std::vector<std::string> names = {};

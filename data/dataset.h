@@ -25,6 +25,7 @@ struct TensorDataset {
   Split split(double test_fraction, std::uint64_t seed) const;
 };
 
+/// Rows for training and for testing.
 struct Split {
   TensorDataset train, test;
 };

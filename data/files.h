@@ -17,6 +17,7 @@ namespace retrace::data {
 /// What to do with a column of texts: a feature for each text, or an IoError that names the first.
 enum class Categories { encode, refuse };
 
+/// Which files to read, and which columns mean what.
 struct DataFiles {
   std::string train;      ///< a folder of IDX files, or a CSV
   std::string test = "";  ///< another; else part of `train` is held out
@@ -59,6 +60,7 @@ using ClassificationFormat = Format<ClassNames>;
 using RegressionFormat = Format<TargetScale>;
 using MultiLabelFormat = Format<LabelNames>;
 
+/// Rows to learn from and rows to test with, and how a further file becomes such rows.
 template <class Outputs>
 struct LoadedData {
   TensorDataset train, test;

@@ -66,6 +66,7 @@ class DataLoader {
   std::vector<std::int64_t> order_;  // of the epoch's rows; empty when they come as they are
 };
 
+/// An input iterator over the batches of an epoch.
 class DataLoader::Iterator {
  public:
   using value_type = TensorDataset;

@@ -12,6 +12,7 @@
 
 namespace retrace::data {
 
+/// A text as tokens.
 struct TokenRow {
   std::vector<std::int64_t> tokens;
   std::vector<bool> learned;  ///< for each token: predicting it counts in the loss
@@ -22,6 +23,7 @@ struct TokenRow {
 TokenRow encode_conversation(const Tokenizer& tokenizer, const Conversation& conversation,
                              std::optional<std::int64_t> end = {});
 
+/// Rows of tokens, padded to one length.
 struct TokenBatch {
   Tensor tokens;  ///< int64 [rows, length]
   Tensor mask;    ///< bool [rows, length]: learned; never at padding or separators

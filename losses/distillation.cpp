@@ -85,9 +85,10 @@ Targets check(std::string_view op, const Tensor& student, const Tensor& teacher,
 class Rows {
  public:
   Rows(const Targets& targets, const Tensor& teacher, double temperature)
-      : count_(targets.classes.numel()), temperature_(temperature) {
+      : classes_(targets.classes.flatten()),
+        count_(targets.classes.numel()),
+        temperature_(temperature) {
     const NoGradGuard no_grad;
-    classes_ = targets.classes.flatten();
     if (targets.kept != count_) {
       chosen_ = nonzero(ne(classes_, kNoTarget)).flatten();
       classes_ = classes_.index_select(0, chosen_);
@@ -106,9 +107,9 @@ class Rows {
   const Tensor& classes() const { return classes_; }
 
  private:
+  Tensor classes_, chosen_, log_teacher_;
   std::int64_t count_;
   double temperature_;
-  Tensor chosen_, classes_, log_teacher_;
 };
 
 Tensor forward_kl(const Tensor& log_student, const Tensor& log_teacher) {

@@ -58,6 +58,7 @@ struct Tanhshrink : ActivationOf<tanhshrink> {};
 struct HardtanhOptions {
   double min_val = -1, max_val = 1;
 };
+/// hardtanh() as a module.
 struct Hardtanh : Activation {
   explicit Hardtanh(const HardtanhOptions& options = {});
 };
@@ -65,6 +66,7 @@ struct Hardtanh : Activation {
 struct LeakyReLUOptions {
   double negative_slope = 0.01;
 };
+/// leaky_relu() as a module.
 struct LeakyReLU : Activation {
   explicit LeakyReLU(const LeakyReLUOptions& options = {});
 };
@@ -72,6 +74,7 @@ struct LeakyReLU : Activation {
 struct SoftplusOptions {
   double beta = 1, threshold = 20;
 };
+/// softplus() as a module.
 struct Softplus : Activation {
   explicit Softplus(const SoftplusOptions& options = {});
 };
@@ -79,9 +82,11 @@ struct Softplus : Activation {
 struct ELUOptions {
   double alpha = 1;
 };
+/// elu() as a module.
 struct ELU : Activation {
   explicit ELU(const ELUOptions& options = {});
 };
+/// celu() as a module.
 struct CELU : Activation {
   explicit CELU(const ELUOptions& options = {});
 };
@@ -89,23 +94,29 @@ struct CELU : Activation {
 struct GELUOptions {
   Approximate approximate = Approximate::none;
 };
+/// gelu() as a module.
 struct GELU : Activation {
   explicit GELU(const GELUOptions& options = {});
 };
 
+/// softshrink() as a module.
 struct Softshrink : Activation {
   explicit Softshrink(double lambd = 0.5);
 };
+/// hardshrink() as a module.
 struct Hardshrink : Activation {
   explicit Hardshrink(double lambd = 0.5);
 };
 
+/// softmax() as a module.
 struct Softmax : Activation {
   explicit Softmax(std::int64_t dim);
 };
+/// log_softmax() as a module.
 struct LogSoftmax : Activation {
   explicit LogSoftmax(std::int64_t dim);
 };
+/// softmin() as a module.
 struct Softmin : Activation {
   explicit Softmin(std::int64_t dim);
 };

@@ -16,9 +16,11 @@ struct GLUOptions {
   std::int64_t dim = -1;
   Gate gate = Gate::second;
 };
+/// glu() as a module.
 struct GLU : Activation {
   explicit GLU(const GLUOptions& options = {});
 };
+/// swiglu() as a module.
 struct SwiGLU : Activation {
   explicit SwiGLU(const GLUOptions& options = {});
 };
@@ -27,12 +29,15 @@ struct GEGLUOptions {
   Gate gate = Gate::second;
   Approximate approximate = Approximate::none;
 };
+/// geglu() as a module.
 struct GEGLU : Activation {
   explicit GEGLU(const GEGLUOptions& options = {});
 };
+/// reglu() as a module.
 struct ReGLU : Activation {
   explicit ReGLU(const GLUOptions& options = {});
 };
+/// bilinear_glu() as a module.
 struct BilinearGLU : Activation {
   explicit BilinearGLU(const GLUOptions& options = {});
 };

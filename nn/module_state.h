@@ -11,12 +11,15 @@
 
 namespace retrace::nn {
 
+/// What the handles of one module share.
 struct ModuleState {
+  /// A parameter or a buffer.
   struct Entry {
     std::string name;
     Tensor tensor;
     bool persistent = true;
   };
+  /// A module in this one.
   struct Child {
     std::string name;
     std::shared_ptr<ModuleState> state;

@@ -8,6 +8,7 @@
 
 namespace retrace::nn {
 
+/// max_pool1d() as a module.
 class MaxPool1d : public Module {
  public:
   explicit MaxPool1d(std::int64_t kernel_size, const MaxPool1dOptions& options = {});
@@ -19,6 +20,7 @@ class MaxPool1d : public Module {
   MaxPool1dOptions options_;
 };
 
+/// max_pool2d() as a module.
 class MaxPool2d : public Module {
  public:
   explicit MaxPool2d(Size2d kernel_size, const MaxPool2dOptions& options = {});
@@ -30,6 +32,7 @@ class MaxPool2d : public Module {
   MaxPool2dOptions options_;
 };
 
+/// avg_pool1d() as a module.
 class AvgPool1d : public Module {
  public:
   explicit AvgPool1d(std::int64_t kernel_size, const AvgPool1dOptions& options = {});
@@ -41,6 +44,7 @@ class AvgPool1d : public Module {
   AvgPool1dOptions options_;
 };
 
+/// avg_pool2d() as a module.
 class AvgPool2d : public Module {
  public:
   explicit AvgPool2d(Size2d kernel_size, const AvgPool2dOptions& options = {});
@@ -52,6 +56,7 @@ class AvgPool2d : public Module {
   AvgPool2dOptions options_;
 };
 
+/// adaptive_avg_pool2d() as a module.
 class AdaptiveAvgPool2d : public Module {
  public:
   explicit AdaptiveAvgPool2d(Size2d output_size);

@@ -53,6 +53,7 @@ class Sequential : public Module {
   void append(const Module* module, std::unique_ptr<Layer> layer);
 };
 
+/// A layer with its type.
 template <class M>
 struct Sequential::LayerOf final : Layer {
   explicit LayerOf(M m) : module(std::move(m)) {}

@@ -15,6 +15,8 @@ class UpdateObserver;
 
 namespace retrace::optim {
 
+/// What an Optimizer does, for all of its copies: one pass over the parameters, the rule of a type
+/// of options for each.
 class Algorithm {
  public:
   /// What is kept for one parameter.
@@ -36,6 +38,7 @@ class Algorithm {
   const std::vector<Tensor>& parameters() const { return parameters_; }
 
  protected:
+  /// A parameter with a gradient, in this step.
   struct Job {
     std::size_t index, group;
     TensorData* parameter;
@@ -73,6 +76,7 @@ class Algorithm {
 
 void require_parameters(const Algorithm& algorithm);
 
+/// The algorithm whose options are of this type.
 template <class Options>
 class AlgorithmOf final : public Algorithm {
  public:

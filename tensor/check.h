@@ -24,6 +24,7 @@ struct fmt::formatter<retrace::DType> {
 
 namespace retrace {
 
+/// Throws E with the formatted message.
 template <class E, class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
   throw E(fmt::format(format, std::forward<Args>(args)...));

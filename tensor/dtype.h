@@ -10,6 +10,7 @@ namespace retrace {
 /// Element type of a tensor: float32 to train, float64 to check, int64 for indices, bool for masks.
 enum class DType : std::uint8_t { float32, float64, int64, boolean };
 
+/// The names of libtorch.
 inline constexpr DType kFloat32 = DType::float32, kFloat = DType::float32;
 inline constexpr DType kFloat64 = DType::float64, kDouble = DType::float64;
 inline constexpr DType kInt64 = DType::int64, kLong = DType::int64;
@@ -27,6 +28,7 @@ constexpr std::int64_t size_of(DType dtype) {
   return sizes[static_cast<std::size_t>(dtype)];
 }
 
+/// float32 or float64.
 constexpr bool is_floating(DType dtype) { return dtype <= DType::float64; }
 
 /// The DType of a C++ element type: float, double, int64_t or bool.
@@ -42,7 +44,7 @@ inline constexpr DType dtype_of = [] {
   return DType::boolean;
 }();
 
-/// Calls f.template operator()<T>() with the C++ type of `dtype`.
+/// Calls `f.template operator()<T>()` with the C++ type of `dtype`.
 template <class F>
 decltype(auto) visit(DType dtype, F&& f) {
   switch (dtype) {
@@ -58,6 +60,7 @@ decltype(auto) visit(DType dtype, F&& f) {
   return f.template operator()<bool>();
 }
 
+/// DTypeError: `op` takes what is `needed`, not this.
 [[noreturn]] void refuse_dtype(std::string_view op, DType dtype, std::string_view needed);
 
 /// As visit, for ops on numbers: bool is refused in the name of `op`.

@@ -112,6 +112,7 @@ class OrderedDict {
   std::unordered_map<std::string_view, iterator> places_;  // keys live in items_
 };
 
+/// Tensors by their names, in the order in which they were added.
 using NamedTensors = OrderedDict<Tensor>;
 /// Parameters and buffers of a module by their names, such as "block0.norm.weight".
 using StateDict = NamedTensors;

@@ -22,6 +22,7 @@ struct MemoryStats {
   std::int64_t live_blocks = 0;     ///< blocks in use now
   std::int64_t reserved_bytes = 0;  ///< taken from the system, in use or kept
 };
+/// As things are now.
 MemoryStats memory_stats();
 
 /// Gives memory that is kept but not in use back to the system (large blocks; this thread's and the

@@ -13,6 +13,7 @@ namespace retrace {
 /// Texts that belong to a file as a whole, such as the step of a checkpoint.
 using Metadata = std::map<std::string, std::string>;
 
+/// All that a file holds.
 struct SafetensorsFile {
   StateDict tensors;
   Metadata metadata;

@@ -27,6 +27,7 @@ class Shape {
   }
   // Nearly all shapes have up to four dims: only those values are always set and copied.
   Shape(const Shape& other) : Shape() { *this = other; }
+  // NOLINTNEXTLINE(bugprone-unhandled-self-assignment,cert-oop54-cpp): onto itself it is harmless
   Shape& operator=(const Shape& other) {
     size_ = other.size_;
     std::copy_n(other.values_, kUsual, values_);
@@ -70,6 +71,7 @@ class Shape {
   std::int64_t values_[kMaxDims];
 };
 
+/// "[2, 3]".
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
 /// Strides count elements, not bytes.

@@ -30,6 +30,7 @@ Ref<Storage> allocate_storage(std::int64_t bytes);
 /// Bytes that lie elsewhere; `owner` keeps them alive.
 Ref<Storage> borrow_storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner);
 
+/// For Ref: the bytes go back to the pool with the last reference.
 void destroy(Storage* storage) noexcept;
 inline void retain(Storage* storage) { storage->references.add(); }
 inline void release(Storage* storage) {

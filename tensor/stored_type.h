@@ -10,6 +10,7 @@
 
 namespace retrace {
 
+/// Of an element in a file; more than tensors have.
 enum class StoredType : std::uint8_t {
   boolean,
   u8,

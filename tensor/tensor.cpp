@@ -99,6 +99,7 @@ Tensor::operator bool() const {
   return item<bool>();
 }
 
+// NOLINTNEXTLINE(bugprone-unhandled-self-assignment,cert-oop54-cpp): copy_ of itself is nothing
 Tensor& Tensor::operator=(const Tensor& other) && {
   copy_(other);
   return *this;

@@ -250,6 +250,7 @@ struct TensorPair {
   Tensor values, indices;
 };
 
+/// As PyTorch prints it, the middle of long dims left out.
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
 template <class F>

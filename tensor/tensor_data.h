@@ -10,6 +10,7 @@
 namespace retrace {
 
 class Node;  // autograd/node.h: the op that produced a tensor. Stored here, never looked into.
+/// For Ref, and for messages.
 void retain(Node* node);
 void release(Node* node);
 std::string_view node_name(const Node& node);
@@ -44,6 +45,7 @@ struct TensorData {
   static void operator delete(void* block) noexcept;
 };
 
+/// For Ref.
 void destroy(TensorData* tensor) noexcept;
 inline void retain(TensorData* tensor) { tensor->references.add(); }
 inline void release(TensorData* tensor) {

@@ -1,5 +1,6 @@
-// The program `retrace`: what this build is, a trace step by step or beside another one, and the
-// catalogue of ops as a page: as Markdown, and as an atlas of curves.
+// The program `retrace`: what this build is, a trace step by step or beside another one, what is in
+// a model's file, the catalogue of ops as a page (as Markdown, and as an atlas of curves), and a
+// project to begin with.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -10,8 +11,11 @@
 #include <retrace/tensor/file.h>
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tensor/version.h>
 #include <retrace/tools/atlas/page.h>
 #include <retrace/tools/diff.h>
+#include <retrace/tools/inspect.h>
+#include <retrace/tools/new.h>
 #include <retrace/tools/step.h>
 #include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
@@ -26,9 +30,9 @@ extern "C" const char* __lsan_default_options() { return "print_suppressions=0";
 
 namespace {
 
-std::string version() {
+std::string about() {
   return fmt::format("retrace {}\ncompiler: {}\nBLAS: OpenBLAS, {} kernels\nthreads: {}\n",
-                     RETRACE_VERSION, RETRACE_COMPILER, kernels::blas_kernels(), num_threads());
+                     retrace::version(), RETRACE_COMPILER, kernels::blas_kernels(), num_threads());
 }
 
 void write(const std::string& out, const std::string& page) {
@@ -58,7 +62,7 @@ int run(int argc, char** argv) {
   app.add_flag_callback(
       "--version",
       [] {
-        fmt::print("{}", version());
+        fmt::print("{}", about());
         throw CLI::Success();
       },
       "compiler, BLAS, its kernels and threads");
@@ -108,6 +112,16 @@ int run(int argc, char** argv) {
   html->add_option("TRACE", recorded, "the file")->required();
   html->add_option("-o,--out", html_out, "file to write; - is standard output")->required();
 
+  std::string model;
+  CLI::App* inspect = app.add_subcommand(
+      "inspect", "Lists what is in a model's file: tensors with their shapes and ranges, metadata");
+  inspect->add_option("MODEL", model, "the file, .safetensors")->required();
+
+  std::string project;
+  CLI::App* make = app.add_subcommand(
+      "new", "Makes a folder with a program to change into your own: model, data, loss");
+  make->add_option("NAME", project, "of the folder and the program")->required();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -123,6 +137,10 @@ int run(int argc, char** argv) {
     write_page(recorded, html_out);
   } else if (atlas->parsed()) {
     write_atlas(atlas_out);
+  } else if (inspect->parsed()) {
+    fmt::print("{}", tools::inspect(model));
+  } else if (make->parsed()) {
+    fmt::print("{}", tools::make_project(project));
   } else {
     fmt::print("{}", app.help());
   }

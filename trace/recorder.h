@@ -45,6 +45,7 @@ class Recorder final : public TapeObserver {
   /// Marks that a step of training begins.
   void training_step(std::int64_t number);
 
+  /// How many contributions were held against differences.
   struct Checked {
     std::size_t measured = 0, left_out = 0, differ = 0;
   };

@@ -6,6 +6,7 @@
 
 namespace retrace::trace {
 
+/// A derivative that was measured.
 struct Slope {
   double value;
   double error;  ///< how sure it is: both what was left out and what rounding leaves

@@ -101,6 +101,7 @@ struct ZeroGrad {
 };
 /// Gradients were scaled by `scale`, because their norm was larger than max_norm; 1: it was not.
 struct Clip {
+  /// One of them, before and after.
   struct Clipped {
     Id node, before, after;
   };
@@ -109,6 +110,7 @@ struct Clip {
 };
 /// An optimizer updated a parameter.
 struct Update {
+  /// What the optimizer keeps for the parameter: a moment, an average.
   struct Kept {
     std::string name;
     Id before, after;
@@ -136,6 +138,7 @@ using Event = std::variant<Computed, Seed, Contribution, Accumulation, ZeroGrad,
 
 // The whole ---------------------------------------------------------------------------------------
 
+/// A run that was recorded.
 struct Trace {
   std::string program, compiler, blas;
   std::uint64_t seed = 0;

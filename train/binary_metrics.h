@@ -31,6 +31,7 @@ Table threshold_table(const Tensor& probabilities, const Tensor& labels);
 /// class 1, and how many of each are of it.
 class Calibration {
  public:
+  /// Rows whose probability is in [low, high).
   struct Bin {
     double low, high, mean_probability, frequency;
     std::int64_t rows;

@@ -16,6 +16,7 @@ class Curve {
 
   std::int64_t first_step() const { return first_; }
   std::int64_t last_step() const { return last_; }
+  /// Of a stretch of steps.
   struct Point {
     double step, value;  ///< middle of the stretch, mean over it
   };

@@ -18,6 +18,7 @@ std::vector<std::string> level_names(const std::vector<double>& levels);
 /// lose less than one constant for all rows does.
 class RegressionScores {
  public:
+  /// How good the quantiles of one level are.
   struct Level {
     double level;     ///< τ
     double coverage;  ///< the share of targets that are at most the quantile

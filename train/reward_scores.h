@@ -20,6 +20,7 @@ Metrics pair_metrics(const Tensor& chosen, const Tensor& rejected, const Tensor&
 /// before they are compared.
 class RewardScores {
  public:
+  /// Of the responses to one prompt.
   struct Prompt {
     double mean;         ///< of the learned rewards, before it is taken off
     double correlation;  ///< NaN if the learned or the true ones are all equal

@@ -18,8 +18,6 @@
 namespace retrace::train {
 namespace {
 
-using namespace std::chrono_literals;
-
 double seconds_between(auto from, auto to) {
   return std::chrono::duration<double>(to - from).count();
 }
@@ -206,7 +204,7 @@ void Run::record(const StepRecord& step) {
   progress_->update(step.step, step.loss);
   if (training_ended_ < next_flush_) return;
   report_->flush();
-  next_flush_ = training_ended_ + 500ms;
+  next_flush_ = training_ended_ + std::chrono::milliseconds(500);
 }
 
 Figure Run::metrics_by_step(const std::string& title, const std::string& unit,

@@ -40,12 +40,14 @@ std::vector<std::int64_t> SavedModel::hidden_layers(std::int64_t inputs,
                                                     const std::string& layers) const {
   const auto weight = [&layers](std::size_t i) { return fmt::format("{}.{}.weight", layers, i); };
   std::vector<std::int64_t> sizes;
+  std::int64_t given = inputs;
   for (std::size_t i = 0; i == 0 || file_.tensors.contains(weight(i)); ++i) {
     // Of small layers that do not fit each other, larger ones than any file would be made.
-    const std::int64_t takes = size_of(weight(i), 1), given = i == 0 ? inputs : sizes.back();
+    const std::int64_t takes = size_of(weight(i), 1);
     require<IoError>(takes == given, "{}: is another kind of model: {} takes {} numbers, not {}",
                      path_, weight(i), takes, given);
-    sizes.push_back(size_of(weight(i), 0));
+    given = size_of(weight(i), 0);
+    sizes.push_back(given);
   }
   sizes.pop_back();  // what the last layer gives is no hidden layer
   return sizes;

@@ -8,6 +8,7 @@
 
 namespace retrace::train {
 
+/// What a transformer is made from, as its files say it.
 struct TransformerConfig {
   std::int64_t vocab_size = 0;
   nn::TransformerOptions options = {};

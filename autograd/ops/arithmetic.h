@@ -32,6 +32,7 @@ Tensor rdiv(const Tensor& x, Scalar a);
 /// -x.  dx = -g.
 Tensor neg(const Tensor& x);
 
+/// The same as operators.
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
 inline Tensor operator+(const Tensor& a, Scalar b) { return add(a, b); }
 inline Tensor operator+(Scalar a, const Tensor& b) { return add(b, a); }

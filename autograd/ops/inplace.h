@@ -1,8 +1,8 @@
 #pragma once
 
 // For .cpp files: the rules of changing a tensor in place. Unrecorded, numbers are written over.
-// Recorded, the op runs as usual on the old numbers, the result is written over them, and the tensor
-// becomes the output of that op.
+// Recorded, the op runs as usual on the old numbers, the result is written over them, and the
+// tensor becomes the output of that op.
 
 #include <initializer_list>
 #include <string_view>

@@ -1,8 +1,9 @@
 #pragma once
 
-// Products of matrices and vectors. Operands have one dtype, float32, float64 or int64 (unrecorded).
-// Strides of any kind are read in place wherever BLAS can, transposed operands among them. An inner
-// size of 0 gives zeros. g is the gradient of the result, ᵀ exchanges the last two dims.
+// Products of matrices and vectors. Operands have one dtype, float32, float64 or int64
+// (unrecorded). Strides of any kind are read in place wherever BLAS can, transposed operands among
+// them. An inner size of 0 gives zeros. g is the gradient of the result, ᵀ exchanges the last two
+// dims.
 //
 // Errors, all of them: ShapeError for ranks and sizes that do not fit, DTypeError when the dtypes
 // differ and for bool.

@@ -35,7 +35,7 @@ Tensor norm(const Tensor& x, double p, const Shape& dims, bool keepdim = false);
 /// positive.
 Tensor normalize(const Tensor& x, double p = 2, std::int64_t dim = 1, double eps = 1e-12);
 
-// A literal 1 or 0 is a dim, not a truth value.
+/// A literal 1 or 0 is a dim, not a truth value.
 inline Tensor var(const Tensor& x, int dim, bool unbiased = true, bool keepdim = false) {
   return var(x, std::int64_t{dim}, unbiased, keepdim);
 }

@@ -30,6 +30,7 @@ struct LstmOutput {
   operator Tensor() const { return output; }
 };
 
+/// f of an Elman net.
 enum class RnnNonlinearity { tanh, relu };
 
 /// h' = f(W_ih x + b_ih + W_hh h + b_hh), f being tanh or relu.

@@ -15,6 +15,7 @@ struct GrammarRule {
   std::vector<std::string> right;
 };
 
+/// A sentence that a grammar has made.
 struct Sentence {
   std::vector<std::int64_t> words;
   double log_probability = 0;  ///< of its derivation, in nats

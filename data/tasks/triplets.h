@@ -10,6 +10,7 @@ struct TripletsOptions {
   LatentClassesOptions classes = {};
 };
 
+/// Triplets to learn from.
 struct TripletViews {
   Tensor anchor, positive, negative;  ///< float32 [rows, features]
   Tensor collision;  ///< bool [rows]: the negative is of the anchor's class, by chance

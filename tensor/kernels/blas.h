@@ -11,8 +11,9 @@
 ///
 /// Matrices are row-major; `transposed` says that the operand is the transpose of the matrix at
 /// hand. Each call at a time needs 128 MiB of address space to work in: where there is none for one
-/// more, calls take turns, and where there is none at all they are a ValueError. A build of OpenBLAS
-/// for one thread hands out its work buffers without a lock: there they take turns as well.
+/// more, calls take turns, and where there is none at all they are a ValueError. A build of
+/// OpenBLAS for one thread hands out its work buffers without a lock: there they take turns as
+/// well.
 namespace retrace::kernels::blas {
 
 /// C = alpha A B + beta C, A [m, k], B [k, n].

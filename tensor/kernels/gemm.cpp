@@ -166,16 +166,10 @@ Partition partition(int64_t m, int64_t n, int64_t k) {
   // A cut across the rows has B packed once more, one across the columns A.
   int64_t row_blocks = 1, col_blocks = 1;
   while (row_blocks * col_blocks < blocks) {
+    const bool rows_fit = row_blocks * 2 <= most_rows, cols_fit = col_blocks * 2 <= most_cols;
+    if (!rows_fit && !cols_fit) break;
     const bool rows_next = m / row_blocks >= n / col_blocks;
-    if (rows_next && row_blocks * 2 <= most_rows) {
-      row_blocks *= 2;
-    } else if (col_blocks * 2 <= most_cols) {
-      col_blocks *= 2;
-    } else if (row_blocks * 2 <= most_rows) {
-      row_blocks *= 2;
-    } else {
-      break;
-    }
+    (rows_fit && (rows_next || !cols_fit) ? row_blocks : col_blocks) *= 2;
   }
   auto size = [](int64_t total, int64_t count) {
     const int64_t tiles = (total + kTile - 1) / kTile;

@@ -68,7 +68,8 @@ TEST_CASE("gradients of indexing") {
   check([=](const auto& in) { return index_add(in[0], 0, list, in[1], 3); }, {strided(), other()});
   check([=](const auto& in) { return masked_select(in[0], mask); }, {strided()});
   check([=](const auto& in) { return embedding(in[0], places); }, {strided()});
-  // The gradient leaves the padding out although the value does not: only its own derivative agrees.
+  // The gradient leaves the padding out although the value does not: only its own derivative
+  // agrees.
   CHECK(gradgradcheck(
       [=](const std::vector<Tensor>& in) { return embedding(in[0], places, 0).square(); },
       {strided()}));

@@ -1,6 +1,6 @@
 // A model's file: refused with a message, or the same tensors every time, none of them larger than
-// the file; the metadata alone are those read with the tensors; and what is written again is read the
-// same.
+// the file; the metadata alone are those read with the tensors; and what is written again is read
+// the same.
 
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tests/fuzz/target.h>

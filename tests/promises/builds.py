@@ -161,6 +161,7 @@ def warnings(quick):
     output, status = run(["run-clang-tidy-14", "-quiet", f"-checks={TIDY}", "-p", ROOT / "build-clang",
                           "-j", str(os.cpu_count()),
                           f"{ROOT}/({'|'.join(LIBRARY)})/"], cwd=ROOT)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", output)  # it has no way to leave the colours out
     found = sorted(set(re.findall(rf"(?m)^{ROOT}/(\S+:\d+:\d+: (?:warning|error): .*)", output)))
     yield Figure("R83", "clang-tidy (bugprone, cert)", f"{len(found)} findings in {len(sources)} "
                  "sources" + "".join("; " + line for line in found[:5]), not found)

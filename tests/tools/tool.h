@@ -18,10 +18,12 @@ inline std::string build_folder() {
   return self.parent_path().parent_path().string();
 }
 
-inline Outcome run_tool(std::vector<std::string> arguments) {
+/// Run in the folder `in`, if it is given.
+inline Outcome run_tool(std::vector<std::string> arguments, const std::string& in = ".") {
   const TemporaryFolder folder;
-  Process process(build_folder() + "/tools/retrace", std::move(arguments), folder / "out",
-                  folder / "err");
+  arguments.insert(arguments.begin(),
+                   {"-c", "cd \"$0\" && exec \"$@\"", in, build_folder() + "/tools/retrace"});
+  Process process("/bin/sh", std::move(arguments), folder / "out", folder / "err");
   const int code = process.wait();
   return {code, contents_of(folder / "out"), contents_of(folder / "err")};
 }
