@@ -5,6 +5,7 @@
 #include <retrace/autograd/anomaly.h>
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/composite.h>
+#include <retrace/autograd/functional.h>
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/autograd/gradcheck.h>
 #include <retrace/autograd/node.h>

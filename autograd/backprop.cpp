@@ -136,19 +136,22 @@ void Backprop::leave_out_unneeded() {
     if (target.node && target.node->pass_.load(std::memory_order_relaxed) == pass_)
       slot_of(*target.node).asked = true;
   }
-  const auto is_target = [&](const Edge& edge) {
-    if (edge.leaf) return leaf_positions_.contains(edge.leaf.get());
-    return slot_of(*edge.node).asked &&
-           std::any_of(targets_.begin(), targets_.end(), [&](const Target& target) {
-             return target.node == edge.node && target.output == edge.output;
-           });
-  };
   for (std::size_t i = tape_.size(); i-- > 0;) {
     const Node& node = *tape_[i].node;
-    tape_[i].needed = std::any_of(node.edges_.begin(), node.edges_.end(), [&](const Edge& edge) {
-      return edge && (is_target(edge) || (edge.node && slot_of(*edge.node).needed));
-    });
+    tape_[i].needed = std::any_of(node.edges_.begin(), node.edges_.end(),
+                                  [&](const Edge& edge) { return is_needed(edge); });
   }
+}
+
+// It leads to one of the inputs asked for.
+bool Backprop::is_needed(const Edge& edge) {
+  if (edge.leaf) return leaf_positions_.contains(edge.leaf.get());
+  if (!edge.node) return false;
+  const Slot& slot = slot_of(*edge.node);
+  return slot.needed ||
+         (slot.asked && std::any_of(targets_.begin(), targets_.end(), [&](const Target& target) {
+            return target.node == edge.node && target.output == edge.output;
+          }));
 }
 
 void Backprop::seed(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients) {
@@ -302,17 +305,9 @@ void Backprop::run_rule(Slot& slot, Gradients& gradients) {
 // The gradient of one input, checked and in the input's shape; undefined where it is zero or where
 // the op added it itself.
 Tensor Backprop::take_given(Node& node, std::size_t i, Gradients& gradients) {
-  Tensor gradient = std::move(gradients.given_[i].gradient);
+  Tensor gradient = gradients.take(i);
   const Edge& edge = node.input(i);
-  require<AutogradError>(gradients.given_[i].answered,
-                         "{}: backward gave no gradient for input {} of shape {}; give one, or "
-                         "an undefined tensor where it is zero",
-                         node.name(), i, edge.sizes());
   if (!gradient.defined()) return gradient;
-  require<DTypeError>(
-      gradient.dtype() == edge.dtype(),
-      "{}: backward gave input {} of shape {} a {} gradient, it is {}; give one of its dtype",
-      node.name(), i, edge.sizes(), gradient.dtype(), edge.dtype());
   if (gradient.sizes() != edge.sizes()) {
     const AutoGradMode mode(create_graph_);
     gradient = sum_to(gradient, edge.sizes(), node.name());
@@ -327,7 +322,7 @@ void Backprop::run_node(Slot& slot) {
   Gradients gradients(*this, node, /*apart=*/false);
   run_rule(slot, gradients);
   for (std::size_t i = 0; i < node.inputs(); ++i) {
-    if (!node.wants(i)) continue;
+    if (!gradients.wants(i)) continue;
     if (Tensor gradient = take_given(node, i, gradients); gradient.defined())
       route(node, i, std::move(gradient));
   }
@@ -423,7 +418,34 @@ void Backprop::finish() {
   }
 }
 
-// A sum that the op may add into itself ---------------------------------------------------------
+// What a rule gives -------------------------------------------------------------------------------
+
+Gradients::Gradients(Backprop& pass, Node& node, bool apart)
+    : pass_(&pass), node_(node), apart_(apart) {
+  given_.reset(node.inputs());
+  if (!pass.for_inputs_) return;
+  for (std::size_t i = 0; i < given_.size(); ++i)
+    given_[i].unneeded = !pass.is_needed(node.input(i));
+}
+
+Gradients::Gradients(Node& node, const std::vector<Tensor>& tangents) : node_(node), apart_(false) {
+  given_.reset(node.inputs());
+  for (std::size_t i = 0; i < given_.size(); ++i) given_[i].unneeded = !tangents[i].defined();
+}
+
+Tensor Gradients::take(std::size_t i) {
+  Tensor gradient = std::move(given_[i].gradient);
+  const Edge& edge = node_.input(i);
+  require<AutogradError>(given_[i].answered,
+                         "{}: backward gave no gradient for input {} of shape {}; give one, or "
+                         "an undefined tensor where it is zero",
+                         node_.name(), i, edge.sizes());
+  require<DTypeError>(
+      !gradient.defined() || gradient.dtype() == edge.dtype(),
+      "{}: backward gave input {} of shape {} a {} gradient, it is {}; give one of its dtype",
+      node_.name(), i, edge.sizes(), gradient.defined() ? gradient.dtype() : DType(), edge.dtype());
+  return gradient;
+}
 
 void Gradients::refuse(std::size_t i) const {
   fail<AutogradError>("{}: backward gave a gradient for input {}, the node has {}; count from 0",
@@ -444,15 +466,16 @@ bool Gradients::is_shared(std::size_t i) const {
 
 Tensor Gradients::accumulator(std::size_t i) {
   if (i >= given_.size()) refuse(i);
-  if (pass_.create_graph_ || AnomalyMode::is_enabled() || is_shared(i)) return {};
+  if (pass_ == nullptr || pass_->create_graph_ || AnomalyMode::is_enabled() || is_shared(i))
+    return {};
   const Edge& edge = node_.input(i);
   Tensor sum;
   if (edge.node) {
-    const Tensor& inner = pass_.slot_of(*edge.node).at(edge.output);
+    const Tensor& inner = pass_->slot_of(*edge.node).at(edge.output);
     if (!inner.defined() || !is_private(inner)) return {};
     sum = inner;
   } else {
-    if (!edge.leaf || pass_.for_inputs_ || edge.leaf->hooks != nullptr || !edge.leaf->grad)
+    if (!edge.leaf || pass_->for_inputs_ || edge.leaf->hooks != nullptr || !edge.leaf->grad)
       return {};
     sum = Tensor(std::move(edge.leaf->grad));
     const bool usable = is_private(sum);

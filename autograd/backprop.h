@@ -105,6 +105,7 @@ class Backprop {
   void set_targets(const std::vector<Tensor>& inputs);
   void collect(const std::vector<Tensor>& outputs);
   void leave_out_unneeded();
+  bool is_needed(const Edge& edge);
   void seed(const std::vector<Tensor>& outputs, const std::vector<Tensor>& gradients);
   Slot& slot_of(Node& node);
   void advance(Step* step);
@@ -144,8 +145,9 @@ class Backprop {
 };
 
 /// Gradients of sum(outputs · grad_outputs) with respect to `inputs`; the grad of no tensor is
-/// touched. grad_outputs may be empty for scalars. AutogradError for an input that the outputs do
-/// not depend on, unless allow_unused (then it is undefined in the result).
+/// touched, and of gradients in between only those that lead to `inputs` are computed. grad_outputs
+/// may be empty for scalars. AutogradError for an input that the outputs do not depend on, unless
+/// allow_unused (then it is undefined in the result).
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
                          const std::vector<Tensor>& grad_outputs = {}, bool retain_graph = false,
                          bool create_graph = false, bool allow_unused = false);

@@ -81,7 +81,9 @@ bool is_ours(std::string_view file) {
 }
 
 bool is_systems(std::string_view file) {
-  return file.starts_with("/usr/include/") || file.starts_with("/usr/lib/");
+  // clang comes to the standard library from where it lies itself: /usr/bin/../lib/gcc/...
+  return file.starts_with("/usr/include/") || file.starts_with("/usr/lib/") ||
+         file.find("/include/c++/") != file.npos;
 }
 
 bool is_callers(const Location& location) {

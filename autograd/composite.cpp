@@ -1,6 +1,7 @@
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/first_order.h>
+#include <retrace/autograd/forward.h>
 
 namespace retrace {
 namespace {
@@ -22,6 +23,11 @@ class CompositeNode final : public Node {
     for (std::size_t k = 0; k < leaves_.size(); ++k)
       if (leaves_[k].defined()) originals[k] = saved_input(k);
     retrace_inner(body_(originals), originals, upstream, /*create_graph=*/true, gradients);
+  }
+  // Along the inner tape.
+  std::vector<Tensor> jvp(const std::vector<Tensor>& tangents) override {
+    if (texts_.first_order) refuse_second_order(texts_.op);
+    return push_tangents({inner_}, leaves_, tangents);
   }
   void release_saved() override {
     inner_ = {};

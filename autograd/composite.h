@@ -8,9 +8,10 @@
 //                                       gradient = "da = g · (cos · a/|a| - b/|b|) / |a|";
 //   };
 //   Tensor cosine_distance(const Tensor& a, const Tensor& b) {
-//     return composite<CosineDistance>(
-//         [](const Tensor& u, const Tensor& v) { return 1 - (normalize(u) * normalize(v)).sum(-1);
-//         }, a, b);
+//     const auto body = [](const Tensor& u, const Tensor& v) {
+//       return 1 - (normalize(u) * normalize(v)).sum(-1);
+//     };
+//     return composite<CosineDistance>(body, a, b);
 //   }
 //
 // While it is recorded, the body runs on detached inputs and leaves a small tape of its own behind,

@@ -15,6 +15,7 @@ class PartialNode final : public Node {
     return inputs() == 2 ? "the derivative of dx by g and by x"
                          : "the derivative of that by g and by each input";
   }
+  bool is_elementwise() const override { return true; }
 
   void backward(const Tensor& upstream, Gradients& gradients) override {
     if (gradients.wants(0)) {

@@ -5,10 +5,13 @@
 namespace retrace {
 
 void require_first_order(std::string_view op) {
-  require<AutogradError>(!GradMode::is_enabled(),
-                         "{}: second derivatives are not available; go back without create_graph "
-                         "here",
-                         op);
+  if (GradMode::is_enabled()) refuse_second_order(op);
+}
+
+void refuse_second_order(std::string_view op) {
+  fail<AutogradError>(
+      "{}: second derivatives are not available, nor is jvp; go back without create_graph here",
+      op);
 }
 
 }  // namespace retrace

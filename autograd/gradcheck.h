@@ -2,45 +2,9 @@
 
 // Checking a gradient: what backward gives against differences of the function itself.
 
-#include <type_traits>
-#include <vector>
-
-#include <retrace/tensor/tensor.h>
+#include <retrace/autograd/tensor_function.h>
 
 namespace retrace {
-
-class TensorFunction;
-
-/// Can be called with tensors, and gives a Tensor or a vector of them.
-template <class F>
-concept TensorCallable = !std::is_same_v<std::remove_cvref_t<F>, TensorFunction> &&
-                         std::is_invocable_v<F&, const std::vector<Tensor>&>;
-
-/// A function of several tensors, with one result or several: a view of a callable, which must
-/// live as long as it is used.
-class TensorFunction {
- public:
-  template <TensorCallable F>
-  TensorFunction(F&& f)
-      : callable_(const_cast<void*>(static_cast<const void*>(&f))), call_(&call<F>) {}
-  std::vector<Tensor> operator()(const std::vector<Tensor>& inputs) const {
-    return call_(callable_, inputs);
-  }
-
- private:
-  template <class F>
-  static std::vector<Tensor> call(void* callable, const std::vector<Tensor>& inputs) {
-    auto& function = *static_cast<std::remove_reference_t<F>*>(callable);
-    if constexpr (std::is_same_v<std::decay_t<decltype(function(inputs))>, Tensor>) {
-      return {function(inputs)};
-    } else {
-      return function(inputs);
-    }
-  }
-
-  void* callable_;
-  std::vector<Tensor> (*call_)(void* callable, const std::vector<Tensor>& inputs);
-};
 
 struct GradcheckOptions {
   double eps = 1e-6;   ///< step to either side of an element

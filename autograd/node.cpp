@@ -13,6 +13,7 @@
 namespace retrace {
 
 thread_local constinit bool GradMode::enabled_ = true;
+thread_local constinit bool SavedAsLeaves::active_ = false;
 
 // Edges -----------------------------------------------------------------------------------------
 
@@ -97,7 +98,8 @@ Tensor Node::unpack(int source, std::size_t k) const {
     if (saved.source != source || k-- > 0) continue;
     if (!GradMode::is_enabled() || source == kExtra) return Tensor(saved.tensor);
     // Backward is being recorded: what was saved stands for the input or output itself.
-    const Tensor alias = Tensor(saved.tensor).detach();
+    Tensor alias = Tensor(saved.tensor).detach();
+    if (SavedAsLeaves::is_active()) return alias.requires_grad_();
     if (source <= kFirstOutput) {
       alias.get().producer = Ref<Node>::share(const_cast<Node*>(this));
       alias.get().output = static_cast<std::uint32_t>(kFirstOutput - source);

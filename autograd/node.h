@@ -39,8 +39,9 @@ Edge edge_to(const Tensor& tensor);
 /// saves what its gradient needs, and gives one gradient for each input:
 ///
 ///     struct Cube final : NodeOf<Cube> {
-///       static constexpr std::string_view op = "cube", formula = "y = x³", gradient = "dx = g ·
-///       3x²"; void backward(const Tensor& g, Gradients& grads) override {
+///       static constexpr std::string_view op = "cube", formula = "y = x³",
+///                                         gradient = "dx = g · 3x²";
+///       void backward(const Tensor& g, Gradients& grads) override {
 ///         grads.give(0, g * saved_input(0).square() * 3);
 ///       }
 ///     };
@@ -75,6 +76,10 @@ class Node {
     static_cast<void>(others);
     backward(upstream, gradients);
   }
+  /// Forward mode: the tangents of the outputs, made of those of the inputs; an undefined one is 0.
+  /// By default it follows from backward, which is linear in the upstream gradient. A node that
+  /// knows a shorter way overrides it. Not recorded.
+  virtual std::vector<Tensor> jvp(const std::vector<Tensor>& tangents);
 
   /// Creation number, the same run after run; 0 until it is recorded.
   std::uint64_t number() const { return number_; }
@@ -144,6 +149,7 @@ class Node {
 
   void save(const Tensor& tensor, int source);
   Tensor unpack(int source, std::size_t k) const;
+  std::vector<Tensor> transposed_backward(const std::vector<Tensor>& tangents);
   void check_version(const Saved& saved) const;
   NodeNotes& notes();
 
@@ -175,7 +181,7 @@ struct NodeOf : Node {
 /// The gradients that a node gives back, one for each input.
 class Gradients {
  public:
-  bool wants(std::size_t i) const { return node_.wants(i); }
+  bool wants(std::size_t i) const { return node_.wants(i) && !given_[i].unneeded; }
   /// The engine checks dtype and shape, and sums a broadcast one down to the input's shape.
   /// Each input that wants a gradient must be given one; an undefined one stands for zeros.
   void give(std::size_t i, Tensor gradient) {
@@ -190,19 +196,23 @@ class Gradients {
 
  private:
   friend class Backprop;
+  friend class Node;
   struct Given {
     Tensor gradient;
     bool answered = false;
-    bool fused = false;  // added to the sum by the op, or would have been
+    bool fused = false;     // added to the sum by the op, or would have been
+    bool unneeded = false;  // leads to nothing that was asked for
   };
   /// Somebody wants to see the gradients `apart`: none is added to a sum by the op.
-  Gradients(Backprop& pass, Node& node, bool apart) : pass_(pass), node_(node), apart_(apart) {
-    given_.reset(node.inputs());
-  }
+  Gradients(Backprop& pass, Node& node, bool apart);
+  /// Outside of a pass, of those inputs that have a tangent.
+  Gradients(Node& node, const std::vector<Tensor>& tangents);
+  /// What was given for an input that wants it, undefined: zeros. AutogradError when nothing was.
+  Tensor take(std::size_t i);
   [[noreturn]] void refuse(std::size_t i) const;
   bool is_shared(std::size_t i) const;
 
-  Backprop& pass_;
+  Backprop* pass_ = nullptr;
   Node& node_;
   const bool apart_;
   SmallVector<Given, 3> given_;
@@ -264,6 +274,20 @@ Tensor record(Tensor output, std::initializer_list<const Tensor*> inputs, Save&&
   return record<N>(N::op, std::move(output), std::span(inputs.begin(), inputs.size()),
                    std::forward<Save>(save), std::forward<Args>(args)...);
 }
+
+/// While one lives, rules that are recorded see what their nodes saved as leaves without history.
+class SavedAsLeaves {
+ public:
+  SavedAsLeaves() : before_(std::exchange(active_, true)) {}
+  ~SavedAsLeaves() { active_ = before_; }
+  SavedAsLeaves(const SavedAsLeaves&) = delete;
+  SavedAsLeaves& operator=(const SavedAsLeaves&) = delete;
+  static bool is_active() { return active_; }
+
+ private:
+  static thread_local constinit bool active_;
+  bool before_;
+};
 
 /// f() with recording off.
 template <class F>

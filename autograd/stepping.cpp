@@ -42,7 +42,7 @@ void Backprop::run_node_watched(Slot& slot, Step& step) {
   std::vector<Tensor> gradients(node.inputs());
   bool any_fused = false;
   for (std::size_t i = 0; i < node.inputs(); ++i) {
-    if (!node.wants(i)) continue;
+    if (!apart.wants(i)) continue;
     const Tensor given = apart.given_[i].gradient;
     if (given.defined() && given.sizes() != node.input(i).sizes()) step.unsummed[i] = shown(given);
     gradients[i] = take_given(node, i, apart);

@@ -154,6 +154,7 @@ Tensor Gpt::next_logits(const Tensor& ids, KeyValueCache* cache) const {
 Gpt without_dropout(const Gpt& model) {
   TransformerOptions options = model.options();
   options.dropout = 0;
+  options.dtype = model.transformer.tokens.weight.dtype();  // to() may have changed it
   Gpt copy(model.vocab_size(), options);
   copy.load_state_dict(model.state_dict());
   return copy;

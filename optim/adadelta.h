@@ -26,5 +26,6 @@ class Adadelta : public OptimizerFor<AdadeltaOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<AdadeltaOptions>;
 
 }  // namespace retrace::optim

@@ -26,5 +26,6 @@ class Adagrad : public OptimizerFor<AdagradOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<AdagradOptions>;
 
 }  // namespace retrace::optim

@@ -29,6 +29,7 @@ class Adam : public OptimizerFor<AdamOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<AdamOptions>;
 
 struct AdamWOptions {
   double lr = 1e-3;
@@ -47,5 +48,6 @@ class AdamW : public OptimizerFor<AdamWOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<AdamWOptions>;
 
 }  // namespace retrace::optim

@@ -28,5 +28,6 @@ class Adamax : public OptimizerFor<AdamaxOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<AdamaxOptions>;
 
 }  // namespace retrace::optim

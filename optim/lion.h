@@ -27,5 +27,6 @@ class Lion : public OptimizerFor<LionOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<LionOptions>;
 
 }  // namespace retrace::optim

@@ -57,5 +57,6 @@ class Muon : public OptimizerFor<MuonOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<MuonOptions>;
 
 }  // namespace retrace::optim

@@ -35,5 +35,6 @@ class NAdam : public OptimizerFor<NAdamOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<NAdamOptions>;
 
 }  // namespace retrace::optim

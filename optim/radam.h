@@ -34,5 +34,6 @@ class RAdam : public OptimizerFor<RAdamOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<RAdamOptions>;
 
 }  // namespace retrace::optim

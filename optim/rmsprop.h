@@ -30,5 +30,6 @@ class RMSprop : public OptimizerFor<RMSpropOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<RMSpropOptions>;
 
 }  // namespace retrace::optim

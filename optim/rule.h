@@ -13,6 +13,9 @@
 //   };
 //   template class OptimizerFor<SGDOptions>;           of algorithm.h
 //
+// A program of one's own specialises `retrace::optim::RuleFor`, includes algorithm.h and says
+// `using Mine = retrace::optim::OptimizerFor<MyOptions>;`.
+//
 // A rule may also have `static void check_shape(std::size_t index, const Shape&)`, a ShapeError for
 // parameters that it does not take, and `void reserve(const Shape&, DType)`, which gets the memory
 // that update needs besides: update must not fail.

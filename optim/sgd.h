@@ -27,5 +27,6 @@ class SGD : public OptimizerFor<SGDOptions> {
  public:
   using OptimizerFor::OptimizerFor;
 };
+extern template class OptimizerFor<SGDOptions>;
 
 }  // namespace retrace::optim

@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/forward.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/linalg.h>
 #include <retrace/autograd/ops/view.h>
@@ -62,6 +63,12 @@ struct MatmulNode final : NodeOf<MatmulNode> {
     } else {
       give_product(*this, gradients, 1, transposed(left), upstream);
     }
+  }
+  std::vector<Tensor> jvp(const std::vector<Tensor>& tangents) override {
+    Tensor sum;
+    if (tangents[0].defined()) sum = matmul(tangents[0], saved_input(1));
+    if (tangents[1].defined()) sum = sum_of_tangents(sum, matmul(saved_input(0), tangents[1]));
+    return {sum};
   }
   int a_rank, b_rank;
 };

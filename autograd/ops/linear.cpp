@@ -1,4 +1,5 @@
 #include <retrace/autograd/elementwise.h>
+#include <retrace/autograd/forward.h>
 #include <retrace/autograd/ops/linalg.h>
 #include <retrace/autograd/ops/linear.h>
 #include <retrace/autograd/ops/reduction.h>
@@ -53,6 +54,13 @@ struct LinearNode final : NodeOf<LinearNode> {
       }
       if (gradients.wants(2)) give_column_sums(gradients, 2, dy);
     });
+  }
+  std::vector<Tensor> jvp(const std::vector<Tensor>& tangents) override {
+    Tensor sum;
+    if (tangents[0].defined()) sum = linear(tangents[0], saved_input(1));
+    if (tangents[1].defined()) sum = sum_of_tangents(sum, linear(saved_input(0), tangents[1]));
+    if (tangents[2].defined()) sum = sum_of_tangents(sum, tangents[2].expand(output_sizes()));
+    return {sum};
   }
 
  private:

@@ -195,8 +195,8 @@ TEST_CASE("token losses are one node of their own name and refuse second derivat
   CHECK(node.name() == "next_token_loss");
   CHECK(node.input(0).leaf.get() == logits.ref().get());
   CHECK_THROWS_WITH_AS(loss.backward({}, false, true),
-                       "next_token_loss: second derivatives are not available; go back without "
-                       "create_graph here",
+                       "next_token_loss: second derivatives are not available, nor is jvp; go back "
+                       "without create_graph here",
                        AutogradError);
 }
 

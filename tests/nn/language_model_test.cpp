@@ -187,6 +187,18 @@ TEST_CASE("a model that was saved gives the same bits") {
   }
 }
 
+TEST_CASE("a copy without dropout has the dtype that the model was converted to") {
+  nn::TransformerOptions options = kinds()[0];
+  options.dropout = 0.5;
+  nn::Gpt gpt(5, options);
+  gpt.to(kFloat64);
+  const nn::Gpt copy = nn::without_dropout(gpt);
+  gpt.eval();
+  const Tensor ids = tensor({{1, 4, 2}}), logits = copy(ids);
+  CHECK(logits.dtype() == kFloat64);
+  CHECK(logits.equal(gpt(ids)));
+}
+
 TEST_CASE("texts grow alike with and without a cache, together and alone, beyond the context") {
   manual_seed(7);
   const std::vector<Tokens> prompts = {{1, 2, 3, 4, 5}, {6}, {7, 8, 9}};

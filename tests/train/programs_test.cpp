@@ -1,6 +1,8 @@
 // The examples as a user meets them: what they print, and their exit codes.
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include <retrace/retrace.h>
 #include <retrace/tests/train/process.h>
 
@@ -42,6 +44,25 @@ TEST_CASE("xor learns, passes its check, and reports it") {
   CHECK(result["gap"] == result["metrics"]["test_loss"]);
   CHECK(result["passed"] == true);
   CHECK(result["seconds"].get<double>() >= result["train_seconds"].get<double>());
+}
+
+TEST_CASE("wengert_list tells its list, agrees with differences and the engine, and learns") {
+  const Outcome outcome = run_example("wengert_list", {"--check"});
+  CHECK(outcome.code == 0);
+  std::istringstream out(outcome.out);
+  int compared = 0;
+  for (std::string line; std::getline(out, line);) {
+    if (!line.starts_with("dloss/d")) continue;
+    std::string name, equals, by_list, by_difference, by_engine;
+    std::istringstream(line) >> name >> equals >> by_list >> by_difference >> by_engine;
+    CHECK(by_list.size() >= 10);
+    CHECK(by_list == by_engine);
+    CHECK(std::abs(std::stod(by_list) - std::stod(by_difference)) < 1e-7);
+    ++compared;
+  }
+  CHECK(compared == 2);
+  const auto program = contents_of(RETRACE_SOURCE_DIR "/examples/wengert_list.cpp");
+  CHECK(std::count(program.begin(), program.end(), '\n') <= 150);  // as it says
 }
 
 TEST_CASE("a check that is missed gives 5, and none gives null") {
