@@ -18,7 +18,9 @@ std::string in_a_line(const std::string& text) {
   return quoted.substr(1, quoted.size() - 2);
 }
 
-std::string short_number(double value) { return fmt::format("{:.4g}", value); }
+std::string short_number(double value) {
+  return std::isnan(value) ? "nan" : fmt::format("{:.4g}", value);
+}
 
 std::vector<std::string> row_of(const std::string& name, const Tensor& tensor) {
   std::vector<std::string> row = {in_a_line(name), std::string(name_of(tensor.dtype())),

@@ -1,5 +1,6 @@
 // `retrace inspect`, `retrace new`: what they print and write, and with which code they end.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <limits>
 
