@@ -23,6 +23,7 @@
 
 namespace retrace {
 
+/// Values and their slopes along the tangents.
 struct Jvp {
   std::vector<Tensor> outputs;
   std::vector<Tensor> tangents;  ///< of each output, in its shape; undefined if it is not floating
@@ -38,6 +39,7 @@ struct Jvp {
 /// for a chain of products, every factor moving.
 Jvp jvp(TensorFunction f, const std::vector<Tensor>& inputs, const std::vector<Tensor>& tangents);
 
+/// Values and gradients.
 struct Vjp {
   std::vector<Tensor> outputs;
   std::vector<Tensor> gradients;  ///< of each input; zeros where nothing flows
@@ -48,6 +50,7 @@ struct Vjp {
 Vjp vjp(TensorFunction f, const std::vector<Tensor>& inputs,
         const std::vector<Tensor>& upstream = {});
 
+/// A value and products with its Hessian.
 struct Hvp {
   Tensor value;                  ///< of f
   std::vector<Tensor> products;  ///< of each input; zeros where f is linear
