@@ -25,12 +25,6 @@
 namespace retrace::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr auto kPatience = std::chrono::seconds(120);
-// mpirun tells all processes to end when one is gone, and kills them soon after.
-constexpr auto kGrace = std::chrono::milliseconds(300);
-
 struct Range {
   std::int64_t begin, end;
 };
@@ -41,6 +35,19 @@ Range part_of(std::int64_t n, int rank, int count) {
 }  // namespace
 
 #ifdef RETRACE_HAVE_MPI
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPatience = std::chrono::seconds(120);
+// mpirun tells all processes to end when one is gone, and kills them soon after.
+constexpr auto kGrace = std::chrono::milliseconds(300);
+
+constexpr int kScalars = 0, kBroadcast = 1, kBuckets = 2;   // tags; two for each bucket
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;  // of a message
+
+}  // namespace
 
 struct Ranks::Requests {
   std::vector<MPI_Request> all;
@@ -59,13 +66,6 @@ struct Ranks::Requests {
     return flag != 0;
   }
 };
-
-namespace {
-
-constexpr int kScalars = 0, kBroadcast = 1, kBuckets = 2;   // tags; two for each bucket
-constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;  // of a message
-
-}  // namespace
 
 Ranks::Ranks() {
   int started = 0;
