@@ -243,10 +243,6 @@ std::string objection_to_name(std::string_view name) {
   return {};
 }
 
-std::string shown(std::string_view text) {
-  return json_string(utf8_prefix(text, kShown)) + (text.size() > kShown ? "..." : "");
-}
-
 std::string checksum_text(std::uint32_t sum) { return fmt::format("{:08x}", sum); }
 
 std::uint32_t checksum(std::uint32_t sum, const void* data, std::size_t bytes) {
@@ -300,3 +296,11 @@ Header parse_header(const std::string& path, std::string_view text, std::uint64_
 }
 
 }  // namespace retrace::safetensors
+
+fmt::format_context::iterator fmt::formatter<retrace::safetensors::Shown>::format(
+    retrace::safetensors::Shown shown, fmt::format_context& context) const {
+  using namespace retrace;
+  return fmt::format_to(context.out(), "{}{}",
+                        json_string(utf8_prefix(shown.text, safetensors::kShown)),
+                        shown.text.size() > safetensors::kShown ? "..." : "");
+}

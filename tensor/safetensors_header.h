@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <retrace/tensor/safetensors.h>
 #include <retrace/tensor/shape.h>
 #include <retrace/tensor/stored_type.h>
@@ -43,8 +45,11 @@ struct Header {
 /// Why a tensor cannot have this name; empty when it can.
 std::string objection_to_name(std::string_view name);
 /// A name or another text of the header, in UTF-8, as a message shows it: between quotes, escaped,
-/// and no more than its beginning.
-std::string shown(std::string_view text);
+/// and no more than its beginning. Made when it is written: most are never.
+struct Shown {
+  std::string_view text;
+};
+inline Shown shown(std::string_view text) { return {text}; }
 
 /// Eight hex digits.
 std::string checksum_text(std::uint32_t sum);
@@ -60,3 +65,10 @@ std::string header_text(const Header& header);
 Header parse_header(const std::string& path, std::string_view text, std::uint64_t data_bytes);
 
 }  // namespace retrace::safetensors
+
+template <>
+struct fmt::formatter<retrace::safetensors::Shown> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  fmt::format_context::iterator format(retrace::safetensors::Shown shown,
+                                       fmt::format_context& context) const;
+};

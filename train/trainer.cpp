@@ -84,7 +84,8 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     const std::vector<Tensor> buffers =
         gradient_sum_ ? copies(model_.buffers()) : std::vector<Tensor>();
     try {
-      record.loss = compute_gradients(loss, &record.metrics);
+      record.loss =
+          compute_gradients(loss, gradient_sum_ ? &*gradient_sum_ : nullptr, &record.metrics);
     } catch (const RankLost& lost) {
       give_up(step - 1, before, buffers, lost);
     }
@@ -206,7 +207,8 @@ std::int64_t Trainer::first_step() {
 }
 
 // The metrics are those of the last batch.
-double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics) {
+double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
+                                  Metrics* metrics) {
   optimizer_.zero_grad();
   double sum = 0;
   std::int64_t samples = 0;
@@ -215,8 +217,8 @@ double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metric
     if (metrics != nullptr) *metrics = std::move(batch.metrics);
     require<ValueError>(batch.samples >= 1, "Trainer: a loss of {} samples has no weight",
                         batch.samples);
-    if (gradient_sum_ && !is_explaining_) {
-      const SharedBatch shared = gradient_sum_->backward(batch);
+    if (together != nullptr) {
+      const SharedBatch shared = together->backward(batch);
       signal_ = shared.signal;
       return shared.loss;
     }
@@ -240,13 +242,12 @@ double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Metric
 void Trainer::explain(std::int64_t step, std::string_view what, double value,
                       const StateDict& before, const std::function<BatchLoss()>& loss) {
   std::string cause;
-  is_explaining_ = true;
   for (const bool infinities : {false, true}) {
     if (!cause.empty()) break;
     sources_.load_state_dict(before);
     try {
       const AnomalyMode watch(true, infinities);
-      compute_gradients(loss);
+      compute_gradients(loss, nullptr);  // those of this process alone
     } catch (const Error& error) {
       cause = error.what();
     }

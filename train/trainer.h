@@ -77,7 +77,8 @@ class Trainer {
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
   void join_ranks();
-  double compute_gradients(const std::function<BatchLoss()>& loss, Metrics* metrics = nullptr);
+  double compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
+                           Metrics* metrics = nullptr);
   [[noreturn]] void give_up(std::int64_t done, const StateDict& before,
                             const std::vector<Tensor>& buffers, const RankLost& lost);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
@@ -98,7 +99,6 @@ class Trainer {
   std::optional<BestModel> best_;
   std::optional<GradientSum> gradient_sum_;  // with --distributed
   int signal_ = 0;                           // that one of the processes was told to stop by
-  bool is_explaining_ = false;               // looks at this process alone
 };
 
 }  // namespace retrace::train

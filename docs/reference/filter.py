@@ -61,7 +61,7 @@ def spelled_out(lines):
             out += comment + [body[0]] + spelled_out(body[1:])
         elif declarations > 1:
             pad = " " * indent
-            out += comment[:1] + comment[1:] + [f"{pad}///@{{"] + body + [f"{pad}///@}}"]
+            out += comment + [f"{pad}///@{{"] + body + [f"{pad}///@}}"]
         else:
             out += comment + body
         at = end
