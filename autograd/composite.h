@@ -3,15 +3,15 @@
 // Ops written with other ops that are still one node of the tape, with a name and texts of their
 // own.
 //
-//   struct CosineDistance {
-//     static constexpr std::string_view op = "cosine_distance", formula = "y = 1 - a·b / |a||b|",
-//                                       gradient = "da = g · (cos · a/|a| - b/|b|) / |a|";
+//   struct ChordDistance {
+//     static constexpr std::string_view op = "chord_distance", formula = "y = |a/|a| - b/|b||²",
+//                                       gradient = "da = 2 g · (cos · a/|a| - b/|b|) / |a|";
 //   };
-//   Tensor cosine_distance(const Tensor& a, const Tensor& b) {
+//   Tensor chord_distance(const Tensor& a, const Tensor& b) {
 //     const auto body = [](const Tensor& u, const Tensor& v) {
-//       return 1 - (normalize(u) * normalize(v)).sum(-1);
+//       return (normalize(u) - normalize(v)).square().sum(-1);
 //     };
-//     return composite<CosineDistance>(body, a, b);
+//     return composite<ChordDistance>(body, a, b);
 //   }
 //
 // While it is recorded, the body runs on detached inputs and leaves a small tape of its own behind,

@@ -181,7 +181,7 @@ struct NodeOf : Node {
 /// The gradients that a node gives back, one for each input.
 class Gradients {
  public:
-  bool wants(std::size_t i) const { return node_.wants(i) && !given_[i].unneeded; }
+  bool wants(std::size_t i) const { return given_[i].wanted; }
   /// The engine checks dtype and shape, and sums a broadcast one down to the input's shape.
   /// Each input that wants a gradient must be given one; an undefined one stands for zeros.
   void give(std::size_t i, Tensor gradient) {
@@ -200,8 +200,8 @@ class Gradients {
   struct Given {
     Tensor gradient;
     bool answered = false;
-    bool fused = false;     // added to the sum by the op, or would have been
-    bool unneeded = false;  // leads to nothing that was asked for
+    bool fused = false;   // added to the sum by the op, or would have been
+    bool wanted = false;  // leads to something that was asked for
   };
   /// Somebody wants to see the gradients `apart`: none is added to a sum by the op.
   Gradients(Backprop& pass, Node& node, bool apart);

@@ -29,23 +29,15 @@ constexpr const char* kFooter =
 constexpr std::size_t kHelpWidth = 88, kHelpIndent = 29;
 
 // Words in lines of kHelpWidth; all but the first line are indented.
-void append_wrapped(std::string& text, const std::string& words, std::size_t indent) {
+void append_wrapped(std::string& text, std::string_view words, std::size_t indent) {
   std::size_t column = indent;
-  for (std::size_t begin = 0; begin < words.size();) {
-    const std::size_t end = std::min(words.find(' ', begin), words.size());
-    const std::size_t length = end - begin;
-    if (column > indent && column + 1 + length > kHelpWidth) {
-      text += '\n';
-      text.append(indent, ' ');
-      column = indent;
-    }
-    if (column > indent) {
-      text += ' ';
-      ++column;
-    }
-    text.append(words, begin, length);
-    column += length;
-    begin = end + 1;
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(word.size() + 1, words.size()));
+    const bool fits = column + 1 + word.size() <= kHelpWidth;
+    if (column > indent) text += fits ? " " : "\n" + std::string(indent, ' ');
+    column = (column > indent && fits ? column + 1 : indent) + word.size();
+    text += word;
   }
   text += '\n';
 }

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import random
 import re
 import resource
 import shutil
@@ -201,19 +200,20 @@ def known_results():
 
 
 def chosen(seed):
-    """Every mutant there can be, in the order in which they are tried: half of them by chance, half
-    so that each file has its turn."""
-    mutants = all_mutants()
-    draw = random.Random(seed)
-    draw.shuffle(mutants)
+    """Every mutant there can be, in the order in which they are tried: what was tried before, then
+    half by chance and half so that each file has its turn. A mutant's place follows from its own name
+    and the seed, so that a change elsewhere leaves it where it is."""
+    place = lambda mutant: hashlib.sha1(f"{seed}:{mutant.name()}".encode()).digest()
+    mutants = sorted({mutant.name(): mutant for mutant in all_mutants()}.values(), key=place)
     turn = collections.Counter()
     order = {}
     for mutant in mutants:
         turn[mutant.path] += 1
         order[mutant] = turn[mutant.path]
     by_file = sorted(mutants, key=order.get)
-    both = [mutant for pair in zip(mutants, by_file) for mutant in pair]
-    return list(dict.fromkeys(both)), len(mutants)
+    both = dict.fromkeys(mutant for pair in zip(mutants, by_file) for mutant in pair)
+    known = known_results()
+    return sorted(both, key=lambda mutant: mutant.name() not in known), len(mutants)
 
 
 def measure(count, seed, progress=lambda line: None):

@@ -142,8 +142,8 @@ TEST_CASE("C08: an exception of one's own, from a hook, a backward, a task, a cl
     (z * x).sum().backward();
   });
   fails("task", [] {
-    parallel_for(1000, 1, [](std::int64_t begin, std::int64_t) {
-      if (begin >= 500) throw Own("task");
+    parallel_for(1000, 1, [](std::int64_t, std::int64_t end) {
+      if (end > 500) throw Own("task");
     });
   });
   fails("closure", [] { without_recording([]() -> Tensor { throw Own("closure"); }); });
