@@ -9,7 +9,7 @@ using namespace retrace;
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static fuzz::MemoryFile file;
   const std::string& path = file.put(fuzz::text_of(data, size));
-  const data::UnpackLimits limits = {.bytes = 1 << 20, .free_bytes = 1 << 16};
+  const data::UnpackLimits limits = {.bytes = 1 << 17, .free_bytes = 1 << 14};
   std::string whole, pieces;
   const bool sound = fuzz::accepts(path, [&] { whole = data::read_plain_or_gzip(path, limits); });
   const bool sound_in_pieces = fuzz::accepts(path, [&] {
