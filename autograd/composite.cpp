@@ -1,6 +1,5 @@
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/composite.h>
-#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/forward.h>
 
 namespace retrace {
@@ -17,16 +16,14 @@ class CompositeNode final : public Node {
 
   void backward(const Tensor& upstream, Gradients& gradients) override {
     if (!GradMode::is_enabled())
-      return retrace_inner(inner_, leaves_, upstream, /*create_graph=*/false, gradients);
-    if (texts_.first_order) require_first_order(texts_.op);
+      return retrace_inner({inner_}, leaves_, {upstream}, /*create_graph=*/false, gradients);
     std::vector<Tensor> originals(leaves_.size());
     for (std::size_t k = 0; k < leaves_.size(); ++k)
       if (leaves_[k].defined()) originals[k] = saved_input(k);
-    retrace_inner(body_(originals), originals, upstream, /*create_graph=*/true, gradients);
+    retrace_inner({body_(originals)}, originals, {upstream}, /*create_graph=*/true, gradients);
   }
   // Along the inner tape.
   std::vector<Tensor> jvp(const std::vector<Tensor>& tangents) override {
-    if (texts_.first_order) refuse_second_order(texts_.op);
     return push_tangents({inner_}, leaves_, tangents);
   }
   void release_saved() override {
@@ -44,8 +41,8 @@ class CompositeNode final : public Node {
 
 }  // namespace
 
-void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Tensor& upstream,
-                   bool create_graph, Gradients& gradients) {
+void retrace_inner(const std::vector<Tensor>& inner, std::span<const Tensor> inputs,
+                   const std::vector<Tensor>& upstream, bool create_graph, Gradients& gradients) {
   std::vector<Tensor> wanted;
   std::vector<std::size_t> positions;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
@@ -55,9 +52,14 @@ void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Te
   }
   const ObserverScope nobody;  // whoever watches sees one op
   // Where no gradient can flow, as past a threshold, the inner tape may be empty.
-  std::vector<Tensor> found(wanted.size());
-  if (inner.requires_grad())
-    found = grad({inner}, wanted, {upstream}, /*retain_graph=*/true, create_graph,
+  std::vector<Tensor> outputs, arriving, found(wanted.size());
+  for (std::size_t k = 0; k < inner.size(); ++k) {
+    if (!upstream[k].defined() || !inner[k].requires_grad()) continue;
+    outputs.push_back(inner[k]);
+    arriving.push_back(upstream[k]);
+  }
+  if (!outputs.empty())
+    found = grad(outputs, wanted, arriving, /*retain_graph=*/true, create_graph,
                  /*allow_unused=*/true);
   for (std::size_t i = 0; i < wanted.size(); ++i) gradients.give(positions[i], found[i]);
 }

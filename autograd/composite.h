@@ -18,8 +18,6 @@
 // which the node retraces when a gradient comes: whoever steps through sees one op. For second
 // derivatives the body runs again on the inputs themselves, so it must be a function of them alone.
 // What it captures gets no gradient. An undefined input is an optional one that was not given.
-// `first_order = true` in the texts refuses second derivatives in the op's own name, for a body
-// with ops that have none.
 
 #include <functional>
 #include <utility>
@@ -29,22 +27,26 @@
 
 namespace retrace {
 
-/// Gradients of inner(g) for those inputs that the node wants, given to it.
-void retrace_inner(const Tensor& inner, std::span<const Tensor> inputs, const Tensor& upstream,
-                   bool create_graph, Gradients& gradients);
+/// Gradients of Σ inner · upstream for those inputs that the node wants, given to it. An undefined
+/// upstream gradient is 0.
+void retrace_inner(const std::vector<Tensor>& inner, std::span<const Tensor> inputs,
+                   const std::vector<Tensor>& upstream, bool create_graph, Gradients& gradients);
 
-/// What a composite says of itself; without second derivatives if `first_order`.
+/// Second derivatives of an op whose backward works on raw numbers: what that gives while backward
+/// is recorded. `by_ops()` computes the op's outputs once more by ops that record themselves, from
+/// `inputs`, which are as saved_input() gives them. An input of which y is a linear function, and
+/// that was not saved, may be any leaf of its sizes.
+template <class ByOps>
+void recorded_backward(std::span<const Tensor> inputs, const std::vector<Tensor>& upstream,
+                       Gradients& gradients, const ByOps& by_ops) {
+  const ObserverScope nobody;  // whoever watches sees one op
+  retrace_inner({by_ops()}, inputs, upstream, /*create_graph=*/true, gradients);
+}
+
+/// What a composite says of itself.
 struct CompositeTexts {
   std::string_view op, formula, gradient;
-  bool first_order;
 };
-
-/// Those of a struct with the members op, formula, gradient and, if so, first_order.
-template <class Texts>
-constexpr CompositeTexts composite_texts() {
-  constexpr bool first_order = requires { requires Texts::first_order; };
-  return {Texts::op, Texts::formula, Texts::gradient, first_order};
-}
 
 /// What the op computes, made of other ops.
 using CompositeBody = std::function<Tensor(std::span<const Tensor> inputs)>;
@@ -63,7 +65,7 @@ Tensor composite(const Body& body, const Tensors&... inputs) {
       return body(x[K]...);
     };
     return record_composite(
-        composite_texts<Texts>(),
+        {Texts::op, Texts::formula, Texts::gradient},
         [of_all](std::span<const Tensor> x) {
           return of_all(x, std::index_sequence_for<Tensors...>());
         },

@@ -5,11 +5,8 @@
 namespace retrace {
 
 void require_first_order(std::string_view op) {
-  if (GradMode::is_enabled()) refuse_second_order(op);
-}
-
-void refuse_second_order(std::string_view op) {
-  fail<AutogradError>(
+  require<AutogradError>(
+      !GradMode::is_enabled(),
       "{}: second derivatives are not available, nor is jvp; go back without create_graph here",
       op);
 }

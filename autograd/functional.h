@@ -34,7 +34,8 @@ struct Jvp {
 ///
 /// Forward mode: f is recorded, then tangents are pushed along its tape, oldest op first. Tensor
 /// and tangent are a dual number. An elementwise op multiplies by its derivative, other ops
-/// transpose their gradient rule, so all have it that have second derivatives (docs/catalogue.md).
+/// transpose their gradient rule, so all have it that have second derivatives: every op of the
+/// library but the hard form of gumbel_softmax.
 /// Measured: 2.1 times the time of f for a network, where f and its gradient take 2.0; 3.2 times
 /// for a chain of products, every factor moving.
 Jvp jvp(TensorFunction f, const std::vector<Tensor>& inputs, const std::vector<Tensor>& tangents);

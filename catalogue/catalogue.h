@@ -44,7 +44,6 @@ struct Row {
   std::vector<Sample> samples;
   std::string function = {};  ///< that it calls, as declared; by default of the row's name
   bool differentiable = true;
-  bool second_derivatives = true;  ///< false: create_graph is refused with an error naming the op
   /// False for inputs that lie at a kink: such are drawn again.
   bool (*smooth)(const Call& call) = nullptr;
   bool allows_repeats = true;  ///< has a derivative where elements along dim 0 are equal

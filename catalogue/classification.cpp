@@ -62,7 +62,6 @@ void add_classification(std::vector<Row>& rows) {
            .run = call_cross_entropy,
            .samples = both(of_classes("weight"),
                            of_classes("weight", {{"label_smoothing", 0.1}, {"ignore_index", 3}})),
-           .second_derivatives = false,
            .card =
                {.topic = 18,
                 .about =
@@ -85,7 +84,6 @@ void add_classification(std::vector<Row>& rows) {
            .samples = with_reductions({probabilities({5, 4}, false), probabilities({5, 4}, true),
                                        probabilities({2, 3, 2}, false)}),
            .function = "cross_entropy",
-           .second_derivatives = false,
            .card =
                {.topic = 18,
                 .about = "Cross-entropy with the probability of every class as target, as a "
@@ -111,7 +109,6 @@ void add_classification(std::vector<Row>& rows) {
                                       .reduction = reduction_of("nll_loss", c)});
            },
            .samples = both(of_classes("weight"), of_classes("weight", {{"ignore_index", 3}})),
-           .second_derivatives = false,
            .card = {.topic = 18,
                     .about = "The second half of cross_entropy, for models that give "
                              "log-probabilities already.",
@@ -135,7 +132,6 @@ void add_classification(std::vector<Row>& rows) {
            .run = call_label_smoothing,
            .samples = both(of_classes("", {{"epsilon", 0.1}}),
                            of_several_classes({{"epsilon", 0.25}, {"scheme", "others"}})),
-           .second_derivatives = false,
            .card = {.topic = 22,
                     .about = "Cross-entropy with a little doubt in the answer, so that the model "
                              "is not driven to certainty: the best logit is finite.",
@@ -164,7 +160,6 @@ void add_classification(std::vector<Row>& rows) {
            },
            .samples = both(of_classes("alpha"),
                            of_classes("alpha", {{"gamma", 0.5}, {"ignore_index", 3}})),
-           .second_derivatives = false,
            .card = {.topic = 19,
                     .about = "Cross-entropy times (1 - p)^γ: a sample that is nearly right hardly "
                              "counts, so the hard ones are learnt.",
@@ -185,7 +180,6 @@ void add_classification(std::vector<Row>& rows) {
                   .reduction = reduction_of("multiclass_hinge_cs", c)});
            },
            .samples = both(of_several_classes({}), of_several_classes({{"squared", true}})),
-           .second_derivatives = false,
            .smooth = off_the_margins,
            .allows_repeats = false,
            .card = {.topic = 20,
@@ -212,7 +206,6 @@ void add_classification(std::vector<Row>& rows) {
                                                .reduction = reduction_of("multi_margin_loss", c)});
            },
            .samples = both(of_classes("weight"), of_classes("weight", {{"p", 2}, {"margin", 0.5}})),
-           .second_derivatives = false,
            .smooth = off_the_margins,
            .card =
                {.topic = 20,

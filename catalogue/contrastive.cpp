@@ -47,7 +47,6 @@ void add_contrastive(std::vector<Row>& rows) {
            .question = "Can each query find its key among the others?",
            .run = call_info_nce,
            .samples = of_info_nce(),
-           .second_derivatives = false,
            .card =
                {.topic = 25,
                 .about = "Cross-entropy of a matrix of similarities, whose diagonal is right: the "
@@ -86,7 +85,6 @@ void add_contrastive(std::vector<Row>& rows) {
                                     {.temperature = c.number("temperature", 0.5)});
            },
            .samples = {matching("z1", "z2"), matching("z1", "z2", {{"temperature", 1.0}})},
-           .second_derivatives = false,
            .card =
                {.topic = 25,
                 .about = "SimCLR's loss: two views of each sample, and all other views are wrong "
@@ -122,7 +120,6 @@ void add_contrastive(std::vector<Row>& rows) {
            },
            .samples = {labelled({{"temperature", 0.5}}),
                        labelled({{"temperature", 1.0}, {"base_temperature", 0.5}})},
-           .second_derivatives = false,
            .card = {.topic = 25,
                     .about = "Several right answers for each row, all those of its label. One of "
                              "four rows turns.",
@@ -155,7 +152,6 @@ void add_contrastive(std::vector<Row>& rows) {
            },
            .samples = {matching("image", "text", {}, {{"log_scale", {}, between(0, 1)}}),
                        matching("image", "text", {}, {{"log_scale", {}, between(-1, 0)}})},
-           .second_derivatives = false,
            .card = {.topic = 25,
                     .about = "info_nce in both directions, from image to text and back. One of two "
                              "images turns away from its text.",

@@ -70,8 +70,7 @@ void add_convolution(std::vector<Row>& rows) {
                        convolved({2, 2, 7}, {4, 1, 3}, true,
                                  {{"stride", 2}, {"padding", 1}, {"groups", 2}}),
                        convolved({1, 1, 8}, {2, 1, 2}, true, {{"padding", 2}, {"dilation", 2}}),
-                       convolved({0, 2, 6}, {3, 2, 3}, true)},
-           .second_derivatives = false},
+                       convolved({0, 2, 6}, {3, 2, 3}, true)}},
           {.name = "conv2d",
            .family = "convolution",
            .question = "Where in an image does each filter find its pattern?",
@@ -92,8 +91,7 @@ void add_convolution(std::vector<Row>& rows) {
                                   {"groups", 4}}),
                        convolved({1, 1, 5, 4}, {2, 1, 1, 3}, true, {{"stride", list({3, 1})}}),
                        convolved({1, 1, 3, 1}, {1, 1, 2, 2}, true, {{"padding", list({0, 2})}}),
-                       convolved({0, 2, 4, 4}, {3, 2, 3, 3}, true)},
-           .second_derivatives = false},
+                       convolved({0, 2, 4, 4}, {3, 2, 3, 3}, true)}},
           {.name = "max_pool1d",
            .family = "pooling",
            .question = "What is the largest value around each place of a sequence?",
@@ -103,7 +101,6 @@ void add_convolution(std::vector<Row>& rows) {
                  {.stride = c.maybe_integer("stride"), .padding = c.integer("padding", 0)});
            },
            .samples = windows1d(),
-           .second_derivatives = false,
            .smooth = all_differ,
            .allows_repeats = false},
           {.name = "max_pool2d",
@@ -114,7 +111,6 @@ void add_convolution(std::vector<Row>& rows) {
                                {.stride = stride2d(c), .padding = size2d(c, "padding", 0)});
            },
            .samples = windows2d(),
-           .second_derivatives = false,
            .smooth = all_differ,
            .allows_repeats = false},
           {.name = "avg_pool1d",
@@ -126,8 +122,7 @@ void add_convolution(std::vector<Row>& rows) {
                                 .padding = c.integer("padding", 0),
                                 .count_include_pad = c.flag("count_include_pad", true)});
            },
-           .samples = without_padding(windows1d()),
-           .second_derivatives = false},
+           .samples = without_padding(windows1d())},
           {.name = "avg_pool2d",
            .family = "pooling",
            .question = "What is the mean around each place of an image?",
@@ -137,8 +132,7 @@ void add_convolution(std::vector<Row>& rows) {
                                 .padding = size2d(c, "padding", 0),
                                 .count_include_pad = c.flag("count_include_pad", true)});
            },
-           .samples = without_padding(windows2d()),
-           .second_derivatives = false},
+           .samples = without_padding(windows2d())},
           {.name = "adaptive_avg_pool2d",
            .family = "pooling",
            .question = "What are the means of an image cut into a given number of parts?",
@@ -148,15 +142,13 @@ void add_convolution(std::vector<Row>& rows) {
            .samples = {shaped({2, 3, 4, 3}, {{"output_size", 1}}),
                        shaped({1, 2, 5, 4}, {{"output_size", list({2, 3})}}),
                        shaped({2, 2, 3}, {{"output_size", list({3, 4})}}),
-                       shaped({0, 2, 3, 3}, {{"output_size", 2}})},
-           .second_derivatives = false},
+                       shaped({0, 2, 3, 3}, {{"output_size", 2}})}},
           {.name = "global_avg_pool2d",
            .family = "pooling",
            .question = "What is the mean of each channel of an image?",
            .run = [](const Call& c) -> Results { return adaptive_avg_pool2d(c["x"], 1); },
            .samples = {shaped({2, 3, 4, 3}), shaped({2, 1, 5})},
-           .function = "adaptive_avg_pool2d",
-           .second_derivatives = false},
+           .function = "adaptive_avg_pool2d"},
       });
 }
 

@@ -63,8 +63,7 @@ void add_distances(std::vector<Row>& rows) {
            .family = "distance",
            .question = "How far is every point from every other?",
            .run = call_distance<cdist>,
-           .samples = {points({3, 4}, {5, 4}), points({1, 2}, {3, 2}), points({0, 3}, {2, 3})},
-           .second_derivatives = false},
+           .samples = {points({3, 4}, {5, 4}), points({1, 2}, {3, 2}), points({0, 3}, {2, 3})}},
       });
 }
 

@@ -55,34 +55,6 @@ std::string escaped(const std::string& text) {
   return safe;
 }
 
-/// The text in lines of at most 100 characters, each with its end.
-std::string in_lines(const std::string& text) {
-  constexpr std::size_t kWidth = 100;
-  std::string lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    std::size_t end = text.size();
-    if (end - begin > kWidth) end = text.rfind(' ', begin + kWidth);
-    lines += text.substr(begin, end - begin) + '\n';
-    begin = end + 1;
-  }
-  return lines;
-}
-
-std::string without_second_derivatives(const std::vector<Entry>& all) {
-  std::string names;
-  for (const Entry& entry : all) {
-    if (entry.row->differentiable && !entry.row->second_derivatives)
-      names += (names.empty() ? "`" : ", `") + entry.row->name + "`";
-  }
-  return "\n## Second derivatives and tangents\n\n" +
-         in_lines(
-             "What has a gradient has second derivatives (`create_graph`, `hvp`) and tangents "
-             "(`jvp`), but for ops whose backward works on raw numbers, and ops made of such. They "
-             "refuse in their "
-             "own name, as does the hard form of `gumbel_softmax`: " +
-             names + ".");
-}
-
 }  // namespace
 
 std::vector<Entry> entries(const std::string& root) {
@@ -123,7 +95,6 @@ std::string document(const std::string& root) {
       "the gradient of the result. The page is written from the table in `catalogue/`, the "
       "headers\n"
       "and the tape by `cmake --build build --target catalogue_page`; a test compares it.\n";
-  page += without_second_derivatives(all);
   std::string family, function;
   for (const Entry& entry : all) {
     if (entry.row->family != family) {

@@ -84,7 +84,6 @@ void add_language(std::vector<Row>& rows) {
            .samples = with_reductions({of_tokens({2, 3}, "tokens"),
                                        of_tokens({2, 5}, "tokens", {{"ignore_index", 2}}, "mask"),
                                        of_tokens({4}, "tokens"), of_tokens({2, 1}, "tokens")}),
-           .second_derivatives = false,
            .card = {.topic = 26,
                     .about = "Cross-entropy of position t with the token at t + 1. Knowing nothing "
                              "costs ln V. What language models are trained with.",
@@ -112,7 +111,6 @@ void add_language(std::vector<Row>& rows) {
            .samples = {of_tokens({2, 3}, "tokens"), of_tokens({2, 5}, "tokens", {}, "mask"),
                        of_tokens({3, 4}, "tokens", {{"average", true}}, "mask"),
                        of_tokens({4}, "tokens")},
-           .second_derivatives = false,
            .card = {.topic = 26,
                     .about = "The sum of its tokens' log-probabilities. All losses of preferences "
                              "are made of it.",
@@ -141,7 +139,6 @@ void add_language(std::vector<Row>& rows) {
            },
            .samples = with_reductions({of_tokens({2, 4}, "tokens", {}, "response_mask"),
                                        of_tokens({3}, "tokens", {}, "response_mask")}),
-           .second_derivatives = false,
            .card = {.topic = 30,
                     .about = "Only the tokens of the response count, not those of the prompt.",
                     .range = "[0, ∞)",
@@ -172,7 +169,6 @@ void add_language(std::vector<Row>& rows) {
            },
            .samples = with_reductions({of_tokens({2, 3}, "labels", {{"ignore_index", 1}}),
                                        of_tokens({4}, "labels"), of_tokens({}, "labels")}),
-           .second_derivatives = false,
            .card =
                {.topic = 27,
                 .about = "Cross-entropy at the chosen positions only, from what stands on both "
@@ -202,7 +198,6 @@ void add_language(std::vector<Row>& rows) {
            },
            .samples = {taught({3}, {}), taught({2, 3}, {{"ignore_index", 1}}),
                        taught({3}, {{"temperature", 4.0}, {"alpha", 0.9}})},
-           .second_derivatives = false,
            .card = {.topic = 29,
                     .about = "The teacher is read at a temperature, which shows what it finds "
                              "similar; a share of the loss is that of the labels.",

@@ -236,7 +236,6 @@ void add_metric_learning(std::vector<Row>& rows) {
            .samples = {labelled({}), labelled({{"kind", "all_valid"}, {"margin", 0.6}}),
                        labelled({{"kind", "hard"}}), labelled({{"soft", true}}),
                        labelled({{"kind", "violating"}, {"margin", 0.6}, {"soft", true}})},
-           .second_derivatives = false,
            .smooth = mining_is_smooth,
            .allows_repeats = false,
            .card = {.topic = 23,
@@ -261,7 +260,6 @@ void add_metric_learning(std::vector<Row>& rows) {
                  {.margin = c.number("margin", 1), .squared = c.flag("squared", false)});
            },
            .samples = {labelled({{"margin", 0.6}}), labelled({{"margin", 0.6}, {"squared", true}})},
-           .second_derivatives = false,
            .smooth = mining_is_smooth,
            .allows_repeats = false,
            .card =

@@ -51,7 +51,6 @@ void add_recurrent(std::vector<Row>& rows) {
                              c.optional("b_hh"), nonlinearity_of(c));
            },
            .samples = steps(1),
-           .second_derivatives = false,
            .allows_same = false},
           {.name = "gru_cell",
            .family = "recurrent",
@@ -61,7 +60,6 @@ void add_recurrent(std::vector<Row>& rows) {
                              c.optional("b_hh"));
            },
            .samples = steps(3),
-           .second_derivatives = false,
            .allows_same = false},
           {.name = "lstm_cell",
            .family = "recurrent",
@@ -72,7 +70,6 @@ void add_recurrent(std::vector<Row>& rows) {
              return Results({{"h", next.h}, {"c", next.c}});
            },
            .samples = steps(4),
-           .second_derivatives = false,
            .allows_same = false},
           {.name = "rnn",
            .family = "recurrent",
@@ -83,7 +80,6 @@ void add_recurrent(std::vector<Row>& rows) {
                                    c.flag("batch_first", false)));
            },
            .samples = sequences(1),
-           .second_derivatives = false,
            .allows_same = false},
           {.name = "gru",
            .family = "recurrent",
@@ -93,7 +89,6 @@ void add_recurrent(std::vector<Row>& rows) {
                                    c.optional("b_hh"), c.flag("batch_first", false)));
            },
            .samples = sequences(3),
-           .second_derivatives = false,
            .allows_same = false},
           {.name = "lstm",
            .family = "recurrent",
@@ -105,7 +100,6 @@ void add_recurrent(std::vector<Row>& rows) {
              return Results({{"out", out.output}, {"h", out.h}, {"c", out.c}});
            },
            .samples = sequences(4),
-           .second_derivatives = false,
            .allows_same = false},
       });
 }

@@ -9,14 +9,21 @@
 //     template <class T> void slopes(const ClassRow<T>& row, T g, T* dx) const {
 //       dx[row.target] = -g;  // dx comes as zeros
 //     }
+//     Tensor by_ops(const Tensor& rows, const Tensor& target) const {  // for second derivatives
+//       return -at_class(rows, target);
+//     }
 //   };
 //   return class_loss(Nll(), input, target, {.weight = weight, .reduction = reduction});
 //
 // Rows that are ignored, the weight of each class, the reduction and the node are written once.
 // For .cpp files.
 
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/composite.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/indexing.h>
 #include <retrace/losses/class_targets.h>
+
+#include <array>
 
 namespace retrace::losses {
 
@@ -59,6 +66,11 @@ struct ClassCall {
   }
 };
 
+/// rows[r, target[r]] of each row.
+inline Tensor at_class(const Tensor& rows, const Tensor& target) {
+  return gather(rows, 1, target.unsqueeze(1)).squeeze(1);
+}
+
 template <class Rule>
 struct ClassLossNode final : NodeOf<ClassLossNode<Rule>> {
   static constexpr std::string_view op = Rule::op, formula = Rule::formula,
@@ -68,10 +80,14 @@ struct ClassLossNode final : NodeOf<ClassLossNode<Rule>> {
       : rule(r), input_sizes(sizes), ignore_index(ignore), reducing(how) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
-    const ClassCall call{this->saved_input(0), this->saved_extra(0),
+    const Tensor input = this->saved_input(0);
+    const ClassCall call{class_rows(input), this->saved_extra(0),
                          has_weight ? this->saved_extra(1) : Tensor(), class_count(input_sizes),
                          ignore_index};
+    if (GradMode::is_enabled()) {
+      return recorded_backward(std::array{input}, {g}, gradients,
+                               [&] { return by_ops(input, call); });
+    }
     const Tensor dx = zeros(call.scores.sizes(), g.dtype());
     visit_float(g.dtype(), op, [&]<class T>() {
       const RowUpstream<T> upstream(g, reducing);
@@ -81,6 +97,20 @@ struct ClassLossNode final : NodeOf<ClassLossNode<Rule>> {
       });
     });
     gradients.give(0, from_class_rows(dx, input_sizes));
+  }
+
+  Tensor by_ops(const Tensor& input, const ClassCall& call) const {
+    // An ignored row has weight 0, and some class.
+    const Tensor classes = zeros({call.target.numel()}, kInt64);
+    const Tensor weights = zeros({call.target.numel()}, input.dtype());
+    visit_float(input.dtype(), op, [&]<class T>() {
+      call.for_rows<T>([&](std::int64_t r, const ClassRow<T>& row, T weight) {
+        elements<std::int64_t>(classes)[r] = row.target;
+        elements<T>(weights)[r] = weight;
+      });
+    });
+    return recorded_reduction(rule.by_ops(recorded_class_rows(input), classes) * weights,
+                              call.target.sizes(), reducing);
   }
 
   Rule rule;
@@ -115,7 +145,7 @@ Tensor class_loss(const Rule& rule, const Tensor& input, const Tensor& target,
   return record<ClassLossNode<Rule>>(
       reduce_rows(losses, reducing), {&input},
       [&](auto& node) {
-        node.save_input(0, call.scores);
+        node.save_input(0, input);
         node.save_extra(call.target);
         node.has_weight = call.weight.defined();
         if (node.has_weight) node.save_extra(call.weight);

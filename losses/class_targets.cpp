@@ -1,3 +1,6 @@
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/view.h>
 #include <retrace/losses/class_targets.h>
 #include <retrace/tensor/kernels/softmax.h>
 
@@ -43,6 +46,16 @@ Tensor from_class_rows(const Tensor& rows, const Shape& input) {
     if (d != 1) step *= input[d];
   }
   return make_view(rows, input, strides);
+}
+
+Tensor recorded_class_rows(const Tensor& input) {
+  const int dim = class_dim(input.sizes());
+  Shape order;
+  for (int d = 0; d < input.dim(); ++d)
+    if (d != dim) order.push_back(d);
+  order.push_back(dim);
+  const std::int64_t classes = class_count(input.sizes());
+  return input.permute(order).reshape({input.numel() / classes, classes});
 }
 
 void check_scores(std::string_view loss, const Tensor& input, const Tensor& target) {
@@ -97,6 +110,12 @@ double check_classes(std::string_view loss, const Tensor& input, const Tensor& t
       if (!ignores || t[i] != ignored) sum += static_cast<double>(w[t[i]]);
     return sum;
   });
+}
+
+Tensor recorded_reduction(const Tensor& losses, const Shape& sizes, const Reducing& reducing) {
+  if (reducing.how == Reduction::none) return losses.view(sizes);
+  const bool of_nothing = reducing.how == Reduction::mean && reducing.divisor == 0;
+  return losses.sum() * (of_nothing ? 0.0 : reducing.weight_of_one());
 }
 
 Tensor reduce_rows(const Tensor& losses, const Reducing& reducing) {

@@ -20,6 +20,9 @@ Tensor class_rows(const Tensor& input);
 /// A view of such rows in the shape `input`.
 Tensor from_class_rows(const Tensor& rows, const Shape& input);
 
+/// The same rows, recorded: [rows, C].
+Tensor recorded_class_rows(const Tensor& input);
+
 /// Checks that the input is floating and has a class dim of at least one class.
 void check_scores(std::string_view loss, const Tensor& input, const Tensor& target);
 /// Checks input, class targets and weight, and gives what a mean divides by: Σ weight(t) over the
@@ -32,6 +35,9 @@ void check_class_weight(std::string_view loss, std::string_view name, const Tens
 
 /// The losses of rows, of the targets' shape, as the caller wants them.
 Tensor reduce_rows(const Tensor& losses, const Reducing& reducing);
+
+/// The same of losses by row, recorded. (A mean of no rows passes nothing on.)
+Tensor recorded_reduction(const Tensor& losses, const Shape& sizes, const Reducing& reducing);
 
 /// The gradient of each row's loss, from that of the reduced losses.
 template <class T>

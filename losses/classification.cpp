@@ -1,3 +1,9 @@
+#include <retrace/autograd/ops/activation.h>
+#include <retrace/autograd/ops/comparison.h>
+#include <retrace/autograd/ops/math.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/selection.h>
+#include <retrace/autograd/ops/softmax.h>
 #include <retrace/losses/checks.h>
 #include <retrace/losses/class_loss.h>
 #include <retrace/losses/classification.h>
@@ -17,6 +23,7 @@ struct Nll {
   void slopes(const ClassRow<T>& row, T g, T* dx) const {
     dx[row.target] = -g;
   }
+  Tensor by_ops(const Tensor& rows, const Tensor& target) const { return -at_class(rows, target); }
 };
 
 struct FocalMulticlass {
@@ -60,6 +67,12 @@ struct FocalMulticlass {
                        row.classes, dz, row.scores);
     dz[row.target] = slope * missing;
   }
+  Tensor by_ops(const Tensor& rows, const Tensor& target) const {
+    const Tensor log_p = at_class(log_softmax(rows, 1), target), missing = -expm1(log_p);
+    const Tensor sure = missing.detach() == 0;  // a power of 0 need not have a slope
+    const Tensor weight = pow(where(sure, Scalar(1.0), missing), gamma);
+    return -(gamma == 0 ? weight : masked_fill(weight, sure, 0)) * log_p;
+  }
 };
 
 struct MulticlassHinge {
@@ -95,6 +108,18 @@ struct MulticlassHinge {
     if (value == T(0)) return;
     ds[best] = squared ? T(2) * value * g : g;
     ds[row.target] = -ds[best];
+  }
+  Tensor by_ops(const Tensor& rows, const Tensor& target) const {
+    const Tensor dense = as_contiguous(rows), best = empty(target.sizes(), kInt64);
+    const std::int64_t classes = rows.size(1);
+    visit_float(rows.dtype(), op, [&]<class T>() {
+      for (std::int64_t r = 0; r < rows.size(0); ++r) {
+        elements<std::int64_t>(best)[r] = best_wrong(ClassRow<T>{
+            elements<T>(dense) + r * classes, classes, elements<std::int64_t>(target)[r]});
+      }
+    });
+    const Tensor missing = relu(at_class(rows, best) - at_class(rows, target) + margin);
+    return squared ? missing.square() : missing;
   }
 };
 
@@ -132,6 +157,11 @@ struct MultiMargin {
       sum += static_cast<double>(ds[k]);
     }
     ds[row.target] = static_cast<T>(-sum);
+  }
+  // (The target itself adds a constant.)
+  Tensor by_ops(const Tensor& rows, const Tensor& target) const {
+    const Tensor missing = relu(rows - at_class(rows, target).unsqueeze(1) + margin);
+    return (squared ? missing.square() : missing).mean(1);
   }
 };
 

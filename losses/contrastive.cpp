@@ -25,28 +25,24 @@ struct InfoNce {
       op = "info_nce",
       formula = "y = mean of -log softmax(z)(right), z = query · candidates / τ",
       gradient = "dz = g · (p - [right]) / N, on through the product and the lengths";
-  static constexpr bool first_order = true;
 };
 struct NtXent {
   static constexpr std::string_view
       op = "nt_xent",
       formula = "y = mean of -log softmax(z)(the other view), z = cos of all views but itself / τ",
       gradient = "dz = g · (p - [right]) / 2 N, on through the product and the lengths";
-  static constexpr bool first_order = true;
 };
 struct SupCon {
   static constexpr std::string_view
       op = "sup_con",
       formula = "y = mean over anchors of mean over P of -log softmax(z)(P), z = cos / τ",
       gradient = "dz = g · (p - [in P] / |P|) / anchors, on through the product and the lengths";
-  static constexpr bool first_order = true;
 };
 struct Clip {
   static constexpr std::string_view
       op = "clip_loss",
       formula = "y = mean of -½ log(p of the row) - ½ log(p of the column), z = exp(s) · cos",
       gradient = "dz = g · (p of the row + p of the column - 2 [right]) / 2 N, ds = Σ dz · z";
-  static constexpr bool first_order = true;
 };
 struct Siglip {
   static constexpr std::string_view op = "siglip_loss",

@@ -1,9 +1,14 @@
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/composite.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/softmax.h>
 #include <retrace/losses/checks.h>
 #include <retrace/losses/class_targets.h>
 #include <retrace/losses/classification.h>
 #include <retrace/losses/cross_entropy_rows.h>
 #include <retrace/losses/named.h>
+
+#include <array>
 
 namespace retrace::losses {
 namespace {
@@ -58,13 +63,17 @@ struct CrossEntropyNode final : NodeOf<CrossEntropyNode<Texts>> {
       : logits_sizes(sizes), ignore_index(ignore), label_smoothing(smoothing), reducing(how) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
-    const Call call{this->saved_input(0),
+    const Tensor logits = this->saved_input(0);
+    const Call call{class_rows(logits),
                     this->saved_extra(0),
                     has_weight ? this->saved_extra(2) : Tensor(),
                     class_count(logits_sizes),
                     ignore_index,
                     label_smoothing};
+    if (GradMode::is_enabled()) {
+      return recorded_backward(std::array{logits}, {g}, gradients,
+                               [&] { return by_ops(logits, call); });
+    }
     const Tensor facts = this->saved_extra(1);
     const Tensor dlogits = empty(call.logits.sizes(), g.dtype());
     visit_float(g.dtype(), op, [&]<class T>() {
@@ -72,6 +81,14 @@ struct CrossEntropyNode final : NodeOf<CrossEntropyNode<Texts>> {
                               elements<T>(dlogits));
     });
     gradients.give(0, from_class_rows(dlogits, logits_sizes));
+  }
+
+  Tensor by_ops(const Tensor& logits, const Call& call) const {
+    const Tensor shares = empty(call.logits.sizes(), logits.dtype());
+    visit_float(shares.dtype(), op, [&]<class T>() { call.rows<T>().shares(elements<T>(shares)); });
+    const Tensor rows = recorded_class_rows(logits);
+    const Tensor losses = -(shares.view(rows.sizes()) * log_softmax(rows, 1)).sum(1);
+    return recorded_reduction(losses, sizes_without_classes(logits_sizes), reducing);
   }
 
   Shape logits_sizes;
@@ -126,7 +143,7 @@ Tensor loss_of(const Tensor& logits, const Tensor& target, const Tensor& weight,
   return record<CrossEntropyNode<Texts>>(
       reduce_rows(losses, reducing), {&logits},
       [&](auto& node) {
-        node.save_input(0, call.logits);
+        node.save_input(0, logits);
         node.save_extra(call.target);
         node.save_extra(facts);
         node.has_weight = weight.defined();

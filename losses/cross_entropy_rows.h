@@ -165,6 +165,20 @@ struct Rows {
     return weight_of(k) * math::mul_add(kept, probabilities[row * classes + k], spread);
   }
 
+  /// w q of all rows and classes.
+  void shares(T* out) const {
+    for (std::int64_t r = 0; r < count; ++r, out += classes) {
+      for (std::int64_t k = 0; k < classes; ++k) {
+        if (probabilities != nullptr) {
+          out[k] = share(r, k);
+        } else {
+          const T q = math::mul_add(kept, T(target[r] == k), spread);
+          out[k] = ignored(r) ? T(0) : weight_of(k) * q;
+        }
+      }
+    }
+  }
+
   T loss_of_probabilities(std::int64_t row, T max, T log_sum, T& total) const {
     const T* z = logits + row * classes;
     const double sum = sum_of(classes, [&](std::int64_t k) { return share(row, k); });

@@ -17,7 +17,6 @@ struct Distillation {
       op = "distillation_loss",
       formula = "y = mean of α T² · KL(softmax(t / T) || softmax(z / T)) - (1 - α) · log p(label)",
       gradient = "dz = g · (α T · (p(z / T) - p(t / T)) + (1 - α) · (p - [k = label])) / n";
-  static constexpr bool first_order = true;
 };
 
 struct GeneralizedJsd {

@@ -33,14 +33,12 @@ struct NextToken {
   static constexpr std::string_view op = "next_token_loss",
                                     formula = "L = -log softmax(z)(token after z), reduced",
                                     gradient = "dz = g · (p - [k = target]) / n where it counts";
-  static constexpr bool first_order = true;
 };
 
 struct SequenceLogps {
   static constexpr std::string_view op = "sequence_logps",
                                     formula = "y = Σ log softmax(z)(token after z) over the mask",
                                     gradient = "dz = g · ([k = target] - p) where it counts";
-  static constexpr bool first_order = true;
 };
 
 struct Sft {
@@ -48,7 +46,6 @@ struct Sft {
                                     formula =
                                         "L = -log p(target), p = softmax(z), over the response",
                                     gradient = "dz = g · (p - [k = target]) / n in the response";
-  static constexpr bool first_order = true;
 };
 
 struct DynamicSft {
@@ -56,14 +53,12 @@ struct DynamicSft {
       op = "sft_loss",
       formula = "L = -q log p(target), q = p(target) as a constant, over the response",
       gradient = "dz = g · q · (p - [k = target]) / n in the response";
-  static constexpr bool first_order = true;
 };
 
 struct MaskedLm {
   static constexpr std::string_view op = "masked_lm_loss",
                                     formula = "L = -log softmax(z)(label), reduced",
                                     gradient = "dz = g · (p - [k = label]) / n where it counts";
-  static constexpr bool first_order = true;
 };
 
 struct NamedSftLossType {

@@ -148,7 +148,6 @@ struct MinedTexts {
       op = "triplet_mined_loss",
       formula = "y = mean of max(0, m + D(a, p) - D(a, n)) over the mined triplets",
       gradient = "dD(a, p) = g / T where the term is not 0, dD(a, n) = -dD(a, p), then as cdist";
-  static constexpr bool first_order = true;
 };
 
 struct SemihardTexts : MinedTexts {
@@ -162,7 +161,6 @@ struct SoftMinedHinge {
       op = "triplet_mined_loss",
       formula = "y = mean of log(1 + exp(D(a, p) - D(a, n))) over the mined triplets",
       gradient = "dD(a, p) = g · σ(D(a, p) - D(a, n)) / T, dD(a, n) = -dD(a, p), then as cdist";
-  static constexpr bool first_order = true;
 
   template <class T>
   T y(T ap, T an) const {

@@ -1,8 +1,12 @@
+#include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/softmax.h>
 #include <retrace/losses/paired_cross_entropy.h>
 #include <retrace/tensor/kernels/softmax.h>
 
+#include <array>
 #include <vector>
 
 namespace retrace::losses {
@@ -130,8 +134,12 @@ struct PairedCrossEntropyNode final : NodeOf<PairedCrossEntropyNode> {
                                         "dz = g · (p of the row + p of the column - 2 [i = j]) / "
                                         "2 N";
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
     const Tensor logits = saved_input(0), facts = saved_extra(0);
+    if (GradMode::is_enabled()) {
+      return recorded_backward(std::array{logits}, {g}, gradients, [&] {
+        return (log_softmax(logits, 1) + log_softmax(logits, 0)).diagonal().mean() * -0.5;
+      });
+    }
     Tensor dz = empty(logits.sizes(), logits.dtype());
     visit_float(g.dtype(), op, [&]<class T>() {
       const double each = g.item<double>() / static_cast<double>(2 * logits.size(0));

@@ -1,7 +1,13 @@
+#include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/attention.h>
 #include <retrace/autograd/ops/attention_head.h>
+#include <retrace/autograd/ops/linalg.h>
+#include <retrace/autograd/ops/softmax.h>
+
+#include <array>
+#include <limits>
 
 namespace retrace {
 namespace {
@@ -42,7 +48,6 @@ Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const
 // Writes the gradients of q, k and v into d.
 void attend_back(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y,
                  const Tensor& g, const Tensor& log_sums, const Parts& d) {
-  require_first_order(op);
   if (a.queries == 0) {  // no product sets them
     copy_elements(d.k, zeros({}, g.dtype()));
     copy_elements(d.v, zeros({}, g.dtype()));
@@ -61,6 +66,35 @@ void attend_back(std::string_view op, const Attention& a, const Parts& parts, co
       });
     });
   });
+}
+
+// The same y by ops that record themselves. What a query must not see adds -inf to the scores;
+// where it sees nothing, all weights are made 0.
+Tensor attend_by_ops(const Attention& a, const Parts& parts) {
+  Shape sizes = parts.q.sizes();
+  sizes[sizes.size() - 1] = a.keys;
+  const DType dtype = parts.q.dtype();
+  const Tensor hidden = zeros(sizes, dtype), factors = zeros(sizes, dtype);
+  visit_float(dtype, "attention", [&]<class T>() {
+    const T inf = std::numeric_limits<T>::infinity();
+    for (std::int64_t row = 0; row < a.heads * a.queries; ++row) {
+      const std::int64_t head = row / a.queries, query = row % a.queries;
+      T* const hide = elements<T>(hidden) + row * a.keys;
+      T* const factor = elements<T>(factors) + row * a.keys;
+      parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
+        for (std::int64_t k = 0; k < a.visible(query); ++k)
+          factor[k] = mask == nullptr || (*mask)(query, k) ? T(1) : T(0);
+      });
+      if (std::find(factor, factor + a.keys, T(1)) == factor + a.keys) continue;
+      for (std::int64_t k = 0; k < a.keys; ++k) hide[k] = factor[k] == T(0) ? -inf : T(0);
+      if (a.dropout.threshold == 0) continue;
+      for_each_draw(a, row, a.keys, [&](std::int64_t k, bool kept) {
+        factor[k] *= kept ? static_cast<T>(a.dropout.factor) : T(0);
+      });
+    }
+  });
+  const Tensor scores = parts.q.matmul(parts.k.transpose(-2, -1)) * a.scale;
+  return (softmax(scores + hidden, -1) * factors).matmul(parts.v);
 }
 
 /// Of x [B, T, parts · E]: part number k as [B, heads, T, D].
@@ -84,6 +118,10 @@ struct AttentionNode final : NodeOf<AttentionNode> {
   void backward(const Tensor& g, Gradients& gradients) override {
     const Parts parts = {saved_input(0), saved_input(1), saved_input(2),
                          masked ? saved_extra(1) : Tensor()};
+    if (GradMode::is_enabled() && g.numel() > 0) {
+      return recorded_backward(std::array{parts.q, parts.k, parts.v}, {g}, gradients,
+                               [&] { return attend_by_ops(a, parts); });
+    }
     const Parts d = {empty(parts.q.sizes(), g.dtype()),
                      empty(parts.k.sizes(), g.dtype()),
                      empty(parts.v.sizes(), g.dtype()),
@@ -103,12 +141,24 @@ struct PackedAttentionNode final : NodeOf<PackedAttentionNode> {
   PackedAttentionNode(const Attention& sizes, std::int64_t heads, bool has_mask)
       : a(sizes), num_heads(heads), masked(has_mask) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor qkv = saved_input(0), upstream = as_contiguous(g);
+    const Tensor qkv = saved_input(0);
+    if (GradMode::is_enabled() && g.numel() > 0) {
+      return recorded_backward(std::array{qkv}, {g}, gradients,
+                               [&] { return by_ops(qkv, g.sizes()); });
+    }
+    const Tensor upstream = as_contiguous(g);
     Tensor dqkv = empty(qkv.sizes(), g.dtype());
     attend_back(op, a, parts_of(qkv, num_heads, masked ? saved_extra(1) : Tensor()),
                 heads_of(saved_output(), 1, 0, num_heads), heads_of(upstream, 1, 0, num_heads),
                 saved_extra(0), parts_of(dqkv, num_heads, {}));
     gradients.give(0, std::move(dqkv));
+  }
+  Tensor by_ops(const Tensor& qkv, const Shape& sizes) const {
+    const Tensor parts = qkv.reshape({sizes[0], sizes[1], 3, num_heads, sizes[2] / num_heads})
+                             .permute({2, 0, 3, 1, 4});
+    const Tensor y = attend_by_ops(a, {parts.select(0, 0), parts.select(0, 1), parts.select(0, 2),
+                                       masked ? saved_extra(1) : Tensor()});
+    return y.transpose(1, 2).reshape(sizes);
   }
   Attention a;
   std::int64_t num_heads;

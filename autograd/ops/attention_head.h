@@ -184,32 +184,37 @@ template <class T>
   }
 }
 
-// Sets the dropped weights of a block to 0 and scales the others. A query takes the numbers of its
-// own row of [heads, queries, keys], four to a block of the generator.
-template <class T>
-void drop(const Attention& a, const Block& block, std::int64_t head, T* p) {
-  constexpr std::int64_t kPerBlock = 4;
+/// Calls f(k, whether it is kept) for the first `keys` weights of row head · queries + query: it
+/// takes the numbers of its own row of [heads, queries, keys], four to a block of the generator.
+template <class F>
+void for_each_draw(const Attention& a, std::int64_t row, std::int64_t keys, F f) {
+  constexpr std::int64_t kPerBlock = 4, kAtOnce = 64;
   const Dropout& dropout = a.dropout;
-  if (dropout.threshold == 0) return;
   const std::int64_t blocks_of_row = (a.keys + kPerBlock - 1) / kPerBlock;
-  constexpr std::int64_t kAtOnce = 64;
   std::uint32_t numbers[kAtOnce * kPerBlock];
-  for (std::int64_t i = 0; i < block.count; ++i) {
-    const std::int64_t row = head * a.queries + block.first + i;
-    for (std::int64_t first = 0; first < block.keys; first += kAtOnce * kPerBlock) {
-      const std::int64_t count = std::min(kAtOnce * kPerBlock, block.keys - first);
-      Generator::fill_blocks(
-          dropout.seed,
-          dropout.first + static_cast<std::uint64_t>(row * blocks_of_row + first / kPerBlock),
-          (count + kPerBlock - 1) / kPerBlock, numbers);
-      for (std::int64_t k = 0; k < count; ++k) {
-        T& weight = p[(first + k) * block.width + i];
-        weight = numbers[k] >= dropout.threshold ? weight * static_cast<T>(dropout.factor) : T(0);
-      }
-    }
+  for (std::int64_t first = 0; first < keys; first += kAtOnce * kPerBlock) {
+    const std::int64_t count = std::min(kAtOnce * kPerBlock, keys - first);
+    Generator::fill_blocks(
+        dropout.seed,
+        dropout.first + static_cast<std::uint64_t>(row * blocks_of_row + first / kPerBlock),
+        (count + kPerBlock - 1) / kPerBlock, numbers);
+    for (std::int64_t k = 0; k < count; ++k) f(first + k, numbers[k] >= dropout.threshold);
   }
 }
 
+// Sets the dropped weights of a block to 0 and scales the others.
+template <class T>
+void drop(const Attention& a, const Block& block, std::int64_t head, T* p) {
+  if (a.dropout.threshold == 0) return;
+  const T factor = static_cast<T>(a.dropout.factor);
+  for (std::int64_t i = 0; i < block.count; ++i) {
+    for_each_draw(a, head * a.queries + block.first + i, block.keys,
+                  [&](std::int64_t k, bool kept) {
+                    T& weight = p[k * block.width + i];
+                    weight = kept ? weight * factor : T(0);
+                  });
+  }
+}
 template <class T>
 [[gnu::noinline]] void scale_row(T* x, std::int64_t n, T factor) {
 #pragma omp simd

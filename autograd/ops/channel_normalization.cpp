@@ -1,8 +1,13 @@
 // batch_norm, group_norm and instance_norm: normalisations with one scale and shift per channel.
+#include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/autograd/ops/normalize.h>
+#include <retrace/autograd/ops/reduction.h>
+
+#include <array>
 
 namespace retrace {
 namespace {
@@ -143,13 +148,16 @@ template <class Kind>
 struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
   static constexpr std::string_view op = Kind::op, formula = Kind::formula,
                                     gradient = Kind::gradient;
-  ChannelNormNode(const Slices& of_x, bool own) : slices(of_x), own_statistics(own) {}
+  ChannelNormNode(const Slices& of_x, bool own, double e)
+      : slices(of_x), own_statistics(own), eps(e) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
-    const Tensor upstream = arranged(g, slices), x = this->saved_input(0);
-    const Tensor statistics_of_slices = this->saved_extra(0);
+    const Tensor input = this->saved_input(0);
     const Tensor weight = has_weight ? this->saved_input(1) : Tensor();
+    if (GradMode::is_enabled() && g.numel() > 0)
+      return backward_by_ops(g, input, weight, gradients);
+    const Tensor upstream = arranged(g, slices), x = arranged(input, slices);
+    const Tensor statistics_of_slices = this->saved_extra(0);
     const Tensor dx = gradients.wants(0) ? empty(x.sizes(), x.dtype()) : Tensor();
     std::vector<RunSums> sums(static_cast<std::size_t>(slices.count * slices.runs));
     visit_float(x.dtype(), op, [&]<class T>() {
@@ -169,8 +177,42 @@ struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
 
   Slices slices;
   bool own_statistics, has_weight = false;
+  double eps;
 
  private:
+  void backward_by_ops(const Tensor& g, const Tensor& x, const Tensor& weight,
+                       Gradients& gradients) const {
+    const Tensor bias = zeros({slices.channels}, x.dtype()).requires_grad_();
+    recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
+      const Tensor n = own_statistics ? normalized(x) : shifted(x);
+      return (weight.defined() ? n * by_channel(weight, x) : n) + by_channel(bias, x);
+    });
+  }
+  Tensor by_channel(const Tensor& c, const Tensor& x) const {
+    Shape sizes;
+    for (int d = 0; d < x.dim(); ++d) sizes.push_back(d == 1 ? slices.channels : 1);
+    return c.view(sizes);
+  }
+  Tensor normalized(const Tensor& x) const {
+    Shape dims = {-1};
+    Tensor of_slices = x;
+    if (slices.over_batch) {
+      dims = {0};
+      for (int d = 2; d < x.dim(); ++d) dims.push_back(d);
+    } else {
+      of_slices = x.reshape({slices.count, slices.size()});
+    }
+    const Tensor centered = of_slices - of_slices.mean(dims, true);
+    const Tensor var = centered.square().mean(dims, true);
+    return (centered / sqrt(var + eps)).view(x.sizes());
+  }
+  // By the statistics of other batches, one for each channel.
+  Tensor shifted(const Tensor& x) const {
+    const Tensor stats = this->saved_extra(0).to(x.dtype());
+    return (x - by_channel(stats.select(1, 0).contiguous(), x)) *
+           by_channel(stats.select(1, 1).contiguous(), x);
+  }
+
   template <class T>
   void give_sum(Gradients& gradients, std::size_t i, const std::vector<RunSums>& sums,
                 double RunSums::*part) {
@@ -207,7 +249,7 @@ Tensor statistics_of(std::string_view op, const Tensor& x, const Slices& slices,
 /// y of x, whose numbers lie in `dense`; `stats` are its own if they were computed from it.
 template <class Kind>
 Tensor normalize(const Tensor& x, const Tensor& dense, Slices slices, const Tensor& stats, bool own,
-                 const Tensor& weight, const Tensor& bias) {
+                 const Tensor& weight, const Tensor& bias, double eps) {
   if (dense.numel() == 0) slices.runs = 0;  // however many there are of nothing
   const Tensor scale = weight.defined() ? as_contiguous(weight) : weight;
   const Tensor shift = bias.defined() ? as_contiguous(bias) : bias;
@@ -222,12 +264,12 @@ Tensor normalize(const Tensor& x, const Tensor& dense, Slices slices, const Tens
   return record<ChannelNormNode<Kind>>(
       arranged(y, slices), {&x, &weight, &bias},
       [&](auto& node) {
-        node.save_input(0, dense);
+        node.save_input(0, x);
         node.has_weight = weight.defined();
         if (node.has_weight) node.save_input(1, scale);
         node.save_extra(stats);
       },
-      slices, own);
+      slices, own, eps);
 }
 
 void check_channels(std::string_view op, const Tensor& x, const char* name,
@@ -267,7 +309,7 @@ Tensor normalize_groups(const Tensor& x, std::int64_t groups, const Tensor& weig
                          channels, /*over_batch=*/false};
   const Tensor dense = arranged(x, slices);
   return normalize<Kind>(x, dense, slices, statistics_of(Kind::op, dense, slices, eps, nullptr),
-                         /*own=*/true, weight, bias);
+                         /*own=*/true, weight, bias, eps);
 }
 
 // running = (1 - momentum) · running + momentum · batch(c), in double.
@@ -318,10 +360,10 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   if (!training)
     return normalize<BatchNorm>(x, dense, slices,
                                 running_statistics(running_mean, running_var, eps), /*own=*/false,
-                                weight, bias);
+                                weight, bias, eps);
   std::vector<double> vars(static_cast<std::size_t>(channels));
   const Tensor stats = statistics_of(op, dense, slices, eps, &vars);
-  Tensor y = normalize<BatchNorm>(x, dense, slices, stats, /*own=*/true, weight, bias);
+  Tensor y = normalize<BatchNorm>(x, dense, slices, stats, /*own=*/true, weight, bias, eps);
   if (!tracked) return y;
   const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
   move_running(running_mean, momentum,

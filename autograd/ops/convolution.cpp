@@ -1,119 +1,21 @@
+#include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/convolution.h>
+#include <retrace/autograd/ops/convolution_columns.h>
+#include <retrace/autograd/ops/rearranging.h>
 #include <retrace/tensor/kernels/columns.h>
 #include <retrace/tensor/kernels/gemm.h>
 #include <retrace/tensor/kernels/softmax.h>
 
-#include <cstring>
+#include <array>
 
 namespace retrace {
 namespace {
 
+using namespace convolution;
 using kernels::MatrixView;
 using kernels::row_major;
-
-/// How a filter moves along one dim.
-struct Axis {
-  std::int64_t in, kernel, stride, padding, dilation;
-  std::int64_t out = 0;  ///< places of the filter
-
-  /// Places [begin, end) of the output for which element k of the filter lies inside the input.
-  std::int64_t begin(std::int64_t k) const {
-    const std::int64_t missing = padding - k * dilation;
-    return missing <= 0 ? 0 : std::min((missing - 1) / stride + 1, out);
-  }
-  std::int64_t end(std::int64_t k) const {
-    const std::int64_t last = in - 1 + padding - k * dilation;
-    return last < 0 ? begin(k) : std::max(begin(k), std::min(last / stride + 1, out));
-  }
-  /// Where in the input element k lies at place `at`.
-  std::int64_t source(std::int64_t at, std::int64_t k) const {
-    return at * stride - padding + k * dilation;
-  }
-};
-
-/// Sizes of a convolution; of one dim: with height 1.
-struct Convolution {
-  std::int64_t batch, channels, filters, groups;  // channels and filters: of one group
-  Axis height, width;
-
-  std::int64_t image() const { return channels * height.in * width.in; }         // of one group
-  std::int64_t places() const { return height.out * width.out; }                 // of the output
-  std::int64_t taps() const { return channels * height.kernel * width.kernel; }  // of a filter
-  /// The columns are the image as it is.
-  bool is_pointwise() const {
-    return height.kernel == 1 && width.kernel == 1 && height.stride == 1 && width.stride == 1 &&
-           height.padding == 0 && width.padding == 0;
-  }
-};
-
-/// Calls f(start in the columns, start in the image, first, end) for each tap and row of places:
-/// places [first, end) of the row lie inside the image, the first of them at the second start.
-template <class F>
-void for_each_run(const Convolution& c, F f) {
-  const Axis height = c.height, width = c.width;
-  std::int64_t at = 0;
-  for (std::int64_t channel = 0; channel < c.channels; ++channel) {
-    for (std::int64_t kh = 0; kh < height.kernel; ++kh) {
-      const std::int64_t top = height.begin(kh), bottom = height.end(kh);
-      for (std::int64_t kw = 0; kw < width.kernel; ++kw) {
-        const std::int64_t first = width.begin(kw), end = width.end(kw);
-        std::int64_t from =
-            (channel * height.in + height.source(0, kh)) * width.in + width.source(first, kw);
-        for (std::int64_t row = 0; row < height.out; ++row) {
-          const bool inside = row >= top && row < bottom;
-          f(at, from, inside ? first : width.out, inside ? end : width.out);
-          at += width.out;
-          from += height.stride * width.in;
-        }
-      }
-    }
-  }
-}
-
-// A run is short, a row of a small image. In whole chunks, of which the last may overlap the one
-// before: what a general loop does besides its vectors would take most of the time.
-template <class T>
-void copy_run(const T* from, std::int64_t n, T* to) {
-  constexpr std::int64_t kChunk = 8;
-  if (n < kChunk) {
-    for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
-    return;
-  }
-  for (std::int64_t i = 0; i + kChunk <= n; i += kChunk)
-    std::memcpy(to + i, from + i, kChunk * sizeof(T));
-  std::memcpy(to + n - kChunk, from + n - kChunk, kChunk * sizeof(T));
-}
-
-// columns [taps, places] of an image [channels, height, width].
-template <class T>
-[[gnu::noinline]] void to_columns(const Convolution& c, const T* image, T* columns) {
-  const std::int64_t width = c.width.out, stride = c.width.stride;
-  for_each_run(c, [=](std::int64_t to, std::int64_t from, std::int64_t first, std::int64_t end) {
-    T* const out = columns + to;
-    if (end - first < width) std::fill_n(out, width, T(0));
-    if (stride == 1) return copy_run(image + from, end - first, out + first);
-    for (std::int64_t i = first; i < end; ++i) out[i] = image[from + (i - first) * stride];
-  });
-}
-
-// image += what columns hold of it.
-template <class T>
-[[gnu::noinline]] void add_columns(const Convolution& c, const T* columns, T* image) {
-  const std::int64_t stride = c.width.stride;
-  for_each_run(c, [=](std::int64_t from, std::int64_t to, std::int64_t first, std::int64_t end) {
-    const T* const in = columns + from + first;
-    T* const out = image + to;
-    const std::int64_t n = end - first;
-    if (stride != 1) {
-      for (std::int64_t i = 0; i < n; ++i) out[i * stride] += in[i];
-      return;
-    }
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) out[i] += in[i];
-  });
-}
 
 /// The matrices of a convolution, for image n and group.
 template <class T>
@@ -240,7 +142,7 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
   explicit ConvNode(const Convolution& sizes) : c(sizes) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
+    if (GradMode::is_enabled() && g.numel() > 0) return backward_by_ops(g, gradients);
     const Tensor upstream = as_contiguous(g);
     visit_float(g.dtype(), op, [&]<class T>() {
       if (gradients.wants(0) || gradients.wants(1)) products<T>(upstream, gradients);
@@ -252,6 +154,45 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
   }
 
  private:
+  void backward_by_ops(const Tensor& g, Gradients& gradients) {
+    const Shape of_x = {c.batch, c.groups * c.channels, c.height.in, c.width.in};
+    const Shape of_weight = {c.groups * c.filters, c.channels, c.height.kernel, c.width.kernel};
+    // What was not saved is an input that y is linear in.
+    const auto input = [&](std::size_t i, const Shape& sizes) {
+      if (this->wants(1 - i)) return this->saved_input(i);
+      Shape own = sizes;
+      if (Kind::dims == 1) own.erase(2);
+      return zeros(own, g.dtype()).requires_grad_();
+    };
+    const Tensor x = input(0, of_x), weight = input(1, of_weight);
+    const Tensor bias = zeros({c.groups * c.filters}, g.dtype()).requires_grad_();
+    recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
+      const Tensor y = by_ops(x.reshape(of_x), weight.reshape(of_weight));
+      return (y + bias.view({y.size(1), 1, 1})).reshape(g.sizes());
+    });
+  }
+
+  // [N, groups · filters, out, out], a product of filters and windows.
+  Tensor by_ops(const Tensor& x, const Tensor& weight) const {
+    const auto windows = [](const Tensor& images, int dim, const Axis& axis) {
+      const std::int64_t span = axis.dilation * (axis.kernel - 1) + 1;
+      return images.unfold(dim, span, axis.stride)
+          .narrow(dim, 0, axis.out)
+          .slice(-1, 0, span, axis.dilation);
+    };
+    const std::int64_t h = c.height.padding, w = c.width.padding;
+    const Tensor taps = windows(windows(pad(x, {w, w, h, h}), 2, c.height), 3, c.width);
+    // [N, C, out, out, KH, KW] to [groups, C · KH · KW, N · out · out]
+    const Tensor columns = taps.view({c.batch, c.groups, c.channels, c.height.out, c.width.out,
+                                      c.height.kernel, c.width.kernel})
+                               .permute({1, 2, 5, 6, 0, 3, 4})
+                               .reshape({c.groups, c.taps(), c.batch * c.places()});
+    return weight.reshape({c.groups, c.filters, c.taps()})
+        .matmul(columns)
+        .view({c.groups * c.filters, c.batch, c.height.out, c.width.out})
+        .transpose(0, 1);
+  }
+
   template <class T>
   void products(const Tensor& g, Gradients& gradients) {
     if (g.numel() == 0) {  // of however many images

@@ -1,6 +1,5 @@
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/distance.h>
 #include <retrace/autograd/ops/math.h>
@@ -133,8 +132,12 @@ struct CdistNode final : NodeOf<CdistNode> {
                                         "da(i) = Σ g(i, j) · (a(i) - b(j)) / y(i, j), 0 where y "
                                         "is 0, and the same for b";
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
-    const Tensor x1 = saved_input(0), x2 = saved_input(1), y = saved_output();
+    const Tensor x1 = saved_input(0), x2 = saved_input(1);
+    if (GradMode::is_enabled() && g.numel() > 0) {
+      return recorded_backward(std::array{x1, x2}, {g}, gradients,
+                               [&] { return norm(x1.unsqueeze(1) - x2.unsqueeze(0), 2, -1); });
+    }
+    const Tensor y = saved_output();
     const Tensor upstream = as_contiguous(g);
     visit_float(g.dtype(), op, [&]<class T>() {
       const Points<T> a = points_of<T>(x1), b = points_of<T>(x2);

@@ -1,8 +1,13 @@
+#include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/autograd/ops/normalize.h>
+#include <retrace/autograd/ops/reduction.h>
 #include <retrace/tensor/kernels/columns.h>
+
+#include <array>
 
 namespace retrace {
 namespace {
@@ -112,12 +117,13 @@ template <class Kind>
 struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
   static constexpr std::string_view op = Kind::op, formula = Kind::formula,
                                     gradient = Kind::gradient;
-  explicit RowNormNode(const Shape& sizes) : normalized_shape(sizes) {}
+  RowNormNode(const Shape& sizes, double e) : normalized_shape(sizes), eps(e) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
     const Tensor upstream = as_contiguous(g), x = this->saved_input(0);
-    const Tensor weight = this->saved_extra(0), statistics = this->saved_extra(1);
+    const Tensor weight = has_weight ? this->saved_input(1) : this->saved_extra(1);
+    if (GradMode::is_enabled() && x.numel() > 0) return backward_by_ops(g, x, weight, gradients);
+    const Tensor statistics = this->saved_extra(0);
     const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
     const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
     Tensor dx = gradients.wants(0) ? empty(x.sizes(), x.dtype()) : Tensor();
@@ -142,7 +148,21 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
     if (dx.defined()) gradients.give(0, std::move(dx));
   }
 
+  bool has_weight = false;
+
  private:
+  void backward_by_ops(const Tensor& g, const Tensor& x, const Tensor& weight,
+                       Gradients& gradients) const {
+    const Tensor bias = zeros(normalized_shape, x.dtype()).requires_grad_();
+    recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
+      Shape dims;
+      for (int d = 1; d <= normalized_shape.size(); ++d) dims.push_back(-d);
+      const Tensor centered = Kind::centered ? x - x.mean(dims, true) : x;
+      const Tensor var = centered.square().mean(dims, true);
+      return centered / sqrt(var + eps) * weight + bias;
+    });
+  }
+
   template <class T>
   void give_sum(Gradients& gradients, std::size_t i, const T* first, std::int64_t blocks,
                 std::int64_t n) {
@@ -154,6 +174,7 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
   }
 
   Shape normalized_shape;
+  double eps;
 };
 
 void check_affine(std::string_view op, const Tensor& x, const Shape& normalized_shape,
@@ -208,10 +229,15 @@ Tensor normalize_rows(const Tensor& x, const Shape& normalized_shape, const Tens
       std::move(y), {&x, &weight, &bias},
       [&](auto& node) {
         node.save_input(0, rows_of_x);
-        node.save_extra(scale);
         node.save_extra(statistics_of_rows);
+        node.has_weight = weight.defined();
+        if (node.has_weight) {
+          node.save_input(1, scale);
+        } else {
+          node.save_extra(scale);
+        }
       },
-      normalized_shape);
+      normalized_shape, eps);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
 #include <retrace/autograd/ops/pooling.h>
 
 #include <vector>
@@ -121,62 +120,121 @@ template <class T>
 }
 
 struct MaxPool1d {
+  static constexpr bool has_places = true;
   static constexpr std::string_view op = "max_pool1d", formula = "y = max of the window",
                                     gradient = "dx = g at the places that y came from";
 };
 struct MaxPool2d {
+  static constexpr bool has_places = true;
   static constexpr std::string_view op = "max_pool2d", formula = MaxPool1d::formula,
                                     gradient = MaxPool1d::gradient;
 };
 struct AvgPool1d {
+  static constexpr bool has_places = false;
   static constexpr std::string_view op = "avg_pool1d", formula = "y = Σ window / n",
                                     gradient = "dx = Σ g / n over the windows of x";
 };
 struct AvgPool2d {
+  static constexpr bool has_places = false;
   static constexpr std::string_view op = "avg_pool2d", formula = AvgPool1d::formula,
                                     gradient = AvgPool1d::gradient;
 };
 struct AdaptiveAvgPool2d {
+  static constexpr bool has_places = false;
   static constexpr std::string_view op = "adaptive_avg_pool2d", formula = AvgPool1d::formula,
                                     gradient = AvgPool1d::gradient;
 };
 
-/// Of a maximum, whose places it saves, or of a mean.
+// A mean is linear in x, and so is a maximum once its places are known: then x is gathered, and
+// going back g is spread. Each is the other's gradient.
+
 template <class Kind>
-struct PoolNode final : NodeOf<PoolNode<Kind>> {
-  static constexpr std::string_view op = Kind::op, formula = Kind::formula,
-                                    gradient = Kind::gradient;
-  PoolNode(const Shape& in, const Geometry& of_x, bool of_places)
-      : sizes(in), geometry(of_x), has_places(of_places) {}
+struct PoolNode;
+template <class Kind>
+struct SpreadNode;
 
-  void backward(const Tensor& g, Gradients& gradients) override {
-    require_first_order(op);
-    const Tensor upstream = as_contiguous(g);
-    const Tensor places = has_places ? this->saved_extra() : Tensor();
-    Tensor dx = zeros(sizes, g.dtype());
-    const std::int64_t in = geometry.in(), out = geometry.out();
-    visit_float(g.dtype(), op, [&]<class T>() {
-      const T* const from = elements<T>(upstream);
-      T* const to = elements<T>(dx);
-      geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t plane = begin; plane < end; ++plane) {
-          const T* const g_of_plane = from + plane * out;
-          T* const dx_of_plane = to + plane * in;
-          if (has_places) {
-            const std::int64_t* const place = elements<std::int64_t>(places) + plane * out;
-            for (std::int64_t i = 0; i < out; ++i) dx_of_plane[place[i]] += g_of_plane[i];
-          } else {
-            spread_in_plane(geometry, g_of_plane, dx_of_plane);
-          }
+template <class NodeType>
+Tensor record_linear(Tensor y, const Tensor& x, const Geometry& geometry, const Tensor& places) {
+  return record<NodeType>(
+      std::move(y), {&x},
+      [&](NodeType& node) {
+        if (places.defined()) node.save_extra(places);
+      },
+      x.sizes(), geometry);
+}
+
+/// y of `out` sizes. The places of a mean are undefined.
+template <class Kind>
+Tensor gathered(const Tensor& x, const Shape& out, const Geometry& geometry, const Tensor& places) {
+  const Tensor dense = as_contiguous(x);
+  Tensor y = empty(out, x.dtype());
+  visit_float(x.dtype(), Kind::op, [&]<class T>() {
+    geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t plane = begin; plane < end; ++plane) {
+        const T* const from = elements<T>(dense) + plane * geometry.in();
+        T* const to = elements<T>(y) + plane * geometry.out();
+        if (places.defined()) {
+          const auto* const place = elements<std::int64_t>(places) + plane * geometry.out();
+          for (std::int64_t i = 0; i < geometry.out(); ++i) to[i] = from[place[i]];
+        } else {
+          mean_of_plane(geometry, from, to);
         }
-      });
+      }
     });
-    gradients.give(0, std::move(dx));
-  }
+  });
+  return record_linear<PoolNode<Kind>>(std::move(y), x, geometry, places);
+}
 
-  Shape sizes;
+/// dx of `in` sizes.
+template <class Kind>
+Tensor spread(const Tensor& g, const Shape& in, const Geometry& geometry, const Tensor& places) {
+  const Tensor dense = as_contiguous(g);
+  Tensor dx = zeros(in, g.dtype());
+  visit_float(g.dtype(), Kind::op, [&]<class T>() {
+    geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t plane = begin; plane < end; ++plane) {
+        const T* const from = elements<T>(dense) + plane * geometry.out();
+        T* const to = elements<T>(dx) + plane * geometry.in();
+        if (places.defined()) {
+          const auto* const place = elements<std::int64_t>(places) + plane * geometry.out();
+          for (std::int64_t i = 0; i < geometry.out(); ++i) to[place[i]] += from[i];
+        } else {
+          spread_in_plane(geometry, from, to);
+        }
+      }
+    });
+  });
+  return record_linear<SpreadNode<Kind>>(std::move(dx), g, geometry, places);
+}
+
+/// What both nodes know.
+template <class Self, class Kind>
+struct LinearNode : NodeOf<Self> {
+  static constexpr std::string_view op = Kind::op;
+  LinearNode(const Shape& of_input, const Geometry& of_x) : sizes(of_input), geometry(of_x) {}
+  Tensor places() const { return Kind::has_places ? this->saved_extra() : Tensor(); }
+
+  Shape sizes;  // of the input
   Geometry geometry;
-  bool has_places;
+};
+
+template <class Kind>
+struct PoolNode final : LinearNode<PoolNode<Kind>, Kind> {
+  static constexpr std::string_view formula = Kind::formula, gradient = Kind::gradient;
+  using LinearNode<PoolNode, Kind>::LinearNode;
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, spread<Kind>(g, this->sizes, this->geometry, this->places()));
+  }
+};
+
+template <class Kind>
+struct SpreadNode final : LinearNode<SpreadNode<Kind>, Kind> {
+  static constexpr std::string_view formula = Kind::gradient,
+                                    gradient = "dg = the upstream gradient, pooled alike";
+  using LinearNode<SpreadNode, Kind>::LinearNode;
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, gathered<Kind>(g, this->sizes, this->geometry, this->places()));
+  }
 };
 
 Windows sliding(std::string_view op, const Tensor& x, int dim, std::int64_t kernel,
@@ -237,33 +295,22 @@ Geometry geometry_in_one_dim(const Tensor& x, Windows columns) {
 
 template <class Kind>
 Tensor pool(const Tensor& x, int dims, const Geometry& geometry) {
-  constexpr bool of_places = std::is_same_v<Kind, MaxPool1d> || std::is_same_v<Kind, MaxPool2d>;
   Shape sizes = x.sizes();
   sizes[x.dim() - 1] = static_cast<std::int64_t>(geometry.columns.size());
   if (dims == 2) sizes[x.dim() - 2] = static_cast<std::int64_t>(geometry.rows.size());
+  if constexpr (!Kind::has_places) return gathered<Kind>(x, sizes, geometry, {});
   Tensor y = empty(sizes, x.dtype());
-  const Tensor places = of_places ? empty(sizes, kInt64) : Tensor(), dense = as_contiguous(x);
+  const Tensor places = empty(sizes, kInt64), dense = as_contiguous(x);
   visit_float(x.dtype(), Kind::op, [&]<class T>() {
     geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
-      [[maybe_unused]] ColumnMaxima<T> maxima(of_places ? geometry.width : 0);
-      for (std::int64_t plane = begin; plane < end; ++plane) {
-        const T* const from = elements<T>(dense) + plane * geometry.in();
-        T* const to = elements<T>(y) + plane * geometry.out();
-        if constexpr (of_places) {
-          max_of_plane(geometry, from, maxima, to,
-                       elements<std::int64_t>(places) + plane * geometry.out());
-        } else {
-          mean_of_plane(geometry, from, to);
-        }
-      }
+      ColumnMaxima<T> maxima(geometry.width);
+      for (std::int64_t plane = begin; plane < end; ++plane)
+        max_of_plane(geometry, elements<T>(dense) + plane * geometry.in(), maxima,
+                     elements<T>(y) + plane * geometry.out(),
+                     elements<std::int64_t>(places) + plane * geometry.out());
     });
   });
-  return record<PoolNode<Kind>>(
-      std::move(y), {&x},
-      [&](auto& node) {
-        if (of_places) node.save_extra(places);
-      },
-      x.sizes(), geometry, of_places);
+  return record_linear<PoolNode<Kind>>(std::move(y), x, geometry, places);
 }
 
 // One of a Size2d that may not be given.

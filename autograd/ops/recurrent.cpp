@@ -1,9 +1,13 @@
+#include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
-#include <retrace/autograd/first_order.h>
+#include <retrace/autograd/ops/joining.h>
+#include <retrace/autograd/ops/linear.h>
 #include <retrace/autograd/ops/recurrent.h>
 #include <retrace/autograd/ops/recurrent_cells.h>
 #include <retrace/autograd/ops/view.h>
 #include <retrace/autograd/ops/weight_gradient.h>
+
+#include <array>
 
 namespace retrace {
 namespace {
@@ -135,18 +139,20 @@ struct RecurrentNode final : NodeOf<RecurrentNode<Kind, kIsCell>> {
   }
   void backward_outputs(const Tensor& g, const std::vector<Tensor>* others,
                         Gradients& gradients) override {
-    require_first_order(op);
     const Inputs in = {this->saved_input(0),
                        this->saved_input(1),
                        Kind::has_cell ? this->saved_input(2) : Tensor(),
                        this->saved_input(3),
                        this->saved_input(4),
-                       {},
-                       {}};
+                       has_b_ih ? this->saved_input(5) : Tensor(),
+                       has_b_hh ? this->saved_input(6) : Tensor()};
     const Outputs out = {this->saved_output(), Kind::has_cell ? this->saved_extra(1) : Tensor(),
                          this->saved_extra(0)};
     const DType dtype = in.x.dtype();
     const Tensor last_dc = others != nullptr && !others->empty() ? (*others)[0] : Tensor();
+    if (GradMode::is_enabled() && s.state() > 0)
+      return recorded_backward(std::array{in.x, in.h, in.c, in.w_ih, in.w_hh, in.b_ih, in.b_hh},
+                               {g, last_dc}, gradients, [&] { return by_ops(in); });
     const Shape of_parts = {s.rows(), Kind::gates * s.hidden};
     Back back = {empty(of_parts, dtype), {}, zeros({s.batch, s.hidden}, dtype), {}};
     back.from_h = Kind::parts_differ ? empty(of_parts, dtype) : back.from_x;
@@ -158,7 +164,21 @@ struct RecurrentNode final : NodeOf<RecurrentNode<Kind, kIsCell>> {
     });
   }
 
+  bool has_b_ih = false, has_b_hh = false;
+
  private:
+  // The states of all steps and the last c.
+  std::vector<Tensor> by_ops(const Inputs& in) const {
+    LstmState state = {in.h, in.c};
+    std::vector<Tensor> states;
+    for (std::int64_t t = 0; t < s.steps; ++t) {
+      const Tensor x = kIsCell ? in.x : in.x.select(0, t);
+      state = kind.by_ops(linear(x, in.w_ih, in.b_ih), linear(state.h, in.w_hh, in.b_hh), state);
+      states.push_back(state.h);
+    }
+    return {kIsCell ? state.h : stack(states), state.c};
+  }
+
   template <class T>
   void give(Gradients& gradients, const Inputs& in, const Outputs& out, const Back& back) {
     const std::int64_t width = Kind::gates * s.hidden;
@@ -249,6 +269,10 @@ LstmState run(const Kind& kind, const Inputs& in) {
         node.save_output(out.h);
         node.save_extra(out.kept);
         if (Kind::has_cell) node.save_extra(out.c);
+        node.has_b_ih = in.b_ih.defined();
+        node.has_b_hh = in.b_hh.defined();
+        if (node.has_b_ih) node.save_input(5, rows.b_ih);
+        if (node.has_b_hh) node.save_input(6, rows.b_hh);
       },
       kind, s);
   if (Kind::has_cell && result.h.get().producer) attach(result.c, result.h.get().producer, 1);

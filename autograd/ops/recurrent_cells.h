@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <retrace/autograd/ops/activation.h>
+#include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/recurrent.h>
 #include <retrace/tensor/kernels/math.h>
 
@@ -31,7 +33,8 @@ struct RowBack {
 };
 
 // A kind of layer: how many gates, how many numbers are kept for each of the state, its texts, and
-// its arithmetic for one row.
+// its arithmetic for one row; and the same for all rows by ops, for second derivatives: the state
+// after the one `before`, from the parts of the input's and of the state's product.
 
 struct Rnn {
   static constexpr std::int64_t gates = 1, kept = 0;
@@ -62,6 +65,10 @@ struct Rnn {
       r.d_from_x[i] = r.dh[i] * slope;
       r.dh[i] = 0;
     }
+  }
+  LstmState by_ops(const Tensor& from_x, const Tensor& from_h, const LstmState&) const {
+    const Tensor sum = from_x + from_h;
+    return {nonlinearity == RnnNonlinearity::tanh ? tanh(sum) : relu(sum), {}};
   }
 };
 
@@ -108,6 +115,12 @@ struct Gru {
       row.d_from_h[2 * n + i] = d_fresh * reset;
       row.dh[i] = g * update;
     }
+  }
+  LstmState by_ops(const Tensor& from_x, const Tensor& from_h, const LstmState& before) const {
+    const std::vector<Tensor> a = from_x.chunk(3, 1), u = from_h.chunk(3, 1);
+    const Tensor reset = sigmoid(a[0] + u[0]), update = sigmoid(a[1] + u[1]);
+    const Tensor fresh = tanh(a[2] + reset * u[2]);
+    return {(1.0 - update) * fresh + update * before.h, {}};
   }
 };
 
@@ -158,6 +171,11 @@ struct Lstm {
       row.dc[i] = e * forget;
       row.dh[i] = 0;
     }
+  }
+  LstmState by_ops(const Tensor& from_x, const Tensor& from_h, const LstmState& before) const {
+    const std::vector<Tensor> a = (from_x + from_h).chunk(4, 1);
+    const Tensor c = sigmoid(a[1]) * before.c + sigmoid(a[0]) * tanh(a[2]);
+    return {sigmoid(a[3]) * tanh(c), c};
   }
 };
 

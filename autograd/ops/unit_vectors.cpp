@@ -4,6 +4,7 @@
 #include <retrace/autograd/ops/moments.h>
 #include <retrace/tensor/kernels/softmax.h>
 
+#include <array>
 #include <cmath>
 
 namespace retrace {
@@ -38,7 +39,8 @@ struct NormalizeNode final : NodeOf<NormalizeNode> {
   void backward(const Tensor& g, Gradients& gradients) override {
     if (GradMode::is_enabled()) {
       const Tensor x = saved_input(0);
-      return retrace_inner(by_parts(x, 2, -1, eps), {&x, 1}, g, /*create_graph=*/true, gradients);
+      return recorded_backward(std::array{x}, {g}, gradients,
+                               [&] { return by_parts(x, 2, -1, eps); });
     }
     const Tensor y = saved_output(), lengths = saved_extra(), upstream = as_contiguous(g);
     Tensor dx = empty(y.sizes(), y.dtype());

@@ -1,6 +1,7 @@
 // Ops of one's own, and what a node may get wrong.
 #include <doctest/doctest.h>
 
+#include <retrace/autograd/first_order.h>
 #include <retrace/retrace.h>
 
 #include <cmath>
@@ -189,6 +190,22 @@ TEST_CASE("saved outputs, the second one too, carry second derivatives") {
   CHECK(gradcheck(f, {x}));
   CHECK(gradgradcheck(f, {x}));
   CHECK(gradgradcheck([&](const std::vector<Tensor>& in) { return f(in)[1]; }, {x}));
+}
+
+TEST_CASE("a rule on raw numbers can refuse second derivatives and tangents in its own name") {
+  const auto f = [](const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{free_op(in[0], [](const Tensor& g, Gradients& grads) {
+      require_first_order("free");
+      grads.give(0, g.clone());
+    })};
+  };
+  const Tensor x = leaf({0.5, -1.0});
+  f({x})[0].sum().backward();
+  CHECK(x.grad().equal(doubles({1.0, 1.0})));
+  const std::string message =
+      "free: second derivatives are not available, nor is jvp; go back without create_graph here";
+  CHECK_THROWS_WITH_AS(f({x})[0].sum().backward({}, false, true), message.c_str(), AutogradError);
+  CHECK_THROWS_WITH_AS(jvp(f, {x}, {ones({2}, kFloat64)}), message.c_str(), AutogradError);
 }
 
 TEST_CASE("grad with respect to one of two outputs") {

@@ -75,14 +75,11 @@ void for_each_moving(DType dtype, bool turned, F f) {
   }
 }
 
-// Empty, or why it was refused.
-std::string refusal(const Moving& moving, Jvp& result) {
-  try {
-    result = jvp(moving, moving.inputs, moving.tangents);
-  } catch (const AutogradError& e) {
-    return e.what();
-  }
-  return {};
+double magnitude(const std::vector<Tensor>& tensors) {
+  double sum = 0;
+  for (const Tensor& x : tensors)
+    if (x.defined()) sum += x.abs().sum().item<double>();
+  return sum;
 }
 
 double inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b, double& size) {
@@ -100,23 +97,13 @@ double inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b, double&
 
 }  // namespace
 
-TEST_CASE("tangents agree with differences, or are refused by name") {
-  std::set<std::string> checked, refused;
+TEST_CASE("tangents agree with differences") {
+  std::set<std::string> checked;
   for (const bool turned : {false, true}) {
     for_each_moving(kFloat64, turned, [&](const Moving& moving) {
       INFO(moving.label());
       const Row& row = moving.row;
-      Jvp result;
-      const std::string failure = refusal(moving, result);
-      if (!row.second_derivatives) {
-        CHECK_MESSAGE((failure.starts_with(std::string(row.called()) + ":") ||
-                       failure.starts_with(row.name + ":")),
-                      failure);
-        CHECK_MESSAGE(failure.find("jvp") != std::string::npos, failure);
-        refused.insert(row.name);
-        return;
-      }
-      REQUIRE_MESSAGE(failure.empty(), failure);
+      const Jvp result = jvp(moving, moving.inputs, moving.tangents);
       checked.insert(row.name);
       constexpr double kStep = 1e-6;
       const std::vector<Tensor> above = moving.at(kStep), below = moving.at(-kStep);
@@ -139,24 +126,14 @@ TEST_CASE("tangents agree with differences, or are refused by name") {
       }
     });
   }
-  MESSAGE(checked.size() << " rows have tangents, " << refused.size() << " are refused by name");
-  // Of elementwise ops, linear algebra, reductions and views, none is left out.
-  const std::set<std::string> complete = {
-      "activation",  "angle",         "arithmetic", "error function",
-      "exponential", "extreme",       "gated",      "joining",
-      "indexing",    "interpolation", "moment",     "linear algebra",
-      "power",       "product",       "reduction",  "rearranging",
-      "remainder",   "scan",          "selection",  "softmax",
-      "step",        "view"};
+  MESSAGE(checked.size() << " rows have tangents");
   for (const Row& row : catalogue::rows())
-    if (row.differentiable && complete.contains(row.family))
-      CHECK_MESSAGE(checked.contains(row.name), row.name);
+    if (row.differentiable) CHECK_MESSAGE(checked.contains(row.name), row.name);
 }
 
 TEST_CASE("tangents are the transpose of gradients") {
   for_each_moving(kFloat64, false, [&](const Moving& moving) {
     INFO(moving.label());
-    if (!moving.row.second_derivatives) return;
     const Jvp forward = jvp(moving, moving.inputs, moving.tangents);
     Generator generator(7);
     std::vector<Tensor> upstream;
@@ -167,14 +144,15 @@ TEST_CASE("tangents are the transpose of gradients") {
     double size = 0;
     const double a = inner(upstream, forward.tangents, size);
     const double b = inner(backward.gradients, moving.tangents, size);
-    CHECK_MESSAGE(std::abs(a - b) <= 1e-13 * size, a << " and " << b);
+    // What cancels in a gradient leaves its rounding.
+    const double rounding = 1e-16 * magnitude(upstream) * magnitude(moving.tangents);
+    CHECK_MESSAGE(std::abs(a - b) <= 1e-13 * size + rounding, a << " and " << b);
   });
 }
 
 TEST_CASE("tangents of float32 are those of float64, in their own precision") {
   for_each_moving(kFloat32, false, [&](const Moving& single) {
     INFO(single.label());
-    if (!single.row.second_derivatives) return;
     const auto widened = [](const std::vector<Tensor>& x) {
       std::vector<Tensor> wide;
       for (const Tensor& t : x) wide.push_back(t.to(kFloat64));
