@@ -88,7 +88,8 @@ logged() {
   return "$status"
 }
 
-# build_preset PRESET TARGET...: configures where needed and builds (no target: everything).
+# build_preset PRESET TARGET...: configures where needed (with the options of RETRACE_CONFIGURE) and
+# builds (no target: everything).
 build_preset() {
   local preset=$1 target folder cache choices=() targets=()
   shift
@@ -111,6 +112,8 @@ build_preset() {
       elif [ "$preset" = release ]; then
         choices=(-DRETRACE_BATCHES=ON)
       fi
+      # shellcheck disable=SC2206 # options are words
+      choices+=(${RETRACE_CONFIGURE:-})
       cd "$root" || exit
       logged "$folder/build.log" cmake --fresh --preset "$preset" "${choices[@]}"
     fi
