@@ -86,6 +86,7 @@ TEST_CASE("a step of an elementwise op has its local derivative, and says what w
   CHECK(step.unsummed[1].equal(a.detach()));
   CHECK_FALSE(step.unsummed[0].defined());
   CHECK(step.str().find("\n  local derivative by input 1 [2, 2]: ") != std::string::npos);
+  CHECK(step.str().find("\n  gradient of input 0 [2, 2]: ") != std::string::npos);
   CHECK(step.str().find("summed over axis 0, because [2] was broadcast to [2, 2]") !=
         std::string::npos);
   CHECK(broadcast_text({3, 1}, {2, 3, 4}) ==

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include <fmt/ranges.h>
+
 #include <retrace/catalogue/catalogue.h>
 #include <retrace/retrace.h>
 
@@ -24,7 +26,11 @@ TEST_CASE("every activation of one tensor has its name") {
   std::vector<std::string> names;
   for (const catalogue::Row& row : catalogue::rows())
     if (row.family == "activation" && row.samples[0].inputs.size() == 1) names.push_back(row.name);
-  CHECK(nn::activation_names() == names);
+  CHECK_MESSAGE(nn::activation_names() == names,
+                "the catalogue has " << fmt::format("{}", fmt::join(names, ", "))
+                                     << "; nn/by_name.cpp "
+                                     << fmt::format("{}", fmt::join(nn::activation_names(), ", "))
+                                     << "; give each a line there, in the same order");
 }
 
 TEST_CASE("every activation and its gradient are finite at ±1e4") {

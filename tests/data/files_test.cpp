@@ -114,6 +114,10 @@ TEST_CASE("images keep their height and width, and a t10k part is tested on") {
   CHECK(both.test.size() == 10);
   CHECK(both.format.outputs.size() == 5);
 
+  put("train", 0, 4);
+  CHECK(says(message_of<IoError>([&] { load_classification({.train = folder.path()}); }),
+             "there are no images to train and test on"));
+
   const auto again = ClassificationFormat::from_metadata(both.format.to_metadata(), "m");
   CHECK(again.inputs.features() == 12);
   CHECK(again.inputs.read(folder / "t10k-images-idx3-ubyte").equal(both.test.inputs));

@@ -70,7 +70,7 @@ std::vector<const Row*> cards_of(const catalogue::Topic& topic) {
 std::vector<std::string> complaints(const catalogue::Topic& topic, const Cells& cells) {
   std::vector<std::string> all;
   const auto expect = [&](bool holds, const std::string& what) {
-    if (!holds) all.push_back("§ " + std::to_string(topic.number) + ": " + what);
+    if (!holds) all.push_back("docs/guide/map.md, § " + std::to_string(topic.number) + ": " + what);
   };
   expect(cells[1] == topic.title, "it is called '" + topic.title + "'");
   std::string cards;

@@ -194,8 +194,7 @@ TEST_CASE("token losses are one node of their own name and have second derivativ
   const Node& node = *loss.get().producer;
   CHECK(node.name() == "next_token_loss");
   CHECK(node.input(0).leaf.get() == logits.ref().get());
-  loss.backward({}, false, true);
-  CHECK(logits.grad().requires_grad());
+  CHECK(grad({loss}, {logits}, {}, false, /*create_graph=*/true)[0].requires_grad());
 }
 
 TEST_CASE("sequence_logps sums the log-probabilities of the response") {

@@ -315,4 +315,6 @@ TEST_CASE("language models and what draws from them refuse what makes no sense")
   CHECK(says(message_of<ValueError>([&] { nn::generate(gpt, {{}}); }), "is empty"));
   CHECK(says(message_of<ValueError>([&] { nn::generate(gpt, {Tokens(17, 1)}); }), "17 tokens"));
   CHECK(says(message_of<IndexError>([&] { nn::generate(gpt, {{-1}}); }), "-1"));
+  CHECK(says(message_of<IndexError>([&] { nn::generate(gpt, {{gpt.vocab_size()}}); }), "outside"));
+  CHECK_NOTHROW(nn::generate(gpt, {{0, gpt.vocab_size() - 1}}, {.max_new_tokens = 1}));
 }

@@ -66,6 +66,12 @@ TEST_CASE("rates of the schedules") {
   check_near(rates(optim::OneCycleLR(optimizer(), {.max_lr = 0.4, .total_steps = 25}),
                    {0, 1, 7, 11, 24, 25}),
              {0.016, 0.037992443074583715, 0.3991948620196127, 0.338212776947253, 1.6e-6, 1.6e-6});
+  // The rise may be a single step, and half a wave as short.
+  check_near(
+      rates(optim::OneCycleLR(optimizer(), {.max_lr = 0.4, .total_steps = 4, .pct_start = 0.25}),
+            {0, 3}),
+      {0.4, 1.6e-6});
+  check_near(rates(optim::CosineAnnealingLR(optimizer(), {.T_max = 1}), {0, 1, 2}), {0.1, 0, 0.1});
   check_near(rates(optim::WarmupLinearLR(optimizer(), {.warmup_steps = 4, .total_steps = 20}),
                    {0, 1, 4, 5, 20, 30}),
              {0, 0.025, 0.1, 0.09375, 0, 0});

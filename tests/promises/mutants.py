@@ -59,9 +59,11 @@ class Mutant:
     line: int  # from 1
     rule: str
     text: str  # of the whole line
+    left_out: str = ""  # what stood there, if nothing does now
 
     def name(self):
-        return hashlib.sha1(f"{self.path}:{self.text}:{self.rule}".encode()).hexdigest()[:10]
+        words = f"{self.path}:{self.text}:{self.rule}{self.left_out}"
+        return hashlib.sha1(words.encode()).hexdigest()[:10]
 
 
 def masked(line):
@@ -85,14 +87,16 @@ def mutants_of_line(path, number, line):
             start = code.find(old, start + 1)
     for match in NUMBER.finditer(code):
         number_text = match.group(1)
-        other = str(int(number_text) + 1) if number_text.isdigit() else str(float(number_text) * 2)
+        other = (str(int(number_text) + 1) if number_text.isdigit()
+                 else str(float(number_text) * 2 or 1.0))
         yield make(f"{number_text} becomes {other} at {match.start()}",
                    line[:match.start()] + other + line[match.end():])
     if match := CONDITION.search(code):
         start, end = match.span(2)
         yield make("condition turned", line[:start] + f"!({line[start:end]})" + line[end:])
     if STATEMENT.match(code) and code.count("(") == code.count(")"):
-        yield make("statement left out", re.match(r"\s*", line).group() + ";")
+        yield Mutant(path, number, "statement left out", re.match(r"\s*", line).group() + ";",
+                     left_out=line.strip())
     for match in ARGUMENTS.finditer(code):
         if match.group(1) != match.group(2):
             a, b = match.group(1), match.group(2)
