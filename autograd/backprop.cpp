@@ -340,7 +340,8 @@ bool Gradients::is_shared(std::size_t i) const {
 
 Tensor Gradients::accumulator(std::size_t i) {
   if (i >= given_.size()) refuse(i);
-  if (pass_ == nullptr || pass_->create_graph_ || AnomalyMode::is_enabled() || is_shared(i))
+  if (!given_[i].wanted || pass_ == nullptr || pass_->create_graph_ || AnomalyMode::is_enabled() ||
+      is_shared(i))
     return {};
   const Edge& edge = node_.input(i);
   Tensor sum;

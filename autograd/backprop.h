@@ -137,6 +137,7 @@ class Backprop {
   std::vector<LeafSum> leaf_sums_;
   std::unordered_map<const TensorData*, std::size_t> leaf_positions_;
   std::vector<Target> targets_;
+  std::uint64_t oldest_ = 0;  // what is older leads to no target
   std::uint64_t pass_;
   bool for_inputs_ = false, retain_graph_, create_graph_;
   TapeObserver* observer_ = nullptr;  // while the pass begins or takes a watched step

@@ -1,6 +1,7 @@
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/forward.h>
+#include <retrace/tensor/creation.h>
 
 namespace retrace {
 namespace {
@@ -19,7 +20,7 @@ class CompositeNode final : public Node {
       return retrace_inner({inner_}, leaves_, {upstream}, /*create_graph=*/false, gradients);
     std::vector<Tensor> originals(leaves_.size());
     for (std::size_t k = 0; k < leaves_.size(); ++k)
-      if (leaves_[k].defined()) originals[k] = saved_input(k);
+      if (leaves_[k].defined()) originals[k] = bounded_input(*this, k);
     retrace_inner({body_(originals)}, originals, {upstream}, /*create_graph=*/true, gradients);
   }
   // Along the inner tape.
@@ -39,7 +40,31 @@ class CompositeNode final : public Node {
   std::vector<Tensor> leaves_;  // of the inner tape
 };
 
+struct BoundaryNode final : NodeOf<BoundaryNode> {
+  static constexpr std::string_view op = "saved_input", formula = "y = x, as it was saved",
+                                    gradient = "dx = g";
+  void backward(const Tensor& g, Gradients& gradients) override { gradients.give(0, g); }
+};
+
+Tensor behind_boundary(const Tensor& numbers, const Tensor& input) {
+  const ObserverScope nobody;
+  return record<BoundaryNode>(numbers.detach(), {&input}, [](BoundaryNode&) {});
+}
+
 }  // namespace
+
+Tensor bounded_input(const Node& node, std::size_t i) {
+  const Tensor input = node.saved_input(i);
+  if (!GradMode::is_enabled() || !input.requires_grad()) return input;
+  // A leaf may have other numbers by now, if what was saved is a copy.
+  return behind_boundary(without_recording([&] { return node.saved_input(i); }), input);
+}
+
+Tensor linear_input(const Node& node, std::size_t i) {
+  if (!node.wants(i)) return {};
+  const Tensor any = zeros(node.input(i).sizes(), node.input(i).dtype());
+  return behind_boundary(any, any.detach().requires_grad_());
+}
 
 void retrace_inner(const std::vector<Tensor>& inner, std::span<const Tensor> inputs,
                    const std::vector<Tensor>& upstream, bool create_graph, Gradients& gradients) {

@@ -32,10 +32,17 @@ namespace retrace {
 void retrace_inner(const std::vector<Tensor>& inner, std::span<const Tensor> inputs,
                    const std::vector<Tensor>& upstream, bool create_graph, Gradients& gradients);
 
+/// Input i as it was saved; while backward is recorded behind a node of its own: a gradient with
+/// respect to it is then that of this input alone, however the inputs depend on each other, and no
+/// hook of theirs runs.
+Tensor bounded_input(const Node& node, std::size_t i);
+/// Zeros in place of an input that the output is linear in, and that was not saved; undefined if it
+/// wants no gradient.
+Tensor linear_input(const Node& node, std::size_t i);
+
 /// Second derivatives of an op whose backward works on raw numbers: what that gives while backward
 /// is recorded. `by_ops()` computes the op's outputs once more by ops that record themselves, from
-/// `inputs`, which are as saved_input() gives them. An input of which y is a linear function, and
-/// that was not saved, may be any leaf of its sizes.
+/// `inputs`, which come from the two functions above.
 template <class ByOps>
 void recorded_backward(std::span<const Tensor> inputs, const std::vector<Tensor>& upstream,
                        Gradients& gradients, const ByOps& by_ops) {

@@ -74,6 +74,7 @@ Backprop::Backprop(const std::vector<Tensor>& outputs, const std::vector<Tensor>
 Backprop::~Backprop() = default;
 
 void Backprop::set_targets(const std::vector<Tensor>& inputs) {
+  oldest_ = std::numeric_limits<std::uint64_t>::max();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     require<ValueError>(inputs[i].defined(),
                         "grad: input {} is an undefined tensor (default-constructed or moved "
@@ -85,6 +86,7 @@ void Backprop::set_targets(const std::vector<Tensor>& inputs) {
                            "before computing with it",
                            i, inputs[i].sizes());
     targets_.push_back({edge.node, edge.output, edge.leaf, {}});
+    oldest_ = std::min(oldest_, edge.node ? edge.node->number() : 0);
     if (edge.leaf && leaf_positions_.emplace(edge.leaf.get(), leaf_sums_.size()).second)
       leaf_sums_.push_back({edge.leaf, {}});
   }
@@ -99,7 +101,8 @@ void Backprop::collect(const std::vector<Tensor>& outputs) {
   };
   for (const Tensor& output : outputs) visit_node(output.get().producer.get());
   for (std::size_t i = 0; i < found.size(); ++i) {
-    for (const Edge& edge : found[i]->edges_) visit_node(edge.node.get());
+    for (const Edge& edge : found[i]->edges_)
+      if (edge.node && edge.node->number() >= oldest_) visit_node(edge.node.get());
   }
   const auto newer = [](const Node* a, const Node* b) { return a->number() > b->number(); };
   if (!std::is_sorted(found.begin(), found.end(), newer))
@@ -128,7 +131,7 @@ void Backprop::leave_out_unneeded() {
 // It leads to one of the inputs asked for.
 bool Backprop::is_needed(const Edge& edge) {
   if (edge.leaf) return leaf_positions_.contains(edge.leaf.get());
-  if (!edge.node) return false;
+  if (!edge.node || edge.node->number() < oldest_) return false;
   const Slot& slot = slot_of(*edge.node);
   return slot.needed ||
          (slot.asked && std::any_of(targets_.begin(), targets_.end(), [&](const Target& target) {

@@ -20,7 +20,9 @@
 
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/indexing.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/losses/class_targets.h>
 
 #include <array>
@@ -80,7 +82,7 @@ struct ClassLossNode final : NodeOf<ClassLossNode<Rule>> {
       : rule(r), input_sizes(sizes), ignore_index(ignore), reducing(how) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor input = this->saved_input(0);
+    const Tensor input = bounded_input(*this, 0);
     const ClassCall call{class_rows(input), this->saved_extra(0),
                          has_weight ? this->saved_extra(1) : Tensor(), class_count(input_sizes),
                          ignore_index};
@@ -103,14 +105,17 @@ struct ClassLossNode final : NodeOf<ClassLossNode<Rule>> {
     // An ignored row has weight 0, and some class.
     const Tensor classes = zeros({call.target.numel()}, kInt64);
     const Tensor weights = zeros({call.target.numel()}, input.dtype());
+    const Tensor ignored = ones({call.target.numel()}, kInt64);
     visit_float(input.dtype(), op, [&]<class T>() {
       call.for_rows<T>([&](std::int64_t r, const ClassRow<T>& row, T weight) {
         elements<std::int64_t>(classes)[r] = row.target;
         elements<T>(weights)[r] = weight;
+        elements<std::int64_t>(ignored)[r] = 0;
       });
     });
-    return recorded_reduction(rule.by_ops(recorded_class_rows(input), classes) * weights,
-                              call.target.sizes(), reducing);
+    // What an ignored row holds has no effect, be it NaN.
+    const Tensor rows = masked_fill(recorded_class_rows(input), (ignored == 1).unsqueeze(1), 0);
+    return recorded_reduction(rule.by_ops(rows, classes) * weights, call.target.sizes(), reducing);
   }
 
   Rule rule;

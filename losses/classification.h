@@ -33,8 +33,7 @@ struct CrossEntropyOptions {
 /// nothing is ignored.
 ///
 /// One node, softmax included: keeps the largest logit and the sum of each row. Gradient, with n
-/// the mean's divisor: dz(k) = g · (p(k) · Σ w q - w(k) q(k)) / n; 0 in ignored rows. Second
-/// derivatives are not available.
+/// the mean's divisor: dz(k) = g · (p(k) · Σ w q - w(k) q(k)) / n; 0 in ignored rows.
 /// Source: Goodfellow, Bengio, Courville 2016, section 6.2.2.3; smoothing Szegedy et al. 2015,
 /// arXiv:1512.00567, section 7.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target,
@@ -58,7 +57,7 @@ struct LabelSmoothingOptions {
 /// q(t) = 1 - ε + ε / C and q(k) = ε / C, or q(t) = 1 - ε and q(k) = ε / (C - 1). Its least value
 /// is the entropy of q, at logits that differ by ln(q(t) / q(k)): the model is not driven to
 /// certainty. A mean divides by the targets that are not ignored. Gradient: dz(k) = g · (p(k) -
-/// q(k)) / n; 0 in ignored rows. Second derivatives are not available. Errors: ShapeError for
+/// q(k)) / n; 0 in ignored rows. Errors: ShapeError for
 /// `others` of a single class. Source: Szegedy et al. 2015, arXiv:1512.00567, section 7; `others`
 /// as in Vaswani et al. 2017, arXiv:1706.03762, section 5.4, whose code shares ε among the other
 /// classes.
@@ -73,7 +72,7 @@ struct NllLossOptions {
 
 /// Negative log-likelihood: L = -w(t) · x(t), x being log-probabilities. Mean and options as for
 /// cross_entropy, which is log_softmax and this in one.
-/// Gradient: dx(t) = -g · w(t) / n, 0 elsewhere. Second derivatives are not available.
+/// Gradient: dx(t) = -g · w(t) / n, 0 elsewhere.
 /// Source: Fisher 1922, On the mathematical foundations of theoretical statistics; as PyTorch's
 /// nll_loss.
 Tensor nll_loss(const Tensor& input, const Tensor& target, const NllLossOptions& options = {});
@@ -88,7 +87,7 @@ struct FocalLossMulticlassOptions {
 /// Focal loss of logits: L = -α(t) · (1 - p(t))^γ · log p(t), p = softmax(z). A mean divides by the
 /// number of targets that are not ignored, whatever their α.
 /// Gradient: dz(k) = g · α(t) · (1 - p(t))^(γ-1) · (γ p(t) log p(t) - (1 - p(t))) · ([k = t] -
-/// p(k)) / n; 0 in ignored rows. Second derivatives are not available. Errors: ValueError for a
+/// p(k)) / n; 0 in ignored rows. Errors: ValueError for a
 /// negative γ. Source: Lin et al. 2017, arXiv:1708.02002, eq. (4) and (5), with softmax for
 /// sigmoid.
 Tensor focal_loss_multiclass(const Tensor& logits, const Tensor& target,
@@ -103,7 +102,7 @@ struct MulticlassHingeOptions {
 /// Hinge loss against the best wrong class: L = max(0, m + max over j ≠ t of s(j) - s(t)), for
 /// scores s. A mean divides by the rows; none is ignored.
 /// Gradient: g / n to the best wrong class, the first of equals, and -g / n to t where L > 0;
-/// squared: times 2 L. Second derivatives are not available.
+/// squared: times 2 L.
 /// Errors: ShapeError for fewer than two classes.
 /// Source: Crammer, Singer 2001, On the algorithmic implementation of multiclass kernel-based
 /// vector machines, JMLR 2.
@@ -120,7 +119,7 @@ struct MultiMarginLossOptions {
 /// Hinge loss against every wrong class: L = w(t) · Σ over j ≠ t of max(0, m - s(t) + s(j))^p / C,
 /// for scores s. A mean divides by the rows; none is ignored. For two classes multiclass_hinge_cs
 /// is twice this. Gradient: g · w(t) / C / n to each class inside the margin, minus their sum to t;
-/// for p = 2 times 2 (m - s(t) + s(j)). Second derivatives are not available. Errors: ValueError
+/// for p = 2 times 2 (m - s(t) + s(j)). Errors: ValueError
 /// for another p. Source: Weston, Watkins 1999, Support vector machines for multi-class pattern
 /// recognition; as PyTorch's multi_margin_loss.
 Tensor multi_margin_loss(const Tensor& input, const Tensor& target,

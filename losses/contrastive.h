@@ -36,7 +36,7 @@ struct InfoNceOptions {
 };
 
 /// Cross-entropy of finding each query's key, logits query · candidate / τ. For one row, or no
-/// negatives, 0. Second derivatives are not available.
+/// negatives, 0.
 /// Gradient: dz = g · (p - [right]) / N; symmetric: half of that and half of the columns'.
 /// Errors: ValueError for `symmetric` with negatives.
 /// Source: van den Oord, Li, Vinyals 2018, arXiv:1807.03748, equation 4.
@@ -47,7 +47,7 @@ struct NtXentOptions {
 };
 
 /// SimCLR's loss of two views z1, z2 of each sample: cross-entropy of finding, for each of the 2 N
-/// views, the other one of its sample among all but itself. Second derivatives are not available.
+/// views, the other one of its sample among all but itself.
 /// Gradient: dz = g · (p - [right]) / 2 N.
 /// Source: Chen, Kornblith, Norouzi, Hinton 2020, arXiv:2002.05709, equation 1.
 Tensor nt_xent(const Tensor& z1, const Tensor& z2, const NtXentOptions& options = {});
@@ -60,7 +60,7 @@ struct SupConOptions {
 /// Supervised contrastive loss: for each anchor, the mean over its positives P, the other rows of
 /// its label, of -log p(positive), p being the softmax of its similarities to all other rows. The
 /// mean over the anchors that have one; 0 with zero gradient when none has. labels int64 [N]. With
-/// one positive each it is nt_xent. Second derivatives are not available.
+/// one positive each it is nt_xent.
 /// Gradient: dz(k) = g · (p(k) - [k in P] / |P|) / anchors.
 /// Source: Khosla et al. 2020, arXiv:2004.11362, equation 2.
 Tensor sup_con(const Tensor& embeddings, const Tensor& labels, const SupConOptions& options = {});
@@ -68,7 +68,6 @@ Tensor sup_con(const Tensor& embeddings, const Tensor& labels, const SupConOptio
 /// CLIP's loss: info_nce, symmetric, at the temperature exp(-log_scale), which is learned: 0-d, it
 /// starts at log(1 / 0.07) and is kept at most log 100 in training.
 /// Gradient: dz = g · (p of the row + p of the column - 2 [right]) / 2 N, dlog_scale = Σ dz · z.
-/// Second derivatives are not available.
 /// Source: Radford et al. 2021, arXiv:2103.00020, figure 3.
 Tensor clip_loss(const Tensor& image, const Tensor& text, const Tensor& log_scale);
 

@@ -1,6 +1,8 @@
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/autograd/ops/softmax.h>
 #include <retrace/losses/checks.h>
 #include <retrace/losses/class_targets.h>
@@ -63,7 +65,7 @@ struct CrossEntropyNode final : NodeOf<CrossEntropyNode<Texts>> {
       : logits_sizes(sizes), ignore_index(ignore), label_smoothing(smoothing), reducing(how) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor logits = this->saved_input(0);
+    const Tensor logits = bounded_input(*this, 0);
     const Call call{class_rows(logits),
                     this->saved_extra(0),
                     has_weight ? this->saved_extra(2) : Tensor(),
@@ -86,7 +88,9 @@ struct CrossEntropyNode final : NodeOf<CrossEntropyNode<Texts>> {
   Tensor by_ops(const Tensor& logits, const Call& call) const {
     const Tensor shares = empty(call.logits.sizes(), logits.dtype());
     visit_float(shares.dtype(), op, [&]<class T>() { call.rows<T>().shares(elements<T>(shares)); });
-    const Tensor rows = recorded_class_rows(logits);
+    Tensor rows = recorded_class_rows(logits);
+    if (call.target.dtype() == kInt64)  // what an ignored row holds has no effect, be it NaN
+      rows = masked_fill(rows, (call.target == ignore_index).reshape({rows.size(0), 1}), 0);
     const Tensor losses = -(shares.view(rows.sizes()) * log_softmax(rows, 1)).sum(1);
     return recorded_reduction(losses, sizes_without_classes(logits_sizes), reducing);
   }

@@ -25,7 +25,7 @@ struct DistillationOptions {
 /// cross_entropy(z_s, labels), the mean over rows. T² keeps the size of the gradient the same at
 /// any T; for T → ∞ the first part draws the student's centred logits to the teacher's. Gradient:
 /// dz_s = g · (α T · (p_s - p_t) + (1 - α) · (p - [k = label])) / n, with p_s and p_t at
-/// temperature T and p at 1. Second derivatives are not available.
+/// temperature T and p at 1.
 /// Errors: ValueError for an α outside [0, 1].
 /// Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2.
 Tensor distillation_loss(const Tensor& student, const Tensor& teacher, const Tensor& labels,

@@ -12,7 +12,7 @@
 //
 // Logits of positions whose target does not count get gradient 0, whatever they are. With p =
 // softmax(z) and n the mean's divisor the gradient of each loss is dz(k) = g · (p(k) - [k =
-// target]) / n where it counts. Second derivatives are not available.
+// target]) / n where it counts.
 //
 // Errors: ShapeError, DTypeError; IndexError for a token that counts but is not in [0, V). All
 // before any arithmetic.

@@ -106,7 +106,6 @@ struct TripletMinedLossOptions {
 
 /// Mean of the triplet loss over the triplets that mine_triplets finds; 0 with zero gradient when
 /// there is none. Gradient: that of triplet_margin_loss; soft: its c times σ(D(a, p) - D(a, n)).
-/// Second derivatives are not available.
 /// Source: Hermans, Beyer, Leibe 2017, arXiv:1703.07737, sections 2 and 3.2.
 Tensor triplet_mined_loss(const Tensor& embeddings, const Tensor& labels,
                           const TripletMinedLossOptions& options = {});
@@ -118,7 +117,7 @@ struct TripletSemihardLossOptions {
 
 /// Mean of max(0, m + D(a, p) - D(a, n)) over every pair (a, p) of one label, each with the nearest
 /// n that is farther than p, or else the farthest; 0 without such a pair. Gradient: that of
-/// triplet_margin_loss. Second derivatives are not available.
+/// triplet_margin_loss.
 /// Source: Schroff et al. 2015, arXiv:1503.03832, section 3.2, as TensorFlow Addons chooses n.
 Tensor triplet_semihard_loss(const Tensor& embeddings, const Tensor& labels,
                              const TripletSemihardLossOptions& options = {});

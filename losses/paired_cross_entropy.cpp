@@ -134,7 +134,7 @@ struct PairedCrossEntropyNode final : NodeOf<PairedCrossEntropyNode> {
                                         "dz = g · (p of the row + p of the column - 2 [i = j]) / "
                                         "2 N";
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor logits = saved_input(0), facts = saved_extra(0);
+    const Tensor logits = bounded_input(*this, 0), facts = saved_extra(0);
     if (GradMode::is_enabled()) {
       return recorded_backward(std::array{logits}, {g}, gradients, [&] {
         return (log_softmax(logits, 1) + log_softmax(logits, 0)).diagonal().mean() * -0.5;

@@ -4,6 +4,7 @@
 #include <retrace/autograd/ops/attention.h>
 #include <retrace/autograd/ops/attention_head.h>
 #include <retrace/autograd/ops/linalg.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/autograd/ops/softmax.h>
 
 #include <array>
@@ -68,25 +69,24 @@ void attend_back(std::string_view op, const Attention& a, const Parts& parts, co
   });
 }
 
-// The same y by ops that record themselves. What a query must not see adds -inf to the scores;
-// where it sees nothing, all weights are made 0.
+// The same y by ops that record themselves. What a query must not see has the score -inf; where it
+// sees nothing, all weights are made 0.
 Tensor attend_by_ops(const Attention& a, const Parts& parts) {
   Shape sizes = parts.q.sizes();
   sizes[sizes.size() - 1] = a.keys;
   const DType dtype = parts.q.dtype();
-  const Tensor hidden = zeros(sizes, dtype), factors = zeros(sizes, dtype);
+  const Tensor hidden = zeros(sizes, kBool), factors = zeros(sizes, dtype);
   visit_float(dtype, "attention", [&]<class T>() {
-    const T inf = std::numeric_limits<T>::infinity();
     for (std::int64_t row = 0; row < a.heads * a.queries; ++row) {
       const std::int64_t head = row / a.queries, query = row % a.queries;
-      T* const hide = elements<T>(hidden) + row * a.keys;
+      bool* const hide = elements<bool>(hidden) + row * a.keys;
       T* const factor = elements<T>(factors) + row * a.keys;
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
         for (std::int64_t k = 0; k < a.visible(query); ++k)
           factor[k] = mask == nullptr || (*mask)(query, k) ? T(1) : T(0);
       });
       if (std::find(factor, factor + a.keys, T(1)) == factor + a.keys) continue;
-      for (std::int64_t k = 0; k < a.keys; ++k) hide[k] = factor[k] == T(0) ? -inf : T(0);
+      for (std::int64_t k = 0; k < a.keys; ++k) hide[k] = factor[k] == T(0);
       if (a.dropout.threshold == 0) continue;
       for_each_draw(a, row, a.keys, [&](std::int64_t k, bool kept) {
         factor[k] *= kept ? static_cast<T>(a.dropout.factor) : T(0);
@@ -94,7 +94,8 @@ Tensor attend_by_ops(const Attention& a, const Parts& parts) {
     }
   });
   const Tensor scores = parts.q.matmul(parts.k.transpose(-2, -1)) * a.scale;
-  return (softmax(scores + hidden, -1) * factors).matmul(parts.v);
+  const Tensor seen = masked_fill(scores, hidden, -std::numeric_limits<double>::infinity());
+  return (softmax(seen, -1) * factors).matmul(parts.v);
 }
 
 /// Of x [B, T, parts · E]: part number k as [B, heads, T, D].
@@ -116,7 +117,7 @@ struct AttentionNode final : NodeOf<AttentionNode> {
                                     gradient = kGradient;
   AttentionNode(const Attention& sizes, bool has_mask) : a(sizes), masked(has_mask) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Parts parts = {saved_input(0), saved_input(1), saved_input(2),
+    const Parts parts = {bounded_input(*this, 0), bounded_input(*this, 1), bounded_input(*this, 2),
                          masked ? saved_extra(1) : Tensor()};
     if (GradMode::is_enabled() && g.numel() > 0) {
       return recorded_backward(std::array{parts.q, parts.k, parts.v}, {g}, gradients,
@@ -141,7 +142,7 @@ struct PackedAttentionNode final : NodeOf<PackedAttentionNode> {
   PackedAttentionNode(const Attention& sizes, std::int64_t heads, bool has_mask)
       : a(sizes), num_heads(heads), masked(has_mask) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor qkv = saved_input(0);
+    const Tensor qkv = bounded_input(*this, 0);
     if (GradMode::is_enabled() && g.numel() > 0) {
       return recorded_backward(std::array{qkv}, {g}, gradients,
                                [&] { return by_ops(qkv, g.sizes()); });

@@ -26,7 +26,6 @@ struct AttentionOptions {
 /// nothing gives 0 and no gradient. P is never kept: backward computes it again, row block by row
 /// block, and a causal mask halves the work.
 /// Gradient: dv = Pᵀ g, dP = g vᵀ, dS = P · (dP - Σ P · dP), dq = scale · dS k, dk = scale · dSᵀ q.
-/// Second derivatives are not available.
 /// Errors: ShapeError, DTypeError, ValueError for a dropout_p outside [0, 1].
 /// Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1; in blocks: Dao et al. 2022,
 /// arXiv:2205.14135, algorithms 1 and 4.

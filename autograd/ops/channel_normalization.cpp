@@ -152,8 +152,8 @@ struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
       : slices(of_x), own_statistics(own), eps(e) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor input = this->saved_input(0);
-    const Tensor weight = has_weight ? this->saved_input(1) : Tensor();
+    const Tensor input = bounded_input(*this, 0);
+    const Tensor weight = has_weight ? bounded_input(*this, 1) : Tensor();
     if (GradMode::is_enabled() && g.numel() > 0)
       return backward_by_ops(g, input, weight, gradients);
     const Tensor upstream = arranged(g, slices), x = arranged(input, slices);
@@ -182,29 +182,30 @@ struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
  private:
   void backward_by_ops(const Tensor& g, const Tensor& x, const Tensor& weight,
                        Gradients& gradients) const {
-    const Tensor bias = zeros({slices.channels}, x.dtype()).requires_grad_();
+    const Tensor bias = linear_input(*this, 2);
     recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
       const Tensor n = own_statistics ? normalized(x) : shifted(x);
-      return (weight.defined() ? n * by_channel(weight, x) : n) + by_channel(bias, x);
+      const Tensor scaled = weight.defined() ? n * by_channel(weight, x) : n;
+      return bias.defined() ? scaled + by_channel(bias, x) : scaled;
     });
   }
   Tensor by_channel(const Tensor& c, const Tensor& x) const {
     Shape sizes;
     for (int d = 0; d < x.dim(); ++d) sizes.push_back(d == 1 ? slices.channels : 1);
-    return c.view(sizes);
+    return c.reshape(sizes);
   }
   Tensor normalized(const Tensor& x) const {
     Shape dims = {-1};
-    Tensor of_slices = x;
+    Tensor of_slices = x.to(kFloat64);  // whose squares neither overflow nor vanish
     if (slices.over_batch) {
       dims = {0};
       for (int d = 2; d < x.dim(); ++d) dims.push_back(d);
     } else {
-      of_slices = x.reshape({slices.count, slices.size()});
+      of_slices = of_slices.reshape({slices.count, slices.size()});
     }
     const Tensor centered = of_slices - of_slices.mean(dims, true);
     const Tensor var = centered.square().mean(dims, true);
-    return (centered / sqrt(var + eps)).view(x.sizes());
+    return (centered / sqrt(var + eps)).view(x.sizes()).to(x.dtype());
   }
   // By the statistics of other batches, one for each channel.
   Tensor shifted(const Tensor& x) const {

@@ -159,16 +159,14 @@ struct ConvNode final : NodeOf<ConvNode<Kind>> {
     const Shape of_weight = {c.groups * c.filters, c.channels, c.height.kernel, c.width.kernel};
     // What was not saved is an input that y is linear in.
     const auto input = [&](std::size_t i, const Shape& sizes) {
-      if (this->wants(1 - i)) return this->saved_input(i);
-      Shape own = sizes;
-      if (Kind::dims == 1) own.erase(2);
-      return zeros(own, g.dtype()).requires_grad_();
+      if (this->wants(1 - i)) return bounded_input(*this, i);
+      return this->wants(i) ? linear_input(*this, i) : zeros(sizes, g.dtype());
     };
     const Tensor x = input(0, of_x), weight = input(1, of_weight);
-    const Tensor bias = zeros({c.groups * c.filters}, g.dtype()).requires_grad_();
+    const Tensor bias = linear_input(*this, 2);
     recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
       const Tensor y = by_ops(x.reshape(of_x), weight.reshape(of_weight));
-      return (y + bias.view({y.size(1), 1, 1})).reshape(g.sizes());
+      return (bias.defined() ? y + bias.view({y.size(1), 1, 1}) : y).reshape(g.sizes());
     });
   }
 

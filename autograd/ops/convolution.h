@@ -20,7 +20,6 @@ struct Conv1dFuncOptions {
 /// x [N, C, L], weight [O, C / groups, K], bias [O] or not given; float32 or float64, one dtype.
 /// Returns [N, O, (L + 2 padding - dilation (K - 1) - 1) / stride + 1], rounded down.
 /// Gradient: dx(s) = Σ g · weight over all that s contributed to, dweight = Σ g · x, dbias = Σ g.
-/// Second derivatives are not available.
 /// Errors: ShapeError, DTypeError, ValueError for options out of range.
 /// Source: LeCun et al. 1989, Backpropagation applied to handwritten zip code recognition.
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},

@@ -132,7 +132,7 @@ struct CdistNode final : NodeOf<CdistNode> {
                                         "da(i) = Σ g(i, j) · (a(i) - b(j)) / y(i, j), 0 where y "
                                         "is 0, and the same for b";
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor x1 = saved_input(0), x2 = saved_input(1);
+    const Tensor x1 = bounded_input(*this, 0), x2 = bounded_input(*this, 1);
     if (GradMode::is_enabled() && g.numel() > 0) {
       return recorded_backward(std::array{x1, x2}, {g}, gradients,
                                [&] { return norm(x1.unsqueeze(1) - x2.unsqueeze(0), 2, -1); });

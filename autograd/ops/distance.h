@@ -31,7 +31,7 @@ Tensor cosine_distance(const Tensor& x1, const Tensor& x2);
 /// [N, D] and [M, D]. Computed from the differences, so close points keep their digits and equal
 /// ones have distance 0. One operand may be given as both.
 /// Gradient: dx1(i) = Σ over j of g(i, j) · (x1(i) - x2(j)) / y(i, j), without the j where y is 0,
-/// and the same for x2. Second derivatives are not available.
+/// and the same for x2.
 /// Source: Euclid, Elements I.47; as PyTorch's cdist with p = 2.
 Tensor cdist(const Tensor& x1, const Tensor& x2);
 

@@ -120,8 +120,8 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
   RowNormNode(const Shape& sizes, double e) : normalized_shape(sizes), eps(e) {}
 
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor upstream = as_contiguous(g), x = this->saved_input(0);
-    const Tensor weight = has_weight ? this->saved_input(1) : this->saved_extra(1);
+    const Tensor upstream = as_contiguous(g), x = bounded_input(*this, 0);
+    const Tensor weight = has_weight ? bounded_input(*this, 1) : this->saved_extra(1);
     if (GradMode::is_enabled() && x.numel() > 0) return backward_by_ops(g, x, weight, gradients);
     const Tensor statistics = this->saved_extra(0);
     const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
@@ -153,13 +153,15 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
  private:
   void backward_by_ops(const Tensor& g, const Tensor& x, const Tensor& weight,
                        Gradients& gradients) const {
-    const Tensor bias = zeros(normalized_shape, x.dtype()).requires_grad_();
+    const Tensor bias = linear_input(*this, 2);
     recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
       Shape dims;
       for (int d = 1; d <= normalized_shape.size(); ++d) dims.push_back(-d);
-      const Tensor centered = Kind::centered ? x - x.mean(dims, true) : x;
+      const Tensor wide = x.to(kFloat64);  // whose squares neither overflow nor vanish
+      const Tensor centered = Kind::centered ? wide - wide.mean(dims, true) : wide;
       const Tensor var = centered.square().mean(dims, true);
-      return centered / sqrt(var + eps) * weight + bias;
+      const Tensor y = (centered / sqrt(var + eps)).to(x.dtype()) * weight;
+      return bias.defined() ? y + bias : y;
     });
   }
 

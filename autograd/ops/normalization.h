@@ -2,7 +2,7 @@
 
 // Normalisations: numbers that belong together are brought to mean 0 and variance 1, then scaled
 // and shifted by learned parameters. They differ in which numbers share their statistics. These are
-// computed in double. Second derivatives are not available. Errors, all of them: ShapeError,
+// computed in double. Errors, all of them: ShapeError,
 // DTypeError, ValueError for an eps that is negative or NaN.
 
 #include <retrace/tensor/tensor.h>

@@ -5,9 +5,8 @@
 // added on both sides, at most half a window. A result has (L + 2 padding - kernel_size) / stride +
 // 1 elements along a dim, rounded down.
 //
-// x [N, C, L] or [C, L] in one dim, [N, C, H, W] or [C, H, W] in two; float32 or float64. Second
-// derivatives are not available. Errors, all of them: ShapeError, DTypeError, ValueError for
-// options out of range.
+// x [N, C, L] or [C, L] in one dim, [N, C, H, W] or [C, H, W] in two; float32 or float64. Errors,
+// all of them: ShapeError, DTypeError, ValueError for options out of range.
 
 #include <optional>
 

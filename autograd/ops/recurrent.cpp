@@ -139,13 +139,13 @@ struct RecurrentNode final : NodeOf<RecurrentNode<Kind, kIsCell>> {
   }
   void backward_outputs(const Tensor& g, const std::vector<Tensor>* others,
                         Gradients& gradients) override {
-    const Inputs in = {this->saved_input(0),
-                       this->saved_input(1),
-                       Kind::has_cell ? this->saved_input(2) : Tensor(),
-                       this->saved_input(3),
-                       this->saved_input(4),
-                       has_b_ih ? this->saved_input(5) : Tensor(),
-                       has_b_hh ? this->saved_input(6) : Tensor()};
+    const Inputs in = {bounded_input(*this, 0),
+                       bounded_input(*this, 1),
+                       Kind::has_cell ? bounded_input(*this, 2) : Tensor(),
+                       bounded_input(*this, 3),
+                       bounded_input(*this, 4),
+                       has_b_ih ? bounded_input(*this, 5) : Tensor(),
+                       has_b_hh ? bounded_input(*this, 6) : Tensor()};
     const Outputs out = {this->saved_output(), Kind::has_cell ? this->saved_extra(1) : Tensor(),
                          this->saved_extra(0)};
     const DType dtype = in.x.dtype();

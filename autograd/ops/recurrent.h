@@ -8,7 +8,7 @@
 // the order of the formula; float32 or float64, one dtype. σ is the sigmoid. In the gradients d
 // stands for the gradient of what goes into a gate, Σ runs over batch and steps.
 //
-// Second derivatives are not available. Errors, all of them: ShapeError (also for a sequence
+// Errors, all of them: ShapeError (also for a sequence
 // without steps), DTypeError.
 
 #include <retrace/tensor/tensor.h>

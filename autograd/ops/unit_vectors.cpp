@@ -38,7 +38,7 @@ struct NormalizeNode final : NodeOf<NormalizeNode> {
 
   void backward(const Tensor& g, Gradients& gradients) override {
     if (GradMode::is_enabled()) {
-      const Tensor x = saved_input(0);
+      const Tensor x = bounded_input(*this, 0);
       return recorded_backward(std::array{x}, {g}, gradients,
                                [&] { return by_parts(x, 2, -1, eps); });
     }

@@ -129,6 +129,19 @@ std::string failure_of(const Row& row, const Call& call, const Laid& laid,
   }
 }
 
+// The inputs of a call, each times 1 + ε (Σ of the means of those before it - what it is now): the
+// same numbers, but each depends on those before it.
+std::vector<Tensor> entangled(const Sample& sample, const std::vector<Tensor>& leaves) {
+  Tensor sum = zeros({}, kFloat64);
+  std::vector<Tensor> all = leaves;
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    if (!wants_gradient(sample, i)) continue;
+    all[i] = leaves[i] * (1.0 + 0.01 * (sum - sum.detach()));
+    if (all[i].numel() > 0) sum = sum + all[i].mean();
+  }
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("every differentiable row has samples, a family and a question") {
@@ -196,6 +209,53 @@ TEST_CASE("second derivatives agree with differences") {
   MESSAGE(checked.size() << " rows have second derivatives");
   for (const Row& row : catalogue::rows())
     if (row.differentiable) CHECK_MESSAGE(checked.contains(row.name), row.name);
+}
+
+TEST_CASE(
+    "a recorded backward gives what a plain one gives, also for inputs that depend on each other") {
+  std::size_t compared = 0;
+  for_each_sample([&](const Row& row, const Sample& sample, std::uint64_t seed) {
+    if (!row.differentiable || !any_gradient(sample)) return;
+    const Call call = catalogue::make_call(row, sample, seed);
+    for (const bool depend : {false, true}) {
+      for (const Layout& layout : {kLayouts[0], kLayouts[1]}) {
+        const Laid laid = lay(call, sample, layout);
+        std::vector<Tensor> wanted;
+        for (std::size_t i = 0; i < laid.bases.size(); ++i)
+          if (wants_gradient(sample, i)) wanted.push_back(laid.bases[i]);
+        if (depend && (wanted[0].dtype() != kFloat64 || wanted[0].numel() == 0)) continue;
+        const auto gradients = [&](bool create_graph) {
+          const std::vector<Tensor> views = laid.views(laid.bases);
+          const auto inputs = depend ? entangled(sample, views) : views;
+          std::vector<Tensor> outputs, upstream;
+          Generator generator(9);  // random numbers of the op are the same each time
+          manual_seed(seed);
+          for (const Tensor& y : attached_results(row, call.with(inputs))) {
+            if (!y.requires_grad()) continue;
+            outputs.push_back(y);
+            upstream.push_back(randn(y.sizes(), y.dtype(), &generator));
+          }
+          if (outputs.empty()) return std::vector<Tensor>(wanted.size());
+          return grad(outputs, wanted, upstream, false, create_graph, /*allow_unused=*/true);
+        };
+        const std::vector<Tensor> plain = gradients(false), recorded = gradients(true);
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+          INFO(label(row, call, layout.name) << ", input " << i << (depend ? ", entangled" : ""));
+          if (!plain[i].defined() || !recorded[i].defined()) continue;
+          const auto a = plain[i].to_vector<double>(), b = recorded[i].to_vector<double>();
+          double largest = 1;
+          for (const double v : a) largest = std::max(largest, std::abs(v));
+          for (std::size_t e = 0; e < a.size(); ++e) {
+            const bool close = std::abs(a[e] - b[e]) <= 1e-11 * largest || a[e] == b[e] ||
+                               (std::isnan(a[e]) && std::isnan(b[e]));
+            CHECK_MESSAGE(close, "element " << e << ": " << a[e] << " and " << b[e]);
+            ++compared;
+          }
+        }
+      }
+    }
+  });
+  CHECK(compared > 10000);
 }
 
 TEST_CASE("float32 gives what float64 gives, in its own precision") {
