@@ -21,7 +21,7 @@ class CompositeNode final : public Node {
     std::vector<Tensor> originals(leaves_.size());
     for (std::size_t k = 0; k < leaves_.size(); ++k)
       if (leaves_[k].defined()) originals[k] = bounded_input(*this, k);
-    retrace_inner({body_(originals)}, originals, {upstream}, /*create_graph=*/true, gradients);
+    recorded_backward(originals, {upstream}, gradients, [&] { return body_(originals); });
   }
   // Along the inner tape.
   std::vector<Tensor> jvp(const std::vector<Tensor>& tangents) override {

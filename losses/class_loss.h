@@ -20,7 +20,6 @@
 
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/ops/arithmetic.h>
-#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/indexing.h>
 #include <retrace/autograd/ops/selection.h>
 #include <retrace/losses/class_targets.h>
@@ -105,16 +104,16 @@ struct ClassLossNode final : NodeOf<ClassLossNode<Rule>> {
     // An ignored row has weight 0, and some class.
     const Tensor classes = zeros({call.target.numel()}, kInt64);
     const Tensor weights = zeros({call.target.numel()}, input.dtype());
-    const Tensor ignored = ones({call.target.numel()}, kInt64);
+    const Tensor ignored = ones({call.target.numel()}, kBool);
     visit_float(input.dtype(), op, [&]<class T>() {
       call.for_rows<T>([&](std::int64_t r, const ClassRow<T>& row, T weight) {
         elements<std::int64_t>(classes)[r] = row.target;
         elements<T>(weights)[r] = weight;
-        elements<std::int64_t>(ignored)[r] = 0;
+        elements<bool>(ignored)[r] = false;
       });
     });
     // What an ignored row holds has no effect, be it NaN.
-    const Tensor rows = masked_fill(recorded_class_rows(input), (ignored == 1).unsqueeze(1), 0);
+    const Tensor rows = masked_fill(recorded_class_rows(input), ignored.unsqueeze(1), 0);
     return recorded_reduction(rule.by_ops(rows, classes) * weights, call.target.sizes(), reducing);
   }
 

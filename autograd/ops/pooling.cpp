@@ -31,6 +31,13 @@ struct Geometry {
       for (const Window& column : columns) f(at++, row, column);
     }
   }
+  /// Calls f(plane) for each, on all threads.
+  template <class F>
+  void for_each_plane(F&& f) const {
+    for_planes([&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t plane = begin; plane < end; ++plane) f(plane);
+    });
+  }
   /// Calls f(begin, end) for ranges of planes, on all threads.
   template <class F>
   void for_planes(F&& f) const {
@@ -169,16 +176,14 @@ Tensor gathered(const Tensor& x, const Shape& out, const Geometry& geometry, con
   const Tensor dense = as_contiguous(x);
   Tensor y = empty(out, x.dtype());
   visit_float(x.dtype(), Kind::op, [&]<class T>() {
-    geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t plane = begin; plane < end; ++plane) {
-        const T* const from = elements<T>(dense) + plane * geometry.in();
-        T* const to = elements<T>(y) + plane * geometry.out();
-        if (places.defined()) {
-          const auto* const place = elements<std::int64_t>(places) + plane * geometry.out();
-          for (std::int64_t i = 0; i < geometry.out(); ++i) to[i] = from[place[i]];
-        } else {
-          mean_of_plane(geometry, from, to);
-        }
+    geometry.for_each_plane([&](std::int64_t plane) {
+      const T* const from = elements<T>(dense) + plane * geometry.in();
+      T* const to = elements<T>(y) + plane * geometry.out();
+      if (places.defined()) {
+        const auto* const place = elements<std::int64_t>(places) + plane * geometry.out();
+        for (std::int64_t i = 0; i < geometry.out(); ++i) to[i] = from[place[i]];
+      } else {
+        mean_of_plane(geometry, from, to);
       }
     });
   });
@@ -191,16 +196,14 @@ Tensor spread(const Tensor& g, const Shape& in, const Geometry& geometry, const 
   const Tensor dense = as_contiguous(g);
   Tensor dx = zeros(in, g.dtype());
   visit_float(g.dtype(), Kind::op, [&]<class T>() {
-    geometry.for_planes([&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t plane = begin; plane < end; ++plane) {
-        const T* const from = elements<T>(dense) + plane * geometry.out();
-        T* const to = elements<T>(dx) + plane * geometry.in();
-        if (places.defined()) {
-          const auto* const place = elements<std::int64_t>(places) + plane * geometry.out();
-          for (std::int64_t i = 0; i < geometry.out(); ++i) to[place[i]] += from[i];
-        } else {
-          spread_in_plane(geometry, from, to);
-        }
+    geometry.for_each_plane([&](std::int64_t plane) {
+      const T* const from = elements<T>(dense) + plane * geometry.out();
+      T* const to = elements<T>(dx) + plane * geometry.in();
+      if (places.defined()) {
+        const auto* const place = elements<std::int64_t>(places) + plane * geometry.out();
+        for (std::int64_t i = 0; i < geometry.out(); ++i) to[place[i]] += from[i];
+      } else {
+        spread_in_plane(geometry, from, to);
       }
     });
   });

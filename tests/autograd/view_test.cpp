@@ -2,24 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
+#include <retrace/tests/autograd/numbers.h>
 
 #include <string>
 
 using namespace retrace;
-
-namespace {
-
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-}  // namespace
+using testing::message_of;
 
 TEST_CASE("a diagonal has two dims") {
   const Tensor x = arange(6).view({2, 3});
