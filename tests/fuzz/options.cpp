@@ -9,22 +9,41 @@ using namespace retrace;
 
 namespace {
 
-// All that programs have in common, and one of each kind of their own.
+// Which options a program has: all, or those that the text names, by themselves or by what comes
+// with them, since to make all takes most of the time.
+struct Offered {
+  std::string_view text;
+  bool all;
+
+  bool has(std::string_view option) const {
+    return all || text.find(option) != std::string_view::npos;
+  }
+  std::vector<std::string_view> common() const {
+    constexpr std::string_view kCommon[] = {
+        "data",       "test",  "test-fraction", "target", "labels",  "no-header", "epochs", "steps",
+        "batch-size", "lr",    "optimizer",     "seed",   "threads", "patience",  "report", "json",
+        "csv",        "check", "save",          "load",   "predict"};
+    std::vector<std::string_view> found;
+    for (const std::string_view name : kCommon) {
+      if (has(name) || (name == "steps" && has("trace")) || (name == "save" && has("resume")) ||
+          (name == "predict" && has("out")))
+        found.push_back(name);
+    }
+    return found;
+  }
+};
+
+// What programs have in common, and one of each kind of their own.
 struct Command {
-  Command()
-      : line("program", "Does something.",
-             {"data",    "test",     "test-fraction", "target", "labels",    "no-header",
-              "epochs",  "steps",    "batch-size",    "lr",     "optimizer", "seed",
-              "threads", "patience", "report",        "json",   "csv",       "check",
-              "save",    "load",     "predict"}) {
-    line.add("--hidden", hidden, "neurons");
-    line.add("--beams", beams, "beams");
-    line.add("--beta", beta, "(0, inf)", "how far from the reference");
-    line.add("--dropout", dropout, "[0, 1)", "share that is left out");
-    line.add("--prompt", prompt, "text to go on with");
-    line.add("--quantiles", quantiles, 0, 1, "which ones");
-    line.add("--loss", loss, {"hinge", "focal"}, "which loss");
-    line.add("--linear", linear, "without activations");
+  explicit Command(const Offered& offered) : line("program", "Does something.", offered.common()) {
+    if (offered.has("hidden")) line.add("--hidden", hidden, "neurons");
+    if (offered.has("beams")) line.add("--beams", beams, "beams");
+    if (offered.has("beta")) line.add("--beta", beta, "(0, inf)", "how far from the reference");
+    if (offered.has("dropout")) line.add("--dropout", dropout, "[0, 1)", "share that is left out");
+    if (offered.has("prompt")) line.add("--prompt", prompt, "text to go on with");
+    if (offered.has("quantiles")) line.add("--quantiles", quantiles, 0, 1, "which ones");
+    if (offered.has("loss")) line.add("--loss", loss, {"hinge", "focal"}, "which loss");
+    if (offered.has("linear")) line.add("--linear", linear, "without activations");
   }
 
   std::int64_t hidden = 8;
@@ -56,7 +75,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::vector<const char*> argv;
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
 
-  Command command;
+  const Offered offered{fuzz::text_of(data, size), fuzz::turn_of(data, size) % 16 == 0};
+  Command command(offered);
   const train::Options* options = nullptr;
   fuzz::accepts<train::UsageError>(
       "", [&] { options = command.line.parse(static_cast<int>(argv.size()), argv.data()); });
@@ -65,10 +85,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::expect(!options->steps || *options->steps >= 1, "there are steps");
   fuzz::expect(command.hidden >= 1 && command.beta > 0, "an option is what it may be");
   fuzz::expect(command.loss == "hinge" || command.loss == "focal", "a choice is one of them");
-  if (size % 4 != 0) return 0;  // the rest takes longer than reading
+  if (fuzz::turn_of(data, size) % 4 != 0) return 0;  // the rest takes longer than reading
   fuzz::expect(!command.line.help().empty(), "there is help");
   const Metadata settings = command.line.settings();
-  Command resumed;
+  Command resumed(offered);
   const char* const none[] = {"program"};
   resumed.line.parse(1, none);
   fuzz::accepts<train::UsageError>("", [&] {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -34,6 +35,12 @@ void expect(bool holds, fmt::format_string<Args...> promise, Args&&... args) {
 
 inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
+}
+
+/// A number that follows from the bytes, for what is too slow to be done with each input. (From
+/// their number alone, inputs that are slow would be most of those that libFuzzer keeps.)
+inline std::size_t turn_of(const std::uint8_t* data, std::size_t size) {
+  return std::hash<std::string_view>()(text_of(data, size));
 }
 
 /// A file in memory: readers take paths.
