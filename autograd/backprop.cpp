@@ -240,8 +240,11 @@ void Backprop::add_to_grad(TensorData& tensor, Tensor gradient) {
   } borrowed{tensor, Tensor(std::move(tensor.grad))};
   // Others may see this gradient as well (add gives the same one to both inputs): take a copy, or
   // changing one grad would change the other.
-  if (!borrowed.sum.defined() && !create_graph_ && !is_private(gradient))
-    gradient = contiguous_copy(gradient);
+  if (!borrowed.sum.defined() && !is_private(gradient)) {
+    const AutoGradMode mode(create_graph_);
+    const ObserverScope nobody;  // a copy is no step of the pass
+    gradient = create_graph_ ? gradient.clone() : contiguous_copy(gradient);
+  }
   if (observer_ == nullptr) [[likely]]
     return accumulate(borrowed.sum, std::move(gradient));
   const Edge to = edge_to(Tensor(Ref<TensorData>::share(&tensor)));

@@ -1,16 +1,34 @@
 #include <retrace/autograd/backprop.h>
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/forward.h>
+#include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tensor/view.h>
 
 namespace retrace {
 namespace {
+
+// To the bit, but that NaN is NaN.
+bool same_numbers(const Tensor& a, const Tensor& b) {
+  return without_recording([&] {
+    return a.sizes() == b.sizes() && visit_number(a.dtype(), "composite", [&]<class T>() {
+             const Tensor x = as_contiguous(a.detach()), y = as_contiguous(b.detach());
+             return std::equal(elements<const T>(x), elements<const T>(x) + x.numel(),
+                               elements<const T>(y),
+                               [](T u, T v) { return u == v || (u != u && v != v); });
+           });
+  });
+}
 
 class CompositeNode final : public Node {
  public:
   CompositeNode(const CompositeTexts& texts, CompositeBody body, const Tensor& inner,
                 std::vector<Tensor> leaves)
-      : texts_(texts), body_(std::move(body)), inner_(inner), leaves_(std::move(leaves)) {}
+      : texts_(texts),
+        body_(std::move(body)),
+        inner_(inner),
+        leaves_(std::move(leaves)),
+        version_(inner.version()) {}
   std::string_view name() const override { return texts_.op; }
   std::string_view formula_text() const override { return texts_.formula; }
   std::string_view gradient_text() const override { return texts_.gradient; }
@@ -21,7 +39,16 @@ class CompositeNode final : public Node {
     std::vector<Tensor> originals(leaves_.size());
     for (std::size_t k = 0; k < leaves_.size(); ++k)
       if (leaves_[k].defined()) originals[k] = bounded_input(*this, k);
-    recorded_backward(originals, {upstream}, gradients, [&] { return body_(originals); });
+    recorded_backward(originals, {upstream}, gradients, [&] {
+      const Tensor again = body_(originals);
+      // What the body holds besides its inputs is under no version.
+      require<AutogradError>(
+          inner_.version() != version_ || same_numbers(again, inner_),
+          "{}: something that it was computed from has been changed in place since; compute a new "
+          "tensor instead, or clone() first",
+          texts_.op);
+      return again;
+    });
   }
   // Along the inner tape.
   std::vector<Tensor> jvp(const std::vector<Tensor>& tangents) override {
@@ -38,6 +65,7 @@ class CompositeNode final : public Node {
   CompositeBody body_;
   Tensor inner_;                // its producer is the end of the inner tape
   std::vector<Tensor> leaves_;  // of the inner tape
+  std::uint32_t version_;       // of what it computed
 };
 
 struct BoundaryNode final : NodeOf<BoundaryNode> {

@@ -16,8 +16,9 @@
 //
 // While it is recorded, the body runs on detached inputs and leaves a small tape of its own behind,
 // which the node retraces when a gradient comes: whoever steps through sees one op. For second
-// derivatives the body runs again on the inputs themselves, so it must be a function of them alone.
-// What it captures gets no gradient. An undefined input is an optional one that was not given.
+// derivatives the body runs again on the inputs themselves, so it must be a function of them alone,
+// and an AutogradError says so when it no longer gives the same numbers. What it captures gets no
+// gradient. An undefined input is an optional one that was not given.
 
 #include <functional>
 #include <utility>

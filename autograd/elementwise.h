@@ -17,7 +17,7 @@
 // vectorised, and templates, so that they also run on dual numbers (see tensor/kernels/dual.h).
 //
 // `numbers = true` in the struct admits int64 tensors (which are never recorded). `gates = true`
-// says that the slope is only ever 0 or 1: where it is 0, even an infinite g is stopped.
+// says that where the slope is 0, even an infinite g is stopped.
 // `constants = k`: the last k inputs have no derivative.
 //
 // Only loops are compiled for each rule; nodes and recording see an AnyRule.
@@ -109,7 +109,7 @@ T slope_at(const Rule& rule, T saved) {
 template <class Rule, class T>
 T through(const Rule&, T g, T slope) {
   if constexpr (Gates<Rule>) {
-    return math::select(slope != T(0), g, T(0));
+    return math::select(slope != T(0), g * slope, T(0));
   } else {
     return g * slope;
   }

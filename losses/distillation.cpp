@@ -7,6 +7,7 @@
 #include <retrace/losses/distillation.h>
 #include <retrace/losses/divergence.h>
 #include <retrace/losses/elementwise.h>
+#include <retrace/losses/mixture.h>
 #include <retrace/losses/token_targets.h>
 
 namespace retrace::losses {
@@ -36,21 +37,16 @@ T excess(T log_p, T log_m) {
 /// What one class adds to the divergence for 0 < β < 1, of log-probabilities.
 struct MixtureTerm : GeneralizedJsd {
   static constexpr std::size_t constants = 1;
-  double beta, log_teacher, log_student;  // and the logarithms of β and 1 - β
+  double beta;
 
   template <class T>
-  T log_mixture(T log_q, T log_p) const {
-    const T a = log_q + T(log_student), b = log_p + T(log_teacher);
-    return math::max(a, b) + math::log1p_exp(-math::abs(a - b));
-  }
-  template <class T>
   T y(T log_q, T log_p) const {
-    const T log_m = log_mixture(log_q, log_p);
-    return T(beta) * excess(log_p, log_m) + T(1 - beta) * excess(log_q, log_m);
+    return T(beta) * excess_over_mixture(log_p, log_q, T(1 - beta)) +
+           T(1 - beta) * excess_over_mixture(log_q, log_p, T(beta));
   }
   template <class T>
   T dy_da(T log_q, T log_p) const {
-    return T(1 - beta) * excess(log_q, log_mixture(log_q, log_p));
+    return T(1 - beta) * excess_over_mixture(log_q, log_p, T(beta));
   }
 };
 
@@ -160,7 +156,7 @@ Tensor generalized_jsd(const Tensor& student, const Tensor& teacher, const Tenso
         };
         if (beta == 0) return forward_kl(log_q, log_p) * each;
         if (beta == 1) return sum_of(ReverseTerm{});
-        return sum_of(MixtureTerm{{}, beta, std::log(beta), std::log1p(-beta)});
+        return sum_of(MixtureTerm{{}, beta});
       },
       student);
 }

@@ -6,6 +6,7 @@
 #include <retrace/losses/checks.h>
 #include <retrace/losses/divergence.h>
 #include <retrace/losses/elementwise.h>
+#include <retrace/losses/mixture.h>
 
 namespace retrace::losses {
 namespace {
@@ -44,13 +45,9 @@ struct JsTexts {
 struct JsTerm : JsTexts {
   static constexpr std::string_view inputs[] = {"p", "q"};
 
-  /// P · (log P - log M), 0 where P is 0.
   template <class T>
   T excess(T log_p, T log_q) const {
-    const T p = math::exp(log_p);
-    const T log_mixture =
-        math::max(log_p, log_q) + math::log1p_exp(-math::abs(log_p - log_q)) - T(std::numbers::ln2);
-    return math::select(p == T(0), T(0), p * (log_p - log_mixture));
+    return excess_over_mixture(log_p, log_q, T(0.5));
   }
   template <class T>
   T y(T log_p, T log_q) const {

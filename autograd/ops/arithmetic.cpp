@@ -201,7 +201,7 @@ struct DivNumberBy {
   }
   template <class T>
   T dy_dx(T x) const {
-    return -c.as<T>() / (x * x);
+    return -(c.as<T>() / x) / x;  // x² may be 0 or infinite
   }
 };
 

@@ -72,26 +72,37 @@ Points<T> points_of(const Tensor& x) {
   return {elements<const T>(x), x.size(0), x.size(1)};
 }
 
-/// Σ (a - b)², in T over a block and in double over the blocks.
-template <class T>
-double squared_distance(const T* a, const T* b, std::int64_t n) {
+/// Σ (a - b)², in Acc over a block and in double over the blocks.
+template <class Acc, class T>
+double sum_of_squares(const T* a, const T* b, std::int64_t n) {
   constexpr std::int64_t kLanes = 16, kBlock = 1024;
   double total = 0;
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t end = std::min(begin + kBlock, n);
-    T lanes[kLanes] = {};
+    Acc lanes[kLanes] = {};
     std::int64_t i = begin;
     for (; i + kLanes <= end; i += kLanes) {
 #pragma omp simd
       for (std::int64_t l = 0; l < kLanes; ++l) {
-        const T d = a[i + l] - b[i + l];
+        const Acc d = static_cast<Acc>(a[i + l] - b[i + l]);
         lanes[l] += d * d;
       }
     }
-    for (; i < end; ++i) lanes[0] += (a[i] - b[i]) * (a[i] - b[i]);
+    for (; i < end; ++i) {
+      const Acc d = static_cast<Acc>(a[i] - b[i]);
+      lanes[0] += d * d;
+    }
     total += static_cast<double>(kernels::sum_lanes<kLanes>(lanes));
   }
   return total;
+}
+
+/// That in T, or in double where squares of T come to their ends.
+template <class T>
+double squared_distance(const T* a, const T* b, std::int64_t n) {
+  const double total = sum_of_squares<T>(a, b, n);
+  if (std::is_same_v<T, double> || (total > 1e-30 && total < 1e37)) return total;
+  return sum_of_squares<double>(a, b, n);
 }
 
 template <class F>

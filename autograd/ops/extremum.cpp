@@ -1,9 +1,11 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/extremum.h>
 #include <retrace/autograd/ops/indexing.h>
 #include <retrace/autograd/ops/reduced.h>
 #include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/tensor/kernels/reduce.h>
 
 namespace retrace {
@@ -101,7 +103,9 @@ struct TiesNode final : NodeOf<TiesNode<Op>> {
       });
       return div(tied, sum(tied, dims, /*keepdim=*/true));
     });
-    gradients.give(0, mul(g.reshape(kept_as_one), share));
+    // A gradient that is infinite is none of the others'.
+    const Tensor others = without_recording([&] { return eq(share, 0.0); });
+    gradients.give(0, masked_fill(mul(g.reshape(kept_as_one), share), others, 0.0));
   }
   Shape kept_as_one, dims;
 };

@@ -42,7 +42,7 @@ struct LinearNode final : NodeOf<LinearNode> {
     if (GradMode::is_enabled()) return recorded_backward(g, gradients);
     const Tensor upstream = as_contiguous(g);
     visit_float(g.dtype(), op, [&]<class T>() {
-      const std::int64_t out = g.sizes().back(), rows = out == 0 ? 0 : g.numel() / out;
+      const std::int64_t out = g.sizes().back(), rows = RowsOf(g).rows();
       const MatrixView<const T> dy = kernels::row_major(elements<const T>(upstream), rows, out);
       if (gradients.wants(0)) {
         const Tensor weight = saved_input(1);

@@ -1,6 +1,8 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/math.h>
+#include <retrace/autograd/ops/selection.h>
 
 #include <numbers>
 
@@ -153,7 +155,7 @@ struct LogAddExp {
 struct Maximum {
   static constexpr std::string_view op = "maximum", formula = "y = max(a, b)",
                                     gradient = "da = g where a > b, g/2 where a = b";
-  static constexpr bool numbers = true;
+  static constexpr bool numbers = true, gates = true;
   template <class T>
   T y(T a, T b) const {
     if constexpr (whole<T>) {
@@ -175,7 +177,7 @@ struct Maximum {
 struct Minimum {
   static constexpr std::string_view op = "minimum", formula = "y = min(a, b)",
                                     gradient = "da = g where a < b, g/2 where a = b";
-  static constexpr bool numbers = true;
+  static constexpr bool numbers = true, gates = true;
   template <class T>
   T y(T a, T b) const {
     if constexpr (whole<T>) {
@@ -319,7 +321,9 @@ Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) {
   require_same_dtype("lerp", a, b);
   require_same_dtype("lerp", a, weight);
   if (!a.is_floating_point()) refuse_dtype("lerp", a.dtype(), "float32 or float64");
-  return add(a, mul(weight, sub(b, a)));
+  // From the nearer end, as with a number.
+  const Tensor distance = sub(b, a), rest = rsub(weight, 1.0);
+  return where(lt(weight, 0.5), add(a, mul(weight, distance)), sub(b, mul(rest, distance)));
 }
 
 Tensor fmod(const Tensor& a, const Tensor& b) { return divided<Fmod>(a, b); }

@@ -1,9 +1,11 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/extremum.h>
 #include <retrace/autograd/ops/moments.h>
 #include <retrace/autograd/ops/reduced.h>
 #include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/tensor/kernels/reduce.h>
 
 #include <cmath>
@@ -203,12 +205,11 @@ struct NormNode final : NodeOf<NormNode> {
     } else if (std::isinf(p)) {
       gradients.give(0, mul(spread, without_recording([&] { return share_of_ties(x); })));
     } else {
-      const Tensor inverse = reciprocal_or_zero(saved_output()).reshape(kept_as_one);
-      if (p == 2) {
-        gradients.give(0, mul(mul(spread, inverse), x));
-      } else {
-        gradients.give(0, mul(spread, power_of_magnitude<true>(mul(x, inverse), p - 1)));
-      }
+      // Where y is 0, so is x. (1 / y may be infinite where x / y is not.)
+      const Tensor y = saved_output().reshape(kept_as_one);
+      const Tensor none = without_recording([&] { return eq(y, 0.0); });
+      const Tensor share = masked_fill(div(x, masked_fill(y, none, 1.0)), none, 0.0);
+      gradients.give(0, mul(spread, p == 2 ? share : power_of_magnitude<true>(share, p - 1)));
     }
   }
   /// sign(x) / number of ties where |x| = y, 0 elsewhere.

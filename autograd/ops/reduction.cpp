@@ -89,13 +89,15 @@ struct ProdNode final : NodeOf<ProdNode> {
                                     gradient = "dx = g · the product of the others";
   ProdNode(const Shape& with_ones, std::optional<int> d) : kept_as_one(with_ones), dim(d) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor x = saved_input(0);
+    // In double as the product itself: parts of it may overflow where the whole does not.
+    const Tensor x = saved_input(0).to(kFloat64);
     const Tensor line = dim ? x : x.reshape({x.numel()});
     const int d = dim.value_or(0);
     // Of the elements before times of those behind: no division, so zeros do no harm.
     const Tensor before = cumprod_exclusive(line, d);
     const Tensor behind = flip(cumprod_exclusive(flip(line, {d}), d), {d});
-    gradients.give(0, mul(g.reshape(kept_as_one), mul(before, behind).reshape(x.sizes())));
+    const Tensor others = mul(before, behind).reshape(x.sizes());
+    gradients.give(0, mul(g.reshape(kept_as_one).to(kFloat64), others).to(g.dtype()));
   }
   Shape kept_as_one;
   std::optional<int> dim;

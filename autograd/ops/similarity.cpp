@@ -2,6 +2,7 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/math.h>
+#include <retrace/autograd/ops/moments.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/selection.h>
 #include <retrace/autograd/ops/similarity.h>
@@ -12,7 +13,7 @@ namespace {
 struct CosineSimilarity {
   static constexpr std::string_view
       op = "cosine_similarity",
-      formula = "y = a · b / sqrt(max(|a|² |b|², ε²))",
+      formula = "y = a · b / max(|a| |b|, ε)",
       gradient = "da = g · (b / (|a| |b|) - y · a / |a|²), and the same for b";
 };
 
@@ -29,8 +30,9 @@ Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, std::int64_t dim, d
   return composite<CosineSimilarity>(
       [sizes, along, eps](const Tensor& a, const Tensor& b) {
         const Tensor wide_a = a.expand(sizes), wide_b = b.expand(sizes);
-        const Tensor squares = wide_a.square().sum(along) * wide_b.square().sum(along);
-        return (wide_a * wide_b).sum(along) * rsqrt(clamp(squares, eps * eps));
+        // Not of squares, which overflow at half of the exponents.
+        const Tensor norms = norm(wide_a, 2, along) * norm(wide_b, 2, along);
+        return (wide_a * wide_b).sum(along) / clamp(norms, eps);
       },
       x1, x2);
 }

@@ -5,7 +5,7 @@
 namespace retrace {
 
 /// Cosine of the angle between the vectors of x1 and x2 along `dim`, from -1 to 1:
-///     x1 · x2 / sqrt(max(|x1|² |x2|², ε²)),
+///     x1 · x2 / max(|x1| |x2|, ε),
 /// 0 for a vector of zeros. The operands broadcast; `dim` is taken away.
 /// Gradient: dx1 = g · (x2 / (|x1| |x2|) - cos · x1 / |x1|²), and the same for x2.
 /// Errors: ShapeError for shapes that do not broadcast, IndexError for a dim that is not there,

@@ -1,7 +1,9 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/autograd/ops/softmax.h>
 #include <retrace/tensor/kernels/softmax.h>
 #include <retrace/tensor/random.h>
@@ -173,8 +175,12 @@ struct EntropyNode final : NodeOf<EntropyNode> {
     if (kept.size() > 0) kept[dim] = 1;
     const Tensor g = upstream.reshape(kept), entropy = saved_output().reshape(kept);
     if (GradMode::is_enabled()) {
-      const Tensor log_p = log_softmax(x, dim);
-      gradients.give(0, mul(mul(exp(log_p), add(log_p, entropy)), neg(g)));
+      // What is impossible has no gradient, not 0 times infinity.
+      const Tensor impossible =
+          without_recording([&] { return eq(x, -std::numeric_limits<double>::infinity()); });
+      const Tensor log_p = log_softmax(x, dim), p = exp(log_p);
+      const Tensor surprise = add(masked_fill(log_p, impossible, 0.0), entropy);
+      gradients.give(0, mul(mul(p, surprise), neg(g)));
       return;
     }
     const auto row = []<class T>(std::int64_t n, T* dx, const T* in, const T* u, const T* h) {

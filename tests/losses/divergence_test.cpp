@@ -168,3 +168,20 @@ TEST_CASE("what divergences refuse") {
   CHECK_THROWS_WITH_AS(cosine_embedding_loss(x, x, ones({2}), {.margin = 2}),
                        "cosine_embedding_loss: margin is 2; it must be in [-1, 1]", ValueError);
 }
+
+TEST_CASE("divergences of what is nearly equal keep their digits in float32") {
+  Generator generator(5);
+  const Tensor a = randn({200, 10}, kFloat64, &generator).to(kFloat32);
+  for (const double distance : {1e-1, 1e-3, 1e-5}) {
+    const Tensor b = (a + distance * randn({200, 10}, kFloat32, &generator)).detach();
+    const Tensor p = log_softmax(a.to(kFloat64), 1), q = log_softmax(b.to(kFloat64), 1);
+    const double exact = js_divergence(p, q).item<double>();
+    const Tensor each =
+        js_divergence(p.to(kFloat32), q.to(kFloat32), {.reduction = Reduction::none});
+    CAPTURE(distance);
+    // The logarithms themselves have 24 bits.
+    const double noise = 1e-7 * distance + 1e-3 * exact;
+    CHECK(std::abs(each.mean().item<double>() - exact) < noise);
+  }
+  CHECK(largest(js_divergence(a, a, {.reduction = Reduction::none})) == 0);
+}

@@ -1,0 +1,170 @@
+// Where numbers come to the ends of their range, or gradients meet what they must not: the true
+// numbers all the same.
+#include <doctest/doctest.h>
+
+#include <retrace/retrace.h>
+#include <retrace/tests/autograd/numbers.h>
+
+using namespace retrace;
+using testing::kInf;
+using testing::leaf;
+
+namespace {
+
+Tensor floats(const std::vector<float>& values) { return from_vector(values).requires_grad_(); }
+
+// The gradient of f(x).sum(), plain and recorded, which must agree.
+template <class F>
+Tensor slope(F&& f, const Tensor& x) {
+  const Tensor plain = grad({f(x).sum()}, {x})[0];
+  const Tensor recorded =
+      grad({f(x).sum()}, {x}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0];
+  CHECK(allclose(plain, recorded.detach(), 1e-5, 0, /*equal_nan=*/true));
+  return plain;
+}
+
+struct Weighed {
+  static constexpr std::string_view op = "weighed", formula = "y = (x + w)²",
+                                    gradient = "dx = 2 g (x + w)";
+};
+
+bool near(const Tensor& x, const std::vector<float>& wanted, double relative = 1e-6) {
+  return allclose(x.detach(), from_vector(wanted), relative, 0);
+}
+
+}  // namespace
+
+TEST_CASE("gradients of a recorded pass are tensors of their own, and dense") {
+  const Tensor a = leaf({1.0, 2.0}), b = leaf({3.0, 4.0});
+  (a + b).square().sum().backward({}, /*retain_graph=*/false, /*create_graph=*/true);
+  CHECK_FALSE(a.grad().is_same(b.grad()));
+  Tensor of_a = a.grad();
+  {
+    const NoGradGuard no_grad;
+    of_a.mul_(0.0);
+  }
+  CHECK(b.grad().detach().equal(tensor({8.0, 12.0}, kFloat64)));
+  const Tensor c = leaf({1.0, 2.0}), seed = tensor({10.0, 20.0}, kFloat64);
+  c.view({2}).backward(seed, false, true);
+  CHECK_FALSE(c.grad().is_same(seed));
+  Tensor(c.grad()).detach().fill_(0.0);
+  CHECK(seed.equal(tensor({10.0, 20.0}, kFloat64)));
+  const Tensor d = leaf({1.0, 2.0});
+  d.sum().backward({}, false, true);
+  CHECK(d.grad().is_contiguous());
+  for (const Tensor& leaf : {a, b, c, d}) Tensor(leaf).zero_grad();  // they end in cycles
+}
+
+TEST_CASE("what a composite op was computed from may not change before it is recorded") {
+  const Tensor x = leaf({0.5, -0.25}), weight = tensor({1.0, 2.0}, kFloat64);
+  const auto weighed = [&] {
+    return composite<Weighed>([weight](const Tensor& v) { return (v + weight).square(); }, x);
+  };
+  const auto back = [&](const Tensor& y) {
+    return grad({y.sum()}, {x}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0].detach();
+  };
+  const Tensor y = weighed();
+  CHECK(back(y).equal(tensor({3.0, 3.5}, kFloat64)));
+  Tensor(weight).mul_(10.0);
+  CHECK_THROWS_AS(back(y), AutogradError);
+  CHECK(back(weighed()).equal(tensor({21.0, 39.5}, kFloat64)));
+}
+
+TEST_CASE("an impossible class has no gradient of an entropy, recorded or not") {
+  const Tensor x = floats({1, 2, -INFINITY});
+  CHECK(near(slope([](const Tensor& v) { return entropy_from_logits(v, 0); }, x),
+             {0.19661193f, -0.19661193f, 0}));
+  const Jvp along = jvp(
+      [](const std::vector<Tensor>& v) {
+        return std::vector<Tensor>{entropy_from_logits(v[0], 0)};
+      },
+      {x.detach()}, {tensor({1.0, 0.0, 0.0})});
+  CHECK(along.tangents[0].item<float>() == doctest::Approx(0.19661193));
+  CHECK_FALSE(along.tangents[0].requires_grad());
+}
+
+TEST_CASE("an infinite gradient is not that of the smaller one") {
+  const auto zero = [](const Tensor& v) { return zeros_like(v); };
+  CHECK(slope([&](const Tensor& v) { return maximum(v, zero(v)).sqrt(); }, floats({-1}))
+            .equal(zeros({1})));
+  CHECK(slope([&](const Tensor& v) { return minimum(-v, zero(v)).abs().sqrt(); }, floats({-1}))
+            .equal(zeros({1})));
+  CHECK(slope([](const Tensor& v) { return v.max().sqrt(); }, floats({0, -1}))
+            .equal(tensor({kInf, 0.0})));
+  CHECK(slope([](const Tensor& v) { return v.min().sqrt(); }, floats({0, 1}))
+            .equal(tensor({kInf, 0.0})));
+}
+
+TEST_CASE("a linear layer without outputs gives zeros back") {
+  const Tensor x = ones({3, 7}).requires_grad_();
+  const Tensor weight = zeros({0, 7}).requires_grad_(), bias = zeros({0}).requires_grad_();
+  const Tensor y = linear(x, weight, bias);
+  CHECK(y.sizes() == Shape({3, 0}));
+  y.sum().backward();
+  CHECK(x.grad().equal(zeros({3, 7})));
+  CHECK(weight.grad().sizes() == Shape({0, 7}));
+  const Tensor one = ones({7}).requires_grad_();
+  linear(one, zeros({0, 7})).sum().backward();
+  CHECK(one.grad().equal(zeros({7})));
+}
+
+TEST_CASE("cosine similarity of long and short vectors") {
+  for (const float scale : {1e-15f, 1e-5f, 1.0f, 1e9f, 1e18f}) {
+    const Tensor a = floats({3 * scale, 4 * scale}), b = floats({4 * scale, 3 * scale});
+    CAPTURE(scale);
+    CHECK(near(cosine_similarity(a, b, 0, 0.0).reshape({1}), {0.96f}));
+    const Tensor d =
+        slope([&](const Tensor& v) { return cosine_similarity(v, b.detach(), 0, 0.0); }, a);
+    CHECK(near(d * scale, {0.0448f, -0.0336f}, 1e-4));
+  }
+}
+
+TEST_CASE("lerp ends at its ends, with a weight of each element, too") {
+  const Tensor a = tensor({1e8, 16777216.0, 1.0}), b = tensor({1.0, 0.25, 3.0});
+  CHECK(lerp(a, b, ones({3})).equal(b));
+  CHECK(lerp(a, b, zeros({3})).equal(a));
+  const Tensor w = floats({0.25, 0.5, 0.75});
+  CHECK(near(slope(
+                 [&](const Tensor& v) {
+                   return lerp(zeros({3}), tensor({2.0, 4.0, 8.0}), v);
+                 },
+                 w),
+             {2, 4, 8}));
+}
+
+TEST_CASE("the gradient of a product whose parts overflow") {
+  const Tensor x = floats({1e-30f, 1e-30f, 1, 1e30f, 1e30f});
+  CHECK(
+      near(slope([](const Tensor& v) { return v.prod(); }, x), {1e30f, 1e30f, 1, 1e-30f, 1e-30f}));
+}
+
+TEST_CASE("the gradient of the norm of long, short and no vectors") {
+  for (const float scale : {1e-40f, 1e-25f, 1.0f, 1e25f, 1e30f}) {
+    CAPTURE(scale);
+    const Tensor x = floats({3 * scale, 4 * scale});
+    CHECK(near(slope([](const Tensor& v) { return norm(v); }, x), {0.6f, 0.8f}, 1e-3));
+  }
+  CHECK(slope([](const Tensor& v) { return norm(v); }, floats({0, 0})).equal(zeros({2})));
+  CHECK(slope([](const Tensor& v) { return norm(v, 3); }, floats({0, 0})).equal(zeros({2})));
+}
+
+TEST_CASE("a number by what is tiny or huge") {
+  CHECK(near(slope([](const Tensor& v) { return 1e-15 / v; }, floats({1e-23f})), {-1e31f}));
+  CHECK(near(slope([](const Tensor& v) { return 1e15 / v; }, floats({1e20f})), {-1e-25f}));
+}
+
+TEST_CASE("distances of what is very near or far") {
+  for (const float scale : {1e-24f, 1e-12f, 1.0f, 1e20f}) {
+    CAPTURE(scale);
+    const Tensor a = from_vector(std::vector<float>{3 * scale, 4 * scale}).reshape({1, 2});
+    CHECK(near(cdist(a, zeros({1, 2})).reshape({1}), {5 * scale}));
+    const Tensor x = a.detach().requires_grad_();
+    CHECK(near(slope(
+                   [](const Tensor& v) {
+                     return cdist(v, zeros({1, 2}));
+                   },
+                   x)
+                   .reshape({2}),
+               {0.6f, 0.8f}));
+  }
+}
