@@ -73,7 +73,9 @@ TableEncoder TableEncoder::from_json(const std::string& text) {
 
 Metadata InputFormat::to_metadata() const {
   if (image.size() == 2) return {{"image", fmt::format("[{},{}]", image[0], image[1])}};
-  return {{"columns", columns.to_json()}, {"header", header ? "true" : "false"}};
+  Metadata metadata = {{"columns", columns.to_json()}, {"header", header ? "true" : "false"}};
+  if (!widths.empty()) metadata["widths"] = fmt::format("[{},{}]", widths[0], widths[1]);
+  return metadata;
 }
 
 InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
@@ -97,6 +99,11 @@ InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::stri
     require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
     format.columns = columns_of(columns->second, path);
     format.header = header == metadata.end() || header->second == "true";
+    if (const auto widths = metadata.find("widths"); widths != metadata.end()) {
+      const auto both = parse_json(widths->second).get<std::vector<std::int64_t>>();
+      require<IoError>(both.size() == 2, "{}: the width of its tables makes no sense", path);
+      format.widths = {both[0], both[1]};
+    }
   } catch (const nlohmann::json::exception&) {
     fail<IoError>("{}: what it says about its inputs cannot be read", path);
   }

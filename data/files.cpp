@@ -44,13 +44,23 @@ RowSplit choose_rows(const DataFiles& files, std::int64_t rows) {
 
 // Images --------------------------------------------------------------------------------------
 
+// Of a folder that is tested on: not what others train on.
+std::string part_to_test_on(const std::string& folder) {
+  const std::vector<std::string> parts = idx_parts(folder);
+  if (contains(parts, "t10k")) return "t10k";
+  require<IoError>(parts.size() <= 1,
+                   "{}: has the parts {}, and none is called t10k; to test, give a folder with one",
+                   folder, fmt::join(parts, ", "));
+  return {};
+}
+
 ClassificationData load_images(const DataFiles& files) {
   const IdxOptions whole = {.flatten = false};
   const std::vector<std::string> parts = idx_parts(files.train);
   ClassificationData data;
   if (!files.test.empty()) {
     data.train = load_idx(files.train, whole);
-    data.test = load_idx(files.test, whole);
+    data.test = load_idx(files.test, {.part = part_to_test_on(files.test), .flatten = false});
   } else if (contains(parts, "train") && contains(parts, "t10k")) {
     data.train = load_idx(files.train, {.part = "train", .flatten = false});
     data.test = load_idx(files.train, {.part = "t10k", .flatten = false});
@@ -94,6 +104,14 @@ CsvOptions further(const InputFormat& inputs, CsvOptions options = {}) {
   return options;
 }
 
+// Of the columns without the targets that come last, and with them.
+Shape widths(const Table& table, const std::vector<std::string>& targets) {
+  std::int64_t inputs = std::ssize(table.columns);
+  while (inputs > 0 && contains(targets, table.columns[static_cast<std::size_t>(inputs - 1)].name))
+    --inputs;
+  return {inputs, std::ssize(table.columns)};
+}
+
 // `targets` says how their columns must be read; outputs = learn(table, rows to train on).
 template <class Outputs, class Learn>
 LoadedData<Outputs> load_table(const DataFiles& files, CsvOptions targets, Learn&& learn) {
@@ -107,6 +125,7 @@ LoadedData<Outputs> load_table(const DataFiles& files, CsvOptions targets, Learn
   outputs = learn(table, rows.train);
   const Tensor encoded = outputs.encode(table);
   inputs.header = files.header;
+  if (!files.header) inputs.widths = widths(table, outputs.columns());
   inputs.columns = TableEncoder(table, rows.train, outputs.columns());
   data.notes = inputs.columns.notes();
   const TensorDataset all = {inputs.columns.encode(table), encoded};
@@ -165,7 +184,15 @@ std::int64_t InputFormat::features() const {
 }
 
 Tensor InputFormat::read(const std::string& path) const {
-  if (image.size() != 2) return columns.encode(read_table(path, further(*this)));
+  if (image.size() != 2) {
+    const Table table = read_table(path, further(*this));
+    const std::int64_t width = std::ssize(table.columns);
+    require<IoError>(widths.empty() || width == widths[0] || width == widths[1],
+                     "{}: has {} columns, but the model takes tables of {}, whose columns have no "
+                     "names to find them by",
+                     path, width, widths);
+    return columns.encode(table);
+  }
   const Tensor images = read_idx(path);
   require<IoError>(images.dim() == 3 && images.size(1) == image[0] && images.size(2) == image[1],
                    "{}: is {} {}, but the model takes images of {}", path, images.dtype(),

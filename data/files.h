@@ -34,6 +34,9 @@ struct InputFormat {
   TableEncoder columns = {};  ///< of a table; of images: empty
   Shape image = {};           ///< height and width; of a table: empty
   bool header = true;         ///< of the tables
+  /// Of tables whose columns have no names, only places: how many columns one must have, without
+  /// targets behind the others, and with them.
+  Shape widths = {};
 
   /// Numbers that a model sees of each row.
   std::int64_t features() const;
@@ -73,7 +76,7 @@ using MultiLabelData = LoadedData<LabelNames>;
 
 /// Inputs: images float32 [rows, height, width], or features of a table, float32 [rows, features].
 /// Targets: int64 [rows], the classes of a folder's labels or of the column `target`. A folder that
-/// has both a "train" and a "t10k" part is tested on the latter. IoError.
+/// has both a "train" and a "t10k" part is tested on the latter, and so is another one. IoError.
 ClassificationData load_classification(const DataFiles& files);
 
 /// Targets: float32 [rows], the column `target`, standardised; format.outputs.to_units leads back.

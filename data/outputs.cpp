@@ -112,7 +112,13 @@ TargetScale::TargetScale(const Table& table, const std::string& column,
 Tensor TargetScale::encode(const Table& table) const {
   const Column& column = known_numbers(table, column_, all_rows(table));
   Tensor result = empty({table.rows()});
-  std::transform(column.numbers.begin(), column.numbers.end(), elements<float>(result), scale_);
+  for (std::int64_t row = 0; row < table.rows(); ++row) {
+    const float scaled = elements<float>(result)[row] = scale_(column.numbers[index(row)]);
+    if (!std::isfinite(scaled))
+      fail<IoError>("{}: {:.6g} is too far from what was learnt, {:.6g} +- {:.3g}",
+                    table.place(row, column_), column.numbers[index(row)], scale_.mean,
+                    scale_.deviation);
+  }
   return result;
 }
 

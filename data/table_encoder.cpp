@@ -135,6 +135,10 @@ Tensor TableEncoder::encode(const Table& table) const {
   for (std::size_t row = 0; row < static_cast<std::size_t>(table.rows()); ++row) {
     for (std::size_t i = 0; i < rules_.size(); ++i) {
       rules_[i].encode(*columns[i], row, features);
+      if (!std::isfinite(*features))
+        fail<IoError>("{}: {:.6g} is too far from what was learnt, {:.6g} +- {:.3g}",
+                      table.place(static_cast<std::int64_t>(row), rules_[i].name),
+                      columns[i]->numbers[row], rules_[i].scale.mean, rules_[i].scale.deviation);
       features += rules_[i].features();
     }
   }

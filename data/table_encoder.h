@@ -46,7 +46,8 @@ class TableEncoder {
   const std::vector<std::string>& notes() const { return notes_; }
 
   /// float32 [rows, features]; columns are found by their names, others are ignored. IoError when
-  /// one is not there, or holds texts where numbers were learnt.
+  /// one is not there, holds texts where numbers were learnt, or a number so large that float32
+  /// cannot hold the feature.
   Tensor encode(const Table& table) const;
 
   /// All that was learnt, as JSON, and back (IoError when it is not that).

@@ -180,6 +180,9 @@ void learn_text(train::Run& run, const Choice& choice) {
   require<train::UsageError>(choice.rows == 0 && !options.epochs && options.patience == 0,
                              "--rows, --epochs and --patience are for rows; a text has none: give "
                              "--steps");
+  require<train::UsageError>(options.test.empty(),
+                             "--test is for rows; of a text a part is held out: give "
+                             "--test-fraction");
   const auto fresh = [&]() -> train::LanguageModel {
     const auto characters = data::Tokenizer::train(data::TokenizerKind::character, options.data, 0);
     return {.gpt = nn::Gpt(characters.size(), kTeacherGpt), .tokenizer = characters};

@@ -134,7 +134,7 @@ void predict(train::Run& run) {
   QuantileNet model(features, unknown, {.hidden = saved.hidden_layers(features, "mlp.layers")});
   saved.load_into(model);
   const Tensor predicted = train::predict(model, format.inputs.read(run.options().predict));
-  run.write_predictions(train::numbers_csv(format.outputs.to_units(predicted).to(kFloat32),
+  run.write_predictions(train::numbers_csv(format.outputs.to_units(predicted),
                                            train::level_names(model.levels.to_vector<double>())));
 }
 

@@ -179,7 +179,7 @@ void learn_text(train::Run& run, const Choice& choice) {
   result.metrics.emplace_back("tokens_per_second", speed);
   print_continuation(run, model, choice);
   run.finish(options.data, result);
-  if (!choice.export_to.empty()) train::save_gpt2(choice.export_to, model);
+  if (!choice.export_to.empty() && run.is_first()) train::save_gpt2(choice.export_to, model);
 }
 
 // A model that was kept, or GPT-2's: goes on with the prompt, or is tested on a text.

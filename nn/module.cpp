@@ -162,10 +162,16 @@ void Module::to(DType dtype) {
   for (auto& [tensor, converted] : changes) tensor.set_data(converted);
 }
 
-void Module::train(bool on) {
+void Module::train(bool on) { set_modes({on}); }
+
+std::vector<bool> Module::set_modes(const std::vector<bool>& modes) {
   std::vector<ModuleState*> all;
   walk(state(), true, [&](ModuleState& each, const std::string&) { all.push_back(&each); });
-  for (ModuleState* each : all) each->training = on;
+  std::vector<bool> before;
+  for (const ModuleState* each : all) before.push_back(each->training);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    all[i]->training = modes[std::min(i, modes.size() - 1)];
+  return before;
 }
 
 bool Module::is_training() const { return state().training; }

@@ -92,6 +92,8 @@ class Module : public Place {
   /// Training or evaluation of this module and all below: Dropout acts in training only.
   void train(bool on = true);
   void eval() { train(false); }
+  /// That of each of them, in the order of the tree; the last counts for the rest. What they were.
+  std::vector<bool> set_modes(const std::vector<bool>& modes);
   bool is_training() const;
   void zero_grad();
   void requires_grad_(bool wanted = true);

@@ -174,10 +174,12 @@ void OutputFile::create_temporary(const std::string& folder) {
     // The lock is shared by the duplicate, so that it outlives the checked close before renaming.
     // A file system without locks has no stale files removed, either.
     lock_ = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
-    retried([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); });
-    // Another process may have taken it for a dead one's before it was locked.
+    // Another process may have taken it for a dead one's before it was locked: it holds the lock,
+    // or has removed the file.
+    const bool taken = retried([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) < 0 &&
+                       errno == EWOULDBLOCK;
     struct stat status {};
-    if (::fstat(descriptor_, &status) == 0 && status.st_nlink > 0) return;
+    if (!taken && ::fstat(descriptor_, &status) == 0 && status.st_nlink > 0) return;
     ::close(descriptor_);
     if (lock_ >= 0) ::close(lock_);
   }
@@ -221,6 +223,19 @@ void OutputFile::commit() {
   if (error != 0 && error != EINVAL)
     fail_step(path_, "sync its folder (the new file is in place, until a power failure)", error);
 }
+
+FolderLock::FolderLock(const std::string& path) {
+  check_path(path);
+  descriptor_ = retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (descriptor_ < 0) fail_step(path, "open the folder", errno);
+  // A file system without locks keeps nobody apart.
+  if (retried([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) == 0 || errno != EWOULDBLOCK)
+    return;
+  ::close(descriptor_);
+  fail<IoError>("{}: another process is writing there", path);
+}
+
+FolderLock::~FolderLock() { ::close(descriptor_); }
 
 void write_file(const std::string& path, std::string_view contents) {
   OutputFile file(path);

@@ -64,6 +64,19 @@ class OutputFile {
   int lock_ = -1;  // keeps other processes from taking the temporary for a dead one's
 };
 
+/// A folder that one process at a time writes into: held until destroyed, or until the process has
+/// ended, however. IoError when another one holds it.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& path);
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int descriptor_;
+};
+
 /// Writes the whole file with an OutputFile.
 void write_file(const std::string& path, std::string_view contents);
 

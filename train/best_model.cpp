@@ -3,6 +3,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/train/best_model.h>
 
+#include <cmath>
 #include <limits>
 
 namespace retrace::train {
@@ -36,6 +37,8 @@ void BestModel::watch(const nn::Module& model, double loss) {
 }
 
 std::int64_t BestModel::waited() const { return state_.at("waited").item<std::int64_t>(); }
+
+bool BestModel::has_any() const { return std::isfinite(state_.at("loss").item<double>()); }
 
 void BestModel::give_to(nn::Module& model) const {
   const NoGradGuard no_grad;

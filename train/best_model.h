@@ -13,6 +13,8 @@ class BestModel {
   void watch(const nn::Module& model, double loss);
   /// How many times in a row it was not.
   std::int64_t waited() const;
+  /// Whether there has been a loss that is finite: else it holds the model as it was at first.
+  bool has_any() const;
   /// Copies the numbers that were kept into the model.
   void give_to(nn::Module& model) const;
 

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "checkpoint-", kSuffix = ".safetensors";
-constexpr const char* kFormat = "checkpoint.version";
+constexpr const char *kFormat = "checkpoint.version", *kStage = "checkpoint.stage";
 const std::string kVersion = "1";
 
 Tensor as_tensor(std::uint64_t bits) { return tensor(std::bit_cast<std::int64_t>(bits)); }
@@ -142,6 +142,7 @@ std::optional<Checkpoint> CheckpointFolder::newest() const {
 
 void CheckpointFolder::save(std::int64_t step, const StateDict& state, Metadata metadata) const {
   metadata[kFormat] = kVersion;
+  metadata[kStage] = stage_;
   writing([&] { save_safetensors(checkpoint_path(step), state, metadata); });
   const std::vector<std::int64_t> all = steps();
   std::size_t kept = 0;
@@ -150,20 +151,28 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& state, Metadata 
   }
 }
 
+void CheckpointFolder::require_writable() const {
+  writing([&] { OutputFile never_there(model_path()); });
+}
+
 void CheckpointFolder::save_model(const StateDict& state, const Metadata& metadata) const {
   writing([&] { save_safetensors(model_path(), state, metadata); });
 }
 
 CheckpointFolder CheckpointFolder::stage(const std::string& name) const {
-  return CheckpointFolder((fs::path(path_) / name).string(), keep_);
+  CheckpointFolder folder((fs::path(path_) / name).string(), keep_);
+  folder.stage_ = name;
+  return folder;
 }
 
 std::vector<std::string> CheckpointFolder::stages() const {
   std::vector<std::string> names;
   for (const std::string& name : names_in_folder(path_)) {
-    std::error_code ignored;  // of a link that leads in a circle
-    if (fs::is_directory(fs::path(path_) / name, ignored) && !stage(name).steps().empty())
-      names.push_back(name);
+    std::error_code ignored;  // it is no folder, then
+    const fs::file_status status = fs::symlink_status(fs::path(path_) / name, ignored);
+    if (!fs::is_directory(status)) continue;
+    std::optional<Checkpoint> checkpoint = stage(name).newest();
+    if (checkpoint && checkpoint->metadata[kStage] == name) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

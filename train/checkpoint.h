@@ -65,7 +65,8 @@ class CheckpointFolder {
   const std::string& path() const { return path_; }
   /// A folder in it, made if it is not there: for a training before the one that the run is about.
   CheckpointFolder stage(const std::string& name) const;
-  /// Names of those that have checkpoints.
+  /// Names of those that have checkpoints, which say so themselves: a folder of another run is
+  /// none. IoError when there is a folder in it with checkpoints, none of which is sound.
   std::vector<std::string> stages() const;
   std::string model_path() const;
   std::string checkpoint_path(std::int64_t step) const;
@@ -79,6 +80,8 @@ class CheckpointFolder {
   /// Writes the checkpoint, then removes all but the newest `keep` files up to it: what has a later
   /// step was passed over by newest(). WriteError.
   void save(std::int64_t step, const StateDict& state, Metadata metadata) const;
+  /// WriteError when nothing can be written there: better known before training.
+  void require_writable() const;
   void save_model(const StateDict& state, const Metadata& metadata) const;
   /// Removes all checkpoints, those of stages too: another run begins. False if there were none.
   bool clear() const;
@@ -86,7 +89,7 @@ class CheckpointFolder {
  private:
   void remove(std::int64_t step) const;
 
-  std::string path_;
+  std::string path_, stage_;
   std::size_t keep_;
 };
 

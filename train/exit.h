@@ -7,7 +7,7 @@
 namespace retrace::train {
 
 /// What a program returns to its caller. A signal that ended it gives 128 + its number: 130 for
-/// SIGINT, 143 for SIGTERM.
+/// SIGINT, 143 for SIGTERM, 129 for SIGHUP.
 enum class ExitCode {
   done = 0,
   failure = 1,

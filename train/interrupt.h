@@ -2,8 +2,9 @@
 
 namespace retrace::train {
 
-/// While one lives, SIGINT (Ctrl-C) and SIGTERM only leave a note, so that a program can finish and
-/// save what it is at; a second signal ends it at once. One at a time, on the main thread.
+/// While one lives, SIGINT (Ctrl-C), SIGTERM and, unless under nohup, SIGHUP (the terminal is gone)
+/// only leave a note, so that a program can finish and save what it is at; a second signal ends it
+/// at once. One at a time, on the main thread.
 class InterruptGuard {
  public:
   InterruptGuard();

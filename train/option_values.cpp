@@ -2,12 +2,14 @@
 
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <retrace/optim/by_name.h>
 #include <retrace/tensor/check.h>
+#include <retrace/train/exit.h>
 #include <retrace/train/report.h>
 
 namespace retrace::train {
@@ -98,6 +100,27 @@ Check rising(double low, double high) {
     }
     return std::string();
   };
+}
+
+void require_files_apart(const Options& o) {
+  const std::pair<const char*, const std::string&> files[] = {
+      {"--data", o.data}, {"--test", o.test},     {"--predict", o.predict},
+      {"--out", o.out},   {"--report", o.report}, {"--json", o.json},
+      {"--csv", o.csv},   {"--trace", o.trace},   {"--trace-html", o.trace_html}};
+  constexpr std::ptrdiff_t read = 3;
+  std::error_code ignored;  // files that are not there are not the same
+  const auto keeps = [&](const std::string& path) {
+    return !path.empty() && (!std::filesystem::exists(path, ignored) ||
+                             std::filesystem::is_regular_file(path, ignored));
+  };
+  for (const auto* one = std::begin(files) + read; one != std::end(files); ++one) {
+    if (!keeps(one->second)) continue;
+    for (const auto* other = std::begin(files); other != one; ++other) {
+      require<UsageError>(one->second != other->second &&
+                              !std::filesystem::equivalent(one->second, other->second, ignored),
+                          "{} and {} name the same file", other->first, one->first);
+    }
+  }
 }
 
 }  // namespace retrace::train

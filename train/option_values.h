@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <retrace/train/options.h>
+
 namespace retrace::train {
 
 /// "0.1,0.5" as numbers; nothing when a part is none.
@@ -25,5 +27,8 @@ Check is_optimizer();
 Check in_interval(const std::string& interval);
 /// A list of numbers that rise, between two others.
 Check rising(double low, double high);
+
+/// What is written must be neither read nor written by another option. UsageError.
+void require_files_apart(const Options& options);
 
 }  // namespace retrace::train

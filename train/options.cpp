@@ -16,16 +16,13 @@
 namespace retrace::train {
 namespace {
 
-constexpr const char* kData = "Data";
-constexpr const char* kRun = "Run";
-constexpr const char* kResults = "Results";
-constexpr const char* kKeep = "Keep and use the model";
-constexpr const char* kOther = "Other";
+constexpr const char *kData = "Data", *kRun = "Run", *kResults = "Results",
+                     *kKeep = "Keep and use the model", *kOther = "Other";
 
 constexpr const char* kFooter =
     "Results go to standard output, progress to standard error. Exit codes: 0 done, 1 failure, 2 "
-    "wrong usage, 3 bad data or model file, 4 loss not finite, 5 --check missed its bound, 130 and "
-    "143 interrupted (the step is finished and saved; a second Ctrl-C stops at once).";
+    "wrong usage, 3 bad data or model file, 4 loss not finite, 5 --check missed its bound, 129, "
+    "130 and 143 interrupted (the step is finished and saved; a second Ctrl-C stops at once).";
 constexpr std::size_t kHelpWidth = 88, kHelpIndent = 29;
 
 // Words in lines of kHelpWidth; all but the first line are indented.
@@ -65,6 +62,10 @@ struct CommandLine::Parser {
     settings[option->get_single_name()] = {option, std::move(default_text), may_change};
   }
   void offer(std::string_view name);
+  bool is_given(const char* name) const {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
+  }
   void check() const;
 
   CLI::App app;
@@ -102,9 +103,10 @@ void CommandLine::Parser::offer(std::string_view name) {
                    "How many of the last columns of the CSV file are labels, 0 or 1 each", "N")
                 ->check(valid(at_least(1))));
   } else if (name == "no-header") {
-    app.add_flag("--no-header", o.no_header,
-                 "The first line of the CSV file is data; columns are called 1, 2, ...")
-        ->group(kData);
+    decides(app.add_flag("--no-header", o.no_header,
+                         "The first line of the CSV file is data; columns are called 1, 2, ...")
+                ->group(kData),
+            "false");
   } else if (name == "seed") {
     decides(
         option(kRun, "--seed", o.seed,
@@ -198,10 +200,7 @@ void CommandLine::Parser::offer(std::string_view name) {
 
 // What needs what, and what excludes what.
 void CommandLine::Parser::check() const {
-  const auto given = [this](const char* name) {
-    const CLI::Option* option = app.get_option_no_throw(name);
-    return option != nullptr && option->count() > 0;
-  };
+  const auto given = [this](const char* name) { return is_given(name); };
   const auto needs = [&given](const char* name, std::initializer_list<const char*> others) {
     require<UsageError>(!given(name) || std::any_of(others.begin(), others.end(), given),
                         "{} needs {}", name, fmt::join(others, " or "));
@@ -219,8 +218,7 @@ void CommandLine::Parser::check() const {
   if (app.get_option_no_throw("--predict") != nullptr) needs("--load", {"--predict"});
   needs("--predict", {"--load"});
   needs("--out", {"--predict"});
-  require<UsageError>(options.trace.empty() || options.trace != options.trace_html,
-                      "--trace and --trace-html name the same file");
+  require_files_apart(options);
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there
@@ -368,9 +366,12 @@ Metadata CommandLine::settings() const {
 
 void CommandLine::adopt(const Metadata& saved) {
   std::vector<std::string> differences;
+  // Each is an end of its own; the new one counts.
+  std::string_view superseded = parser_->is_given("--epochs") ? "steps" : "";
+  if (parser_->is_given("--steps")) superseded = "epochs";
   for (const auto& [name, setting] : parser_->settings) {
     const auto item = saved.find(name);
-    if (item == saved.end()) continue;
+    if (item == saved.end() || name == superseded) continue;
     const std::string& was = item->second;
     const bool is_given = setting.option->count() > 0;
     if (!is_given) {

@@ -89,7 +89,43 @@ void LineFile::Close::operator()(std::FILE* file) const {
   if (file != stdout) std::fclose(file);
 }
 
+namespace {
+
+// A process that was killed may have left half a line.
+void cut_after_last_line(const std::string& path) {
+  std::error_code none;  // what is not there has no lines
+  if (!std::filesystem::is_regular_file(path, none)) return;
+  std::uintmax_t end = std::filesystem::file_size(path, none);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             std::fclose);
+  if (none || !file) return;
+  for (const std::uintmax_t size = end; end > 0; --end) {
+    if (std::fseek(file.get(), static_cast<long>(end - 1), SEEK_SET) != 0) return;
+    if (std::fgetc(file.get()) != '\n') continue;
+    if (end != size) std::filesystem::resize_file(path, end, none);
+    return;
+  }
+  std::filesystem::resize_file(path, 0, none);
+}
+
+// Whoever takes --csv for the table to learn from must not lose it.
+void require_own(const std::string& path, std::string_view start) {
+  std::error_code none;
+  if (path == "-" || !std::filesystem::is_regular_file(path, none)) return;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             std::fclose);
+  std::string begins(start.size(), '\0');
+  if (!file) return;  // opening it again says why
+  begins.resize(std::fread(begins.data(), 1, begins.size(), file.get()));
+  if (!start.starts_with(begins))
+    throw WriteError(fmt::format(
+        "{}: is there already, and is no record of steps; remove it, or name another file", path));
+}
+
+}  // namespace
+
 LineFile::LineFile(std::string path, bool append) : path_(std::move(path)) {
+  if (append) cut_after_last_line(path_);
   file_.reset(path_ == "-" ? stdout : std::fopen(path_.c_str(), append ? "ae" : "we"));
   if (!file_) fail_to("open");
   if (path_ == "-") path_ = "standard output";
@@ -110,12 +146,14 @@ void LineFile::fail_to(const char* what) const {
 }
 
 Report::Report(const std::string& json_path, const std::string& csv_path, bool append) {
+  require_own(json_path, R"({"event":)");
+  require_own(csv_path, kCsvHeader);
   if (!json_path.empty()) json_.emplace(json_path, append);
   if (csv_path.empty()) return;
-  std::error_code none;  // a file that is not there has no size
-  const auto size = std::filesystem::file_size(csv_path, none);
   csv_.emplace(csv_path, append);
-  if (!append || none || size == 0) csv_->write(kCsvHeader);
+  std::error_code none;  // a pipe has no size
+  const auto size = std::filesystem::file_size(csv_path, none);
+  if (none || size == 0) csv_->write(kCsvHeader);
 }
 
 void Report::step(const StepRecord& record) {

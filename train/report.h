@@ -75,7 +75,7 @@ struct StepRecord {
 /// Sends the steps and the result of a run to where the user wants them.
 class Report {
  public:
-  /// Paths may be empty.
+  /// Paths may be empty. WriteError for a file that is there and holds something else.
   Report(const std::string& json_path, const std::string& csv_path, bool append);
 
   void step(const StepRecord& record);

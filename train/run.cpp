@@ -37,6 +37,9 @@ std::vector<std::string> misses(const Result& result, const std::optional<double
   if (gap && result.largest_gap && !(*gap <= *result.largest_gap))
     missed.push_back(fmt::format("the gap is {:.6f}, and at most {:.6f} was to be reached", *gap,
                                  *result.largest_gap));
+  if (gap && result.largest_gap && *gap < -*result.largest_gap)
+    missed.push_back(
+        fmt::format("the loss is {:.6f} below the best possible one, which cannot be", -*gap));
   for (const Bound& bound : result.bounds) {
     const auto metric =
         std::find_if(result.metrics.begin(), result.metrics.end(),
@@ -77,10 +80,11 @@ Run::Run(CommandLine& command, const Options& options)
   if (options.resume) {
     const CheckpointFolder folder(options.save);
     checkpoint_ = folder.newest();
-    const std::vector<std::string> stages = folder.stages();
-    for (auto stage = stages.begin(); !checkpoint_ && stage != stages.end(); ++stage) {
-      checkpoint_ = folder.stage(*stage).newest();
-      checkpoint_stage_ = *stage;
+    if (!checkpoint_) {
+      if (const std::vector<std::string> stages = folder.stages(); !stages.empty()) {
+        checkpoint_stage_ = stages.front();
+        checkpoint_ = folder.stage(checkpoint_stage_).newest();
+      }
     }
     if (checkpoint_) {
       const std::string program = checkpoint_->metadata["program"];
@@ -137,6 +141,10 @@ std::optional<CheckpointFolder> Run::open_folder(const std::string& stage) {
   if (options_.save.empty()) return {};
   const CheckpointFolder folder(options_.save);
   const bool is_new = !std::exchange(folder_opened_, true) && !options_.resume;
+  if (!folder_lock_ && is_first()) {
+    folder.require_writable();
+    writing([&] { folder_lock_.emplace(folder.path()); });
+  }
   if (is_new && is_first() && folder.clear())
     log_info(fmt::format("removed the checkpoints of another run in {}", folder.path()));
   if (is_new && ranks_) ranks_->gather({});  // nobody looks into it before

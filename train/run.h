@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <retrace/tensor/file.h>
 #include <retrace/trace/recorder.h>
 #include <retrace/train/checkpoint.h>
 #include <retrace/train/distributed.h>
@@ -69,7 +70,8 @@ class Run {
   }
 
   /// The folder of --save, or the folder in it of a stage: a training before the one that the run
-  /// is about. The first time, unless with --resume, what another run left there is removed.
+  /// is about. The first time, unless with --resume, what another run left there is removed; a
+  /// WriteError when another one is under way there, or when nothing can be written.
   std::optional<CheckpointFolder> open_folder(const std::string& stage = {});
   /// The newest checkpoint in `folder`, which is that of `stage`; to be taken once.
   std::optional<Checkpoint> take_checkpoint(const CheckpointFolder& folder,
@@ -124,6 +126,7 @@ class Run {
   std::optional<Ranks> ranks_;
   std::optional<Checkpoint> checkpoint_;  // the one that the options came from, until it is taken
   std::string checkpoint_stage_;
+  std::optional<FolderLock> folder_lock_;  // of --save: another run there would remove what is kept
   bool folder_opened_ = false, trace_written_ = false, is_training_ = false;
   std::optional<Report> report_;
   std::optional<Progress> progress_;

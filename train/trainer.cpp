@@ -1,6 +1,7 @@
 #include <retrace/train/trainer.h>
 
 #include <cmath>
+#include <exception>
 
 #include <retrace/autograd/anomaly.h>
 #include <retrace/autograd/grad_mode.h>
@@ -13,6 +14,26 @@
 
 namespace retrace::train {
 namespace {
+
+constexpr std::string_view kDescribed = "described.";  // in a checkpoint's metadata
+
+// 32 bits, which a double holds.
+std::uint32_t settings_hash(const Metadata& settings) {
+  std::string all;
+  for (const auto& [name, text] : settings) all += name + '\0' + text + '\0';
+  return static_cast<std::uint32_t>(std::hash<std::string>()(all));
+}
+
+// f(), or the error that nothing more could be written somewhere.
+template <class F>
+std::exception_ptr write_error_of(F&& f) {
+  try {
+    f();
+    return nullptr;
+  } catch (const WriteError&) {
+    return std::current_exception();
+  }
+}
 
 std::vector<Tensor> copies(const std::vector<Tensor>& tensors) {
   std::vector<Tensor> kept;
@@ -72,10 +93,11 @@ void Trainer::look_at_validation(std::int64_t step) {
 void Trainer::fit(const std::function<BatchLoss()>& loss) {
   folder_ = run_.open_folder(options_.stage);
   const std::int64_t done = first_step();
-  join_ranks();
+  join_ranks(done);
   model_.train();
   check_trace_step(done);
   run_.begin_training(options_.steps, done, options_.stage);
+  std::exception_ptr failed;
   for (std::int64_t step = done + 1; step <= options_.steps && !out_of_patience(); ++step) {
     const StateDict before = sources_.state_dict();
     auto recorder =
@@ -94,7 +116,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
       record.gradient_norm =
           nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
     }
-    run_.record(record);
+    failed = write_error_of([&] { run_.record(record); });
     if (!std::isfinite(record.loss + record.gradient_norm.value_or(0)))
       run_.write_trace(std::move(recorder));
     if (!std::isfinite(record.loss)) explain(step, "the loss", record.loss, before, loss);
@@ -103,13 +125,19 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     optimizer_.step();
     run_.write_trace(std::move(recorder));
     if (schedule_ != nullptr) schedule_->step();
-    look_at_validation(step);
+    if (const auto error = write_error_of([&] { look_at_validation(step); })) failed = error;
 
     const int signal = gradient_sum_ ? signal_ : InterruptGuard::signal();
     const std::int64_t every = run_.options().save_every;
     const bool is_due =
         step == options_.steps || out_of_patience() || (every > 0 && step % every == 0);
-    if (folder_ && (is_due || signal != 0)) save(step);
+    if (folder_ && (is_due || signal != 0 || failed)) {
+      const auto error = write_error_of([&] { save(step); });
+      // The model, a third of the size, may still find its place.
+      if (error && step != options_.steps) std::rethrow_exception(error);
+      if (error) failed = error;
+    }
+    if (failed && step != options_.steps) std::rethrow_exception(failed);
     if (signal != 0) {
       if (run_.ranks() != nullptr) run_.ranks()->end();
       throw Interrupted(signal,
@@ -119,12 +147,15 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     }
   }
   optimizer_.zero_grad();
-  if (best_) best_->give_to(model_);
+  if (best_ && best_->has_any()) best_->give_to(model_);
+  if (best_ && !best_->has_any())
+    log_warning("the validation loss was never finite; the model is that of the last step");
   if (folder_ && run_.is_first()) {
     Metadata metadata = description_;
     metadata["program"] = run_.name();
     folder_->save_model(delivered_.value_or(model_).state_dict(), metadata);
   }
+  if (failed) std::rethrow_exception(failed);
 }
 
 // Told before training, not after it.
@@ -160,9 +191,19 @@ void Trainer::check_trace(trace::Recorder* recorder, const StateDict& before,
 
 // All begin with the first one's model: a checkpoint holds it, and so does each that was made from
 // the same seed, unless a program draws more in one process than in another.
-void Trainer::join_ranks() {
+void Trainer::join_ranks(std::int64_t done) {
   Ranks* ranks = run_.ranks();
   if (ranks == nullptr) return;
+  const std::vector<double> begins = ranks->gather(std::vector<double>{
+      static_cast<double>(done), static_cast<double>(settings_hash(run_.settings()))});
+  for (std::size_t i = 2; i < begins.size(); ++i)
+    require<UsageError>(begins[i] == begins[i % 2],
+                        "--distributed: process {} begins {}; all must see the folder of --resume, "
+                        "and be started with the same options",
+                        i / 2,
+                        i % 2 == 1 ? std::string("with other options than the first one")
+                                   : fmt::format("after step {}, the first one after step {}",
+                                                 begins[i], begins[0]));
   require<UsageError>(options_.accumulate == 1,
                       "--distributed: a step here is made of {} batches; make it one, as large",
                       options_.accumulate);
@@ -196,6 +237,7 @@ std::int64_t Trainer::first_step() {
   require<UsageError>(checkpoint->step <= options_.steps,
                       "the checkpoint in {} is at step {}, beyond the {} that are wanted",
                       folder_->path(), checkpoint->step, options_.steps);
+  require_same_description(*checkpoint);
   try {
     parts_.load_state_dict(checkpoint->state);
   } catch (const Error& error) {
@@ -204,6 +246,17 @@ std::int64_t Trainer::first_step() {
   }
   log_info(fmt::format("going on after step {} of {}", checkpoint->step, options_.steps));
   return checkpoint->step;
+}
+
+// What was learnt of other data would have other meanings, in the middle of training.
+void Trainer::require_same_description(const Checkpoint& checkpoint) const {
+  for (const auto& [name, text] : description_) {
+    const auto before = checkpoint.metadata.find(std::string(kDescribed) + name);
+    require<IoError>(before == checkpoint.metadata.end() || before->second == text,
+                     "{}: what was learnt of the data ({}) is not what the run began with; go on "
+                     "with the files of then, or train anew with another --save",
+                     folder_->checkpoint_path(checkpoint.step), name);
+  }
 }
 
 // The metrics are those of the last batch.
@@ -265,6 +318,7 @@ void Trainer::save(std::int64_t step) {
   if (!run_.is_first()) return;
   Metadata metadata = run_.settings();
   metadata["program"] = run_.name();
+  for (const auto& [name, text] : description_) metadata[std::string(kDescribed) + name] = text;
   folder_->save(step, parts_.state_dict(), std::move(metadata));
 }
 

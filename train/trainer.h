@@ -58,15 +58,18 @@ class Trainer {
   /// every `every` steps and after the last: the model ends as it was where that was smallest.
   /// --patience ends training when it has not fallen so many times in a row.
   void validate(std::int64_t every, std::function<double()> loss);
-  /// Texts for the final model's file, next to its tensors: what its user must know.
+  /// Texts for the final model's file, next to its tensors: what its user must know. What was
+  /// learnt of the data is among them, so a run that is resumed must have the same.
   void describe(Metadata description) { description_ = std::move(description); }
 
   /// The part of the model that is of use when training is over, and all that its file then holds:
   /// an actor without its critic.
   void deliver(const nn::Module& part) { delivered_ = part; }
 
-  /// Trains, and writes the final model. ValueError when a loss is no scalar or has no gradient;
-  /// NotFiniteError, naming step, rate and the op that made the first NaN, when one is not finite.
+  /// Trains, and writes the final model. When steps can no longer be reported (--json, --csv), the
+  /// step is finished and saved before the WriteError goes on. ValueError when a loss is no scalar
+  /// or has no gradient; NotFiniteError, naming step, rate and the op that made the first NaN, when
+  /// one is not finite.
   void fit(const std::function<BatchLoss()>& loss);
 
  private:
@@ -76,7 +79,7 @@ class Trainer {
                    const std::function<BatchLoss()>& loss);
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
-  void join_ranks();
+  void join_ranks(std::int64_t done);
   double compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
                            Metrics* metrics = nullptr);
   [[noreturn]] void give_up(std::int64_t done, const StateDict& before,
@@ -84,6 +87,7 @@ class Trainer {
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
                             const StateDict& before, const std::function<BatchLoss()>& loss);
   void save(std::int64_t step);
+  void require_same_description(const Checkpoint& checkpoint) const;
 
   Run& run_;
   nn::Module& model_;

@@ -114,6 +114,22 @@ TEST_CASE("images keep their height and width, and a t10k part is tested on") {
   CHECK(both.test.size() == 10);
   CHECK(both.format.outputs.size() == 5);
 
+  // Another folder, too, is tested on by that part, and never by what it has to train on.
+  const ClassificationData same =
+      load_classification({.train = folder.path(), .test = folder.path()});
+  CHECK(same.train.size() == 6);
+  CHECK(same.test.size() == 10);
+  CHECK(same.test.targets.equal(full({10}, 2, kInt64)));
+  const TemporaryFolder parts;
+  for (const char* part : {"train", "valid"}) {
+    for (const char* kind : {"-images-idx3-ubyte", "-labels-idx1-ubyte.gz"})
+      std::filesystem::copy_file(folder / (std::string("t10k") + kind),
+                                 parts / (part + std::string(kind)));
+  }
+  CHECK(says(message_of<IoError>(
+                 [&] { load_classification({.train = folder.path(), .test = parts.path()}); }),
+             "has the parts train, valid, and none is called t10k"));
+
   put("train", 0, 4);
   CHECK(says(message_of<IoError>([&] { load_classification({.train = folder.path()}); }),
              "there are no images to train and test on"));
@@ -297,4 +313,29 @@ TEST_CASE("a model of tables without headers takes such tables") {
   const auto again = ClassificationFormat::from_metadata(data.format.to_metadata(), "m");
   CHECK(again.inputs.read(path).equal(data.train.inputs));
   CHECK(again.inputs.read(folder.put("new.csv", "1,5\n")).sizes() == Shape({1, 2}));
+  CHECK(says(message_of<IoError>([&] { again.inputs.read(folder.put("wide.csv", "0,1,5,a\n")); }),
+             "wide.csv: has 4 columns, but the model takes tables of [2, 3]"));
+
+  // Without its first column, which holds the classes, all others have other places.
+  const ClassificationData first =
+      load_classification({.train = folder.put("u.csv", "a,1,5,7\nb,2,6,7\na,3,4,7\nb,4,1,7\n"),
+                           .target = "1",
+                           .header = false});
+  const auto found = ClassificationFormat::from_metadata(first.format.to_metadata(), "m");
+  CHECK(found.inputs.read(folder.put("v.csv", "a,1,5,7\n")).sizes() == Shape({1, 2}));
+  CHECK(says(message_of<IoError>([&] { found.inputs.read(folder.put("w.csv", "1,5,7\n")); }),
+             "w.csv: has 3 columns, but the model takes tables of [4, 4]"));
+}
+
+TEST_CASE("a number beyond what float32 can hold of it is refused, by line") {
+  const TemporaryFolder folder;
+  const std::string train = folder.put("t.csv", "x,y\n0.001,1\n0.002,2\n0.003,4\n0.004,3\n");
+  const auto test = [&](const std::string& row) {
+    return refusal({.train = train, .test = folder.put("u.csv", "x,y\n" + row), .target = "y"},
+                   regression);
+  };
+  CHECK(test("1e30,1\n").empty());
+  CHECK(
+      says(test("0.001,1\n1e38,1\n"), "u.csv:3: column x: 1e+38 is too far from what was learnt"));
+  CHECK(says(test("0.001,1e300\n"), "u.csv:2: column y: 1e+300 is too far from what was learnt"));
 }

@@ -166,3 +166,53 @@ TEST_CASE("two writers of one path: one complete file wins") {
   CHECK((contents == std::string(10'000, 'a') || contents == std::string(10'000, 'b')));
   CHECK(folder.files() == 1);
 }
+
+TEST_CASE("processes that write into one folder do not take each other for dead") {
+  const TemporaryFolder folder;
+  const auto writes_all = [&](int process) {
+    for (int i = 0; i < 1000; ++i) {
+      if (!writing_error(folder / std::to_string(process)).empty()) return false;
+    }
+    return true;
+  };
+  std::vector<pid_t> children;
+  for (int process = 0; process < 4; ++process) {
+    children.push_back(::fork());
+    REQUIRE(children.back() >= 0);
+    if (children.back() == 0) ::_exit(writes_all(process) ? 0 : 1);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+  }
+  CHECK(folder.files() == 4);
+}
+
+TEST_CASE("a folder is held by one at a time, and freed when its holder dies") {
+  const TemporaryFolder folder;
+  {
+    const FolderLock ours(folder.path());
+    CHECK(message_of<IoError>([&] { FolderLock{folder.path()}; }) ==
+          folder.path() + ": another process is writing there");
+    write_file(folder / "file", "a lock keeps nobody from writing");
+  }
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const FolderLock theirs(folder.path());
+    if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  char x = 0;
+  REQUIRE(::read(ready[0], &x, 1) == 1);
+  CHECK_THROWS_AS(FolderLock{folder.path()}, IoError);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  const FolderLock again(folder.path());
+  CHECK(message_of<IoError>([&] { FolderLock{folder / "none"}; }).starts_with(folder / "none"));
+  ::close(ready[0]);
+  ::close(ready[1]);
+}

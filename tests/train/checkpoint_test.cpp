@@ -243,3 +243,21 @@ TEST_CASE("a folder that cannot be made or written is a WriteError") {
   std::filesystem::remove(temporary / "gone");
   CHECK_THROWS_AS(folder.save(1, {{"w", tensor(1.0)}}, {}), WriteError);
 }
+
+TEST_CASE("folders of other runs, and links, are no stages") {
+  const TemporaryFolder temporary;
+  const CheckpointFolder folder(temporary.path());
+  folder.stage("sft").save(3, {{"w", tensor(1.0)}}, {});
+  const CheckpointFolder other(temporary / "mnist");
+  other.save(5, {{"w", tensor(1.0)}}, {});
+  std::filesystem::create_directory_symlink(temporary / "sft", temporary / "linked");
+  std::filesystem::create_directory(temporary / "empty");
+  CHECK(folder.stages() == std::vector<std::string>{"sft"});
+  CHECK(folder.clear());
+  CHECK_FALSE(folder.clear());
+  CHECK(folder.stage("sft").steps().empty());
+  CHECK(other.steps() == std::vector<std::int64_t>{5});
+  // What cannot be read may be either.
+  std::filesystem::resize_file(other.checkpoint_path(5), 10);
+  CHECK_THROWS_AS(folder.clear(), IoError);
+}

@@ -146,6 +146,9 @@ TEST_CASE("a command line that makes no sense is refused in one line") {
            {"--predict", "a"},
            {"--out", "a"},
            {"--trace", "a", "--trace-html", "a"},
+           {"--csv", "a", "--json", "a"},
+           {"--data", "a", "--csv", "a"},
+           {"--load", "m", "--predict", "a", "--out", "a"},
            {"--load", "a", "--predict", "b", "--data", "c"},
        }) {
     std::vector<const char*> argv = {"program"};
@@ -201,6 +204,15 @@ TEST_CASE("a resumed run takes over what is not on its command line") {
   Command longer({"--resume", "r", "--steps", "200"});
   longer.line.adopt(settings);
   CHECK(longer.options->steps == 200);
+  Command by_epochs({"--resume", "r", "--epochs", "3"});
+  by_epochs.line.adopt(settings);
+  CHECK(by_epochs.options->epochs == 3);
+  CHECK_FALSE(by_epochs.options->steps);
+  Command by_steps({"--resume", "r", "--steps", "3"});
+  by_steps.line.adopt(Command({"--epochs", "5", "--data", "d", "--no-header"}).line.settings());
+  CHECK(by_steps.options->steps == 3);
+  CHECK_FALSE(by_steps.options->epochs);
+  CHECK(by_steps.options->no_header);
 
   Command other({"--resume", "r", "--seed", "8", "--batch-size", "2", "--hidden", "16"});
   const std::string message = message_of<UsageError>([&] { other.line.adopt(settings); });

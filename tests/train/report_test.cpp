@@ -102,3 +102,33 @@ TEST_CASE("a report that cannot be written says where and why") {
   full.event(JsonObject());
   CHECK(message_of<WriteError>([&] { full.flush(); }).find("No space") != std::string::npos);
 }
+
+TEST_CASE("what is appended begins on a line of its own, whatever a killed process left") {
+  const TemporaryFolder folder;
+  const std::string header = "step,loss,lr,gradient_norm,seconds,stage\n";
+  for (const auto& [before, kept] : std::vector<std::pair<std::string, std::string>>{
+           {header + "1,0.5,,,0,\n2,0.4", header + "1,0.5,,,0,\n"},
+           {header + "1,0.5,,,0,\n", header + "1,0.5,,,0,\n"},
+           {"step,lo", header},
+           {"", header}}) {
+    Report report("", folder.put("r.csv", before), true);
+    report.step({.step = 2, .loss = 0.25});
+    report.flush();
+    CHECK(contents_of(folder / "r.csv") == kept + "2,0.25,,,0,\n");
+  }
+}
+
+TEST_CASE("a report takes the place of a report, and of nothing else") {
+  const TemporaryFolder folder;
+  const std::string table = folder.put("flowers.csv", "width,species\n1,setosa\n");
+  for (const bool append : {false, true}) {
+    CHECK(message_of<WriteError>([&] { Report("", table, append); }).starts_with(table));
+    CHECK(message_of<WriteError>([&] { Report(table, "", append); }).starts_with(table));
+  }
+  CHECK(contents_of(table) == "width,species\n1,setosa\n");
+  for (int i = 0; i < 2; ++i) {
+    Report report(folder / "r.jsonl", folder / "r.csv", false);
+    report.event(JsonObject().add("event", "result"));
+    report.step({.step = 1, .loss = 0.5});
+  }
+}

@@ -114,7 +114,8 @@ TEST_CASE("a run that was interrupted and resumed ends in the same bits") {
   const std::string whole = contents_of(folder / "whole/model.safetensors");
   REQUIRE(!whole.empty());
 
-  for (const int signal : {SIGINT, SIGTERM}) {
+  std::signal(SIGHUP, SIG_DFL);  // under nohup it is ignored, and stays so
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string path = folder / ("signal" + std::to_string(signal));
     for (const int stop : {1, 9, 8, 100}) {  // batches of this process; then the rest
       Session session({"--seed", "3", "--resume", path});
@@ -238,6 +239,79 @@ TEST_CASE("evaluation changes neither the model's mode nor the tape") {
   CHECK_THROWS_AS(train::predict(net, x, 0), ValueError);
   const auto total = [](const Tensor& part) { return part.sum(); };
   CHECK_THROWS_AS(train::predict(total, x, 3), ShapeError);
+}
+
+TEST_CASE("each module has its own mode back after an evaluation") {
+  const nn::Dropout inner(0.5);
+  nn::Sequential net{nn::Linear(3, 4), inner};
+  net.train();
+  nn::Module(inner).eval();
+  train::predict(net, randn({2, 3}));
+  CHECK(net.is_training());
+  CHECK_FALSE(inner.is_training());
+  net.eval();
+  nn::Module(inner).train();
+  train::predict(net, randn({2, 3}));
+  CHECK_FALSE(net.is_training());
+  CHECK(inner.is_training());
+}
+
+TEST_CASE("what was learnt of the data must be the same when a run is resumed") {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::vector<std::string>& arguments, const std::string& classes) {
+    Session session(arguments);
+    Task task;
+    train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 4});
+    trainer.keep("loader", task.loader);
+    trainer.describe({{"classes", classes}});
+    trainer.fit([&] { return task.loss(); });
+  };
+  run({"--save", folder / "run"}, "cat, dog");
+  run({"--resume", folder / "run"}, "cat, dog");
+  const std::string message = message_of<IoError>([&] {
+    run({"--resume", folder / "run"}, "dog, zebra");
+  });
+  CHECK(says(message, "checkpoint-4.safetensors: what was learnt of the data (classes)"));
+}
+
+TEST_CASE("steps that can no longer be reported are saved first, and so is the model") {
+  const TemporaryFolder folder;
+  Session session({"--json", "/dev/full", "--save", folder / "run"});
+  Task task;
+  const std::string message =
+      message_of<train::WriteError>([&] { train_task(task, *session.run, [](int) {}); });
+  CHECK(says(message, "/dev/full"));
+  CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{1});
+}
+
+TEST_CASE("the model is kept where its checkpoint cannot be") {
+  const TemporaryFolder folder;
+  Session session({"--save", folder / "run"});
+  Task task;
+  const std::string message = message_of<train::WriteError>([&] {
+    train_task(task, *session.run, [&](int step) {
+      if (step == 30)  // a folder of that name is in its way
+        std::filesystem::create_directory(folder / "run/checkpoint-30.safetensors");
+    });
+  });
+  CHECK(says(message, "checkpoint-30.safetensors"));
+  CHECK(std::filesystem::exists(folder / "run/model.safetensors"));
+}
+
+TEST_CASE("two runs do not save into one folder, nor does one that cannot write there begin") {
+  const TemporaryFolder folder;
+  Session session({"--save", folder / "run"});
+  std::filesystem::create_directory(folder / "run");
+  {
+    const FolderLock other(folder / "run");
+    CHECK(says(message_of<train::WriteError>([&] { session.run->open_folder(); }),
+               "another process is writing there"));
+  }
+  std::filesystem::create_directory(folder / "run/model.safetensors");
+  CHECK(says(message_of<train::WriteError>([&] { session.run->open_folder(); }),
+             "model.safetensors"));
+  std::filesystem::remove(folder / "run/model.safetensors");
+  CHECK_NOTHROW(session.run->open_folder());
 }
 
 TEST_CASE("a kept model is loaded into its like only") {
@@ -418,4 +492,12 @@ TEST_CASE("a check judges the gap and every bound, and says all that was missed"
   CHECK(says(missed, "unknown is nan"));
   CHECK(says(missed, "absent is nan"));
   Session({}).run->finish("task", bad);  // not asked, not judged
+}
+
+TEST_CASE("a validation loss that is never finite leaves the model as training ended") {
+  Session session({});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  Watched watched({nan, nan, nan, nan, nan, nan});
+  watched.train(*session.run);
+  CHECK(watched.bias() == watched.biases[5]);
 }
