@@ -74,8 +74,22 @@ train::Result learn(train::Run& run, const Goal& goal, nn::Mlp& model, const tra
   return result;
 }
 
+// Why the best possible loss is not known, if it is not: some classes must be too near.
+std::string unknown_floor(const Goal& goal, std::int64_t dims, std::int64_t classes) {
+  const double count = static_cast<double>(classes), farthest = std::sqrt(2 * count / (count - 1));
+  const bool margin_counts =
+      !goal.finds_partners() && !(goal.loss == "triplet" && goal.mining == "none");
+  if (dims >= classes - 1 && !(margin_counts && goal.margin > farthest)) return {};
+  return fmt::format(
+      "the best possible loss is not known: {} classes keep a distance of {:.4f} at "
+      "most, and in {} dims or more",
+      classes, farthest, classes - 1);
+}
+
 void learn_classes(train::Run& run, const Goal& goal, std::int64_t dims) {
   const data::LatentClasses classes;
+  const std::string unknown = unknown_floor(goal, dims, classes.options().classes);
+  require<train::UsageError>(unknown.empty() || !run.options().check, "--check: {}", unknown);
   Generator held_out(20'000);  // the same samples for every seed
   const std::int64_t batch = run.options().batch_size.value_or(kClassesRecipe.batch_size);
   const data::TensorDataset pairs = classes.pairs(640 * batch, held_out);
@@ -112,6 +126,12 @@ void learn_classes(train::Run& run, const Goal& goal, std::int64_t dims) {
       return triplets.oracle_loss(Goal::collisions(labels));
     };
     result.population_floor = triplets.population_floor();
+  }
+  if (!unknown.empty()) {
+    run.print(unknown);
+    result.bounds.resize(1);
+    result.population_floor.reset();
+    return run.finish("latent_classes", result);
   }
   result.floor = train::mean_over_batches(pairs, batch, oracle);
   result.largest_gap = goal.finds_partners() ? 0.01 * *result.floor

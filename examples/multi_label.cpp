@@ -26,11 +26,11 @@ const train::Recipe kDiscRecipe = {.steps = 6000, .batch_size = 256, .lr = 1e-2}
 const train::Recipe kFileRecipe = {
     .epochs = 40, .batch_size = 64, .lr = 2e-3, .weight_decay = 1e-2, .validation_fraction = 0.1};
 
-// Tests probabilities, whatever head they come from.
+// Tests probabilities, whatever head they come from: in float64, which holds those near 1.
 train::Metrics judge(const Tensor& probabilities, const Tensor& targets) {
   const train::LabelCounts counts(probabilities, targets);
-  return {{"test_loss", losses::bce_loss(probabilities, targets).item<double>() *
-                            static_cast<double>(targets.size(1))},
+  const double loss = losses::bce_loss(probabilities, targets.to(kFloat64)).item<double>();
+  return {{"test_loss", loss * static_cast<double>(targets.size(1))},
           {"micro_f1", counts.micro_f1()},
           {"macro_f1", counts.macro_f1()},
           {"exact_match", counts.exact_match()}};
@@ -40,7 +40,9 @@ train::Metrics judge(const Tensor& probabilities, const Tensor& targets) {
 train::Result learn(train::Run& run, const Head& head, nn::Mlp& model, const train::Rows& rows,
                     const train::Recipe& recipe, const data::TensorDataset& test,
                     const data::MultiLabelFormat& format) {
-  const auto probabilities = [&] { return head.probabilities(train::predict(model, test.inputs)); };
+  const auto probabilities = [&] {
+    return head.probabilities(train::predict(model, test.inputs).to(kFloat64));
+  };
   const double start = judge(probabilities(), test.targets)[0].second;
   Metadata description = format.to_metadata();
   description["head"] = head.kind;
@@ -77,11 +79,12 @@ void learn_discs(train::Run& run, const Head& head) {
   run.show(figure);
 
   // The best model knows the disc, and how often its label is wrong.
-  const auto best = judge(discs.probabilities(test.inputs), test.targets);
+  const auto best = judge(discs.probabilities(test.inputs).to(kFloat64), test.targets);
   run.show(train::best_table(result.metrics, best));
   result.floor = best[0].second;
   result.population_floor = discs.population_floor();
   result.largest_gap = 0.02 * *result.floor;
+  result.floor_of_training = head.kind == "sigmoid";
   for (std::size_t i = 1; i < best.size(); ++i)
     result.bounds.push_back({best[i].first, best[i].second - 0.02, best[i].second + 0.02});
   run.finish("discs", result);

@@ -138,7 +138,8 @@ void learn_digits(train::Run& run, const Choice& choice) {
                         .population_floor = task.population_floor(),
                         .largest_gap = 0.02 * floor,
                         .bounds = {{"test_accuracy", 0.99, 1}},
-                        .loss_unit = "nats per token"});
+                        .loss_unit = "nats per token",
+                        .floor_of_training = choice.loss == "nll"});
 }
 
 // Conversations -----------------------------------------------------------------------------------

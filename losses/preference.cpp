@@ -11,18 +11,19 @@ namespace retrace::losses {
 namespace {
 
 // One number that comes with the responses: kl, nll.
-void require_number(std::string_view op, const Tensor& like, const Tensor& x,
-                    std::string_view name) {
+void require_number(std::string_view op, const Tensor& like, const Tensor& x, std::string_view name,
+                    std::string_view reduced = "mean()") {
   require_defined(op, {&like, &x});
   require_same_dtype(op, like, x);
-  require<ShapeError>(x.dim() == 0, "{}: {} is {}; it must be one number, 0-d: take its mean()", op,
-                      name, x.sizes());
+  require<ShapeError>(x.dim() == 0, "{}: {} is {}; it must be one number, 0-d: take its {}", op,
+                      name, x.sizes(), reduced);
 }
 
 // The negative log-likelihood of the chosen responses: of all, or of each where nothing is reduced.
 void require_nll(std::string_view op, const Tensor& chosen, const Tensor& nll,
                  Reduction reduction) {
-  if (reduction != Reduction::none) return require_number(op, chosen, nll, "nll");
+  if (reduction == Reduction::sum) return require_number(op, chosen, nll, "nll", "sum()");
+  if (reduction == Reduction::mean) return require_number(op, chosen, nll, "nll");
   require_defined(op, {&chosen, &nll});
   require_same_dtype(op, chosen, nll);
   require<ShapeError>(nll.sizes() == chosen.sizes(),

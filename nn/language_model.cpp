@@ -157,6 +157,9 @@ Gpt without_dropout(const Gpt& model) {
   options.dtype = model.transformer.tokens.weight.dtype();  // to() may have changed it
   Gpt copy(model.vocab_size(), options);
   copy.load_state_dict(model.state_dict());
+  const auto frozen = model.named_parameters();
+  for (auto& [name, parameter] : copy.named_parameters())
+    Tensor(parameter).requires_grad_(frozen.at(name).requires_grad());
   return copy;
 }
 

@@ -42,7 +42,8 @@ class Calibration {
   /// Bins that have rows.
   const std::vector<Bin>& bins() const { return bins_; }
   /// Expected calibration error: Σ rows · |frequency - mean probability| / rows; NaN without rows.
-  /// Source: Guo et al. 2017, arXiv 1706.04599, equation 3.
+  /// Source: Guo et al. 2017, arXiv 1706.04599, equation 3, of the probability of class 1 where
+  /// they take that of the class predicted.
   double ece() const { return ece_; }
   Table table() const;
   Figure figure() const;

@@ -34,6 +34,9 @@ ConfusionMatrix::ConfusionMatrix(const Tensor& logits, const Tensor& labels) {
   for (const std::int64_t label : labels.to_vector<std::int64_t>()) {
     require<IndexError>(label >= 0 && label < classes_,
                         "ConfusionMatrix: label {} is not one of {} classes", label, classes_);
+    require<ValueError>(std::none_of(row, row + classes_, [](double x) { return x != x; }),
+                        "ConfusionMatrix: logits of row {} are NaN",
+                        (row - scores.begin()) / classes_);
     const auto predicted = std::max_element(row, row + classes_) - row;
     ++counts_[static_cast<std::size_t>(label * classes_ + predicted)];
     row += classes_;

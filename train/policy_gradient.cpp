@@ -137,10 +137,13 @@ Tensor PolicyGradient::policy_loss(const Tensor& logits, const Tensor& logps) co
                              .clip_value = options_.clip,
                              .value_coef = options_.value_coef,
                              .entropy_coef = options_.entropy_coef});
+  // Of CISPO the bound itself, of the others how far above 1 it is.
+  const double largest_ratio = 1 + options_.clip_high.value_or(options_.clip);
+  const bool is_cispo = options_.loss_type == "cispo";
   if (options_.algorithm == "grpo")
     return losses::grpo_loss(logps, r.logps, r.advantages, r.mask, r.reference_logps,
                              {.eps_low = options_.clip,
-                              .eps_high = options_.clip_high.value_or(options_.clip),
+                              .eps_high = largest_ratio - (is_cispo ? 0 : 1),
                               .beta = options_.kl_in == "loss" ? beta() : 0,
                               .max_len = prompts_.generate.max_new_tokens,
                               .loss_type = losses::grpo_loss_type_from_string(options_.loss_type)});

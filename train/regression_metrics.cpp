@@ -38,7 +38,8 @@ double sample_quantile(const Tensor& values, double level) {
                       "sample_quantile: {} values, level {}; needs values, and 0 < level < 1",
                       values.numel(), level);
   std::vector<double> sorted = values.detach().to_vector<double>();
-  const auto rank = std::ceil(level * static_cast<double>(sorted.size()));
+  // 0.07 * 100 is a little more than 7, and yet the 7th is meant.
+  const auto rank = std::ceil(level * static_cast<double>(sorted.size()) * (1 - 1e-12));
   const auto place = sorted.begin() + static_cast<std::ptrdiff_t>(rank) - 1;
   std::nth_element(sorted.begin(), place, sorted.end());
   return *place;

@@ -137,6 +137,13 @@ TEST_CASE("after loading, a loop first finishes the saved epoch") {
   CHECK(epoch_of(resumed) == counting(8));
 }
 
+TEST_CASE("a state at the beginning of an epoch resumes nothing") {
+  DataLoader loader(numbered(10), {.batch_size = 3}), fresh(numbered(10), {.batch_size = 3});
+  loader.load_state_dict(fresh.state_dict());
+  CHECK(order_of(loader.next()) == std::vector<std::int64_t>{0, 1, 2});
+  CHECK(epoch_of(loader) == counting(10));  // of its own, not what is left
+}
+
 TEST_CASE("a state of other data is refused and changes nothing") {
   DataLoader loader(numbered(8), {.batch_size = 2});
   loader.next();
@@ -284,6 +291,14 @@ TEST_CASE("rows can be taken in any order, and more than once") {
   CHECK_THROWS_AS(numbered(5).subset({5}), IndexError);
   CHECK_THROWS_AS(numbered(5).subset({-1}), IndexError);
   CHECK_THROWS_AS(data::take_rows(tensor(1.0), {0}), ShapeError);
+}
+
+TEST_CASE("batches of a dataset are its rows in order") {
+  std::vector<std::vector<std::int64_t>> found;
+  for (const TensorDataset& batch : numbered(5).batches(2)) found.push_back(order_of(batch));
+  CHECK(found == std::vector<std::vector<std::int64_t>>{{0, 1}, {2, 3}, {4}});
+  CHECK(numbered(0).batches(2).empty());
+  CHECK_THROWS_AS(numbered(5).batches(0), ValueError);
 }
 
 TEST_CASE("a split shares no row and leaves none out") {

@@ -106,6 +106,15 @@ TEST_CASE("§32 PPO's loss is its three terms, and one node") {
   CHECK(near(at(ppo_loss(now, v, Tensor(), batch, plain)),
              at(ppo_policy_loss(now, batch.old_logps, batch.advantages, mask)) +
                  0.1 * at(ppo_value_loss(v, batch.old_values, batch.returns, mask))));
+  // One action alone.
+  const auto first = [](const Tensor& x) { return x.detach().select(0, 0).select(0, 0); };
+  const Tensor alone = ppo_loss(first(now), first(v), first(logits),
+                                {first(batch.old_logps), first(batch.advantages),
+                                 first(batch.old_values), first(batch.returns)});
+  const auto row = [&](const Tensor& x) { return first(x).unsqueeze(0); };
+  CHECK(near(at(alone), at(ppo_loss(row(now), row(v), row(logits),
+                                    {row(batch.old_logps), row(batch.advantages),
+                                     row(batch.old_values), row(batch.returns)}))));
   // Classes that are taken out have no entropy, and no NaN.
   Tensor few = tensor({{{0.0, 0.0, -INFINITY, 1e4}, {0.0, 0.0, -INFINITY, -INFINITY}}}, kFloat64);
   few.requires_grad_();

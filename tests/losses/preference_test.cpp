@@ -379,6 +379,9 @@ TEST_CASE("losses over preferences refuse what makes no sense, in words") {
         }) ==
         "kto_loss: policy is [2], label [3]; they must be equal, nothing is broadcast: reshape one "
         "of them");
+  CHECK(testing::says(
+      message_of<ShapeError>([&] { orpo_loss(a, a, a, {.reduction = Reduction::sum}); }),
+      "take its sum()"));
   CHECK(message_of<ShapeError>([&] { orpo_loss(a, a, a); }) ==
         "orpo_loss: nll is [2]; it must be one number, 0-d: take its mean()");
   CHECK(message_of<ValueError>([&] { simpo_loss(a, a, {.label_smoothing = -0.1}); }) ==

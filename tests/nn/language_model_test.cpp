@@ -199,6 +199,16 @@ TEST_CASE("a copy without dropout has the dtype that the model was converted to"
   CHECK(logits.equal(gpt(ids)));
 }
 
+TEST_CASE("a copy without dropout leaves frozen what was") {
+  nn::Gpt model(5, {.context = 4, .layers = 1, .heads = 1, .embed_dim = 4, .dropout = 0.1});
+  Tensor(model.transformer.tokens.weight).requires_grad_(false);
+  const nn::Gpt copy = nn::without_dropout(model);
+  const auto before = model.named_parameters();
+  for (const auto& [name, parameter] : copy.named_parameters())
+    CHECK(parameter.requires_grad() == before.at(name).requires_grad());
+  CHECK_FALSE(copy.transformer.tokens.weight.requires_grad());
+}
+
 TEST_CASE("texts grow alike with and without a cache, together and alone, beyond the context") {
   manual_seed(7);
   const std::vector<Tokens> prompts = {{1, 2, 3, 4, 5}, {6}, {7, 8, 9}};

@@ -73,6 +73,9 @@ TEST_CASE("Embedding") {
   CHECK(says(message_of<IndexError>([&] { table(tensor({0, 4})); }), "4"));
   CHECK(says(message_of<IndexError>([] { nn::Embedding(4, 2, {.padding_idx = 4}); }), "4 rows"));
   CHECK(!message_of<ValueError>([] { nn::Embedding(-1, 2); }).empty());
+  CHECK(nn::Embedding(0, 2)(zeros({0}, kInt64)).sizes() == Shape({0, 2}));
+  CHECK(says(nn::Embedding(617, 2).summary(), "1,234 parameters"));
+  CHECK(says(nn::Embedding(617'284, 2).summary(), "1,234,568 parameters"));
   CHECK(!message_of<ShapeError>([] { nn::Embedding{ones({3})}; }).empty());
 }
 

@@ -69,7 +69,21 @@ TEST_CASE("all triplets of a batch may be compared, and too few steps are not en
   const Outcome missed = run_example(kName, {"--steps", "5", "--check"});
   CHECK(missed.code == 5);
   CHECK(says(missed.err, "the gap is"));
-  CHECK(run_example(kName, {"--dims", "2", "--check"}).code == 5);  // ten classes need nine
+  // Ten classes need nine dims, and keep no distance of 2.
+  for (const std::vector<std::string>& options :
+       {std::vector<std::string>{"--dims", "2"},
+        {"--loss", "contrastive", "--margin", "2"},
+        {"--loss", "triplet", "--mining", "batch_hard", "--margin", "2"}}) {
+    std::vector<std::string> few = {"--steps", "5", "--json", "-"}, checked = {"--check"};
+    few.insert(few.end(), options.begin(), options.end());
+    checked.insert(checked.end(), options.begin(), options.end());
+    const Outcome learnt = run_example(kName, few);
+    CHECK(learnt.code == 0);
+    CHECK(json_lines(learnt.out).back()["floor"].is_null());
+    const Outcome refused = run_example(kName, checked);
+    CHECK(refused.code == 2);
+    CHECK(says(refused.err, "10 classes keep a distance of 1.4907 at most, and in 9 dims or more"));
+  }
 }
 
 TEST_CASE("images are embedded, kept, and embedded again from the file") {

@@ -24,6 +24,8 @@ TEST_CASE("the area under the ROC curve is the share of pairs in the right order
   CHECK(train::roc_auc(scores, labels) == doctest::Approx(right / pairs).epsilon(1e-12));
   CHECK(train::roc_auc(tensor({1.0, 2.0}), tensor({0, 1})) == 1.0);
   CHECK(train::roc_auc(tensor({1.0, 1.0}), tensor({0, 1})) == 0.5);
+  CHECK_THROWS_WITH_AS(train::roc_auc(tensor({1.0, NAN}), tensor({0, 1})),
+                       "roc_curve: the score of row 1 is NaN", ValueError);
   CHECK(std::isnan(train::roc_auc(tensor({1.0, 2.0}), tensor({1, 1}))));
   CHECK(std::isnan(train::roc_auc(zeros({0}), zeros({0}, kInt64))));
   CHECK_THROWS_AS(train::roc_auc(tensor({1.0}), tensor({2})), ValueError);
@@ -75,6 +77,8 @@ TEST_CASE("the quantile of a sample is one of its values, and the best constant"
   CHECK(train::sample_quantile(values, 0.5) == 2);
   CHECK(train::sample_quantile(values, 0.51) == 3);
   CHECK(train::sample_quantile(values, 0.9) == 4);
+  CHECK(train::sample_quantile(arange(1, 101), 0.07) == 7);  // whose product is above 7
+  CHECK(train::sample_quantile(arange(1, 101), 0.55) == 55);
   CHECK(train::coverage(full({4}, train::sample_quantile(values, 0.75)), values) == 0.75);
   CHECK_THROWS_AS(train::sample_quantile(values, 0), ValueError);
   CHECK_THROWS_AS(train::sample_quantile(values, 1), ValueError);

@@ -57,4 +57,6 @@ TEST_CASE("what is no classification is refused") {
   CHECK_THROWS_AS(ConfusionMatrix(zeros({2, 0}), zeros({2}, kInt64)), ShapeError);
   CHECK_THROWS_AS(ConfusionMatrix(zeros({2, 2}), tensor({0, 2})), IndexError);
   CHECK_THROWS_AS(ConfusionMatrix(zeros({2, 2}), tensor({0, -1})), IndexError);
+  CHECK_THROWS_WITH_AS(ConfusionMatrix(tensor({{1.0, 2.0}, {NAN, 0.0}}), tensor({0, 1})),
+                       "ConfusionMatrix: logits of row 1 are NaN", ValueError);
 }

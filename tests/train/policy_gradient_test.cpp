@@ -61,7 +61,8 @@ TEST_CASE("policy gradient ends at the policy that theory gives, whatever the al
         Case{{.algorithm = "rloo", .kl = "k2", .kl_in = "loss"}, true},
         Case{{.algorithm = "rloo", .kl = "k3", .kl_in = "loss"}, false},
         Case{{.algorithm = "ppo", .kl = "k2", .kl_in = "loss"}, false},
-        Case{{.algorithm = "grpo", .kl = "k3", .kl_in = "loss"}, false}}) {
+        Case{{.algorithm = "grpo", .kl = "k3", .kl_in = "loss"}, false},
+        Case{{.algorithm = "grpo", .kl = "k3", .kl_in = "loss", .loss_type = "cispo"}, false}}) {
     CAPTURE(c.options.algorithm);
     CAPTURE(c.options.kl);
     CAPTURE(c.options.kl_in);
