@@ -54,6 +54,7 @@ TEST_CASE("named distances of known points") {
   CHECK(manhattan_distance(a, b)[0].item<double>() == 7);
   CHECK(cosine_distance(a, b).to_vector<double>() == std::vector<double>{1, 1});
   CHECK(pairwise_distance(a, b, 1, 0)[0].item<double>() == 7);
+  CHECK(pairwise_distance(b, b, 1, 0).equal(zeros({2}, kFloat64)));
   // eps is added to each difference: of equal points sqrt(2) · eps is left.
   CHECK(pairwise_distance(a, a)[0].item<double>() == Approx(std::sqrt(2.0) * 1e-6));
   CHECK_THROWS_WITH_AS(pairwise_distance(a, b, 0), "pairwise_distance: p is 0; it must be positive",
