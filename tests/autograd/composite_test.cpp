@@ -101,3 +101,17 @@ TEST_CASE("a composite op whose body is constant in an input gives it zeros") {
       .backward();
   CHECK(a.grad().equal(ones({2})));
 }
+
+TEST_CASE("after backward nothing of the inner tape is kept, whoever holds the output") {
+  const auto kept = [](const auto& op) {
+    const Tensor a = numbers({64}), b = numbers({64});
+    const std::size_t before = memory_stats().live_blocks;
+    const Tensor y = op(a, b);
+    y.sum().backward();
+    Tensor(a).zero_grad();
+    Tensor(b).zero_grad();
+    return memory_stats().live_blocks - before;
+  };
+  const auto product = [](const Tensor& a, const Tensor& b) { return a * b; };
+  CHECK(kept(gated_product) == kept(product));
+}
