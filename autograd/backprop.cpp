@@ -243,7 +243,7 @@ void Backprop::add_to_grad(TensorData& tensor, Tensor gradient) {
   if (!borrowed.sum.defined() && !is_private(gradient)) {
     const AutoGradMode mode(create_graph_);
     const ObserverScope nobody;  // a copy is no step of the pass
-    gradient = create_graph_ ? gradient.clone() : contiguous_copy(gradient);
+    gradient = gradient.clone();
   }
   if (observer_ == nullptr) [[likely]]
     return accumulate(borrowed.sum, std::move(gradient));

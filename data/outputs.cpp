@@ -113,11 +113,7 @@ Tensor TargetScale::encode(const Table& table) const {
   const Column& column = known_numbers(table, column_, all_rows(table));
   Tensor result = empty({table.rows()});
   for (std::int64_t row = 0; row < table.rows(); ++row) {
-    const float scaled = elements<float>(result)[row] = scale_(column.numbers[index(row)]);
-    if (!std::isfinite(scaled))
-      fail<IoError>("{}: {:.6g} is too far from what was learnt, {:.6g} +- {:.3g}",
-                    table.place(row, column_), column.numbers[index(row)], scale_.mean,
-                    scale_.deviation);
+    elements<float>(result)[row] = scale_(table, column, row);
   }
   return result;
 }

@@ -41,6 +41,15 @@ Scale Scale::of(const Table& table, const Column& column, const std::vector<std:
   return scale;
 }
 
+float Scale::operator()(const Table& table, const Column& column, std::int64_t row) const {
+  const double x = column.numbers[static_cast<std::size_t>(row)];
+  const auto scaled = static_cast<float>((x - mean) / deviation);
+  if (!std::isfinite(scaled))
+    fail<IoError>("{}: {:.6g} is too far from what was learnt, {:.6g} +- {:.3g}",
+                  table.place(row, column.name), x, mean, deviation);
+  return scaled;
+}
+
 TableEncoder::TableEncoder(const Table& table, const std::vector<std::int64_t>& rows,
                            const std::vector<std::string>& left_out) {
   for (const Column& column : table.columns) {
@@ -132,28 +141,26 @@ Tensor TableEncoder::encode(const Table& table) const {
   }
   Tensor result = empty({table.rows(), features()});
   auto* features = elements<float>(result);
-  for (std::size_t row = 0; row < static_cast<std::size_t>(table.rows()); ++row) {
+  for (std::int64_t row = 0; row < table.rows(); ++row) {
     for (std::size_t i = 0; i < rules_.size(); ++i) {
-      rules_[i].encode(*columns[i], row, features);
-      if (!std::isfinite(*features))
-        fail<IoError>("{}: {:.6g} is too far from what was learnt, {:.6g} +- {:.3g}",
-                      table.place(static_cast<std::int64_t>(row), rules_[i].name),
-                      columns[i]->numbers[row], rules_[i].scale.mean, rules_[i].scale.deviation);
+      rules_[i].encode(table, *columns[i], row, features);
       features += rules_[i].features();
     }
   }
   return result;
 }
 
-void TableEncoder::ColumnRule::encode(const Column& column, std::size_t row, float* result) const {
-  const bool missing = column.missing[row];
+void TableEncoder::ColumnRule::encode(const Table& table, const Column& column, std::int64_t row,
+                                      float* result) const {
+  const auto cell = static_cast<std::size_t>(row);
+  const bool missing = column.missing[cell];
   if (!is_text) {
-    *result = missing ? 0.0f : scale(column.numbers[row]);
+    *result = missing ? 0.0f : scale(table, column, row);
     return;
   }
   const auto level =
-      missing ? levels.end() : std::lower_bound(levels.begin(), levels.end(), column.texts[row]);
-  const bool known = level != levels.end() && *level == column.texts[row];
+      missing ? levels.end() : std::lower_bound(levels.begin(), levels.end(), column.texts[cell]);
+  const bool known = level != levels.end() && *level == column.texts[cell];
   for (std::size_t i = 0; i < levels.size(); ++i) {
     result[i] = known ? static_cast<float>(levels[i] == *level) : static_cast<float>(shares[i]);
   }

@@ -18,7 +18,8 @@ struct Scale {
   /// the mean of none. IoError for numbers so large that their squares overflow.
   static Scale of(const Table& table, const Column& column, const std::vector<std::int64_t>& rows);
 
-  float operator()(double x) const { return static_cast<float>((x - mean) / deviation); }
+  /// Of a known cell. IoError when float32 cannot hold it.
+  float operator()(const Table& table, const Column& column, std::int64_t row) const;
 };
 
 /// Learns from the rows to train on, and from them alone, how to turn any row into features:
@@ -63,7 +64,7 @@ class TableEncoder {
     std::vector<double> shares = {};       // of each level among the known cells
 
     std::int64_t features() const { return is_text ? static_cast<std::int64_t>(levels.size()) : 1; }
-    void encode(const Column& column, std::size_t row, float* features) const;
+    void encode(const Table& table, const Column& column, std::int64_t row, float* features) const;
   };
 
   std::optional<ColumnRule> learn(const Table& table, const Column& column,

@@ -23,7 +23,8 @@ struct RankedRows {
                         "{}: scores and labels must be [rows], not {} and {}", metric,
                         given.sizes(), labels.sizes());
     scores = given.to_vector<double>();
-    const auto nan = std::find_if(scores.begin(), scores.end(), [](double x) { return x != x; });
+    const auto nan =
+        std::find_if(scores.begin(), scores.end(), [](double x) { return std::isnan(x); });
     require<ValueError>(nan == scores.end(), "{}: the score of row {} is NaN", metric,
                         nan - scores.begin());
     for (const double label : labels.to(kFloat64).to_vector<double>()) {

@@ -34,7 +34,7 @@ ConfusionMatrix::ConfusionMatrix(const Tensor& logits, const Tensor& labels) {
   for (const std::int64_t label : labels.to_vector<std::int64_t>()) {
     require<IndexError>(label >= 0 && label < classes_,
                         "ConfusionMatrix: label {} is not one of {} classes", label, classes_);
-    require<ValueError>(std::none_of(row, row + classes_, [](double x) { return x != x; }),
+    require<ValueError>(std::none_of(row, row + classes_, [](double x) { return std::isnan(x); }),
                         "ConfusionMatrix: logits of row {} are NaN",
                         (row - scores.begin()) / classes_);
     const auto predicted = std::max_element(row, row + classes_) - row;

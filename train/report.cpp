@@ -1,12 +1,15 @@
 #include <retrace/train/report.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <span>
 
 #include <fmt/format.h>
 
+#include <retrace/tensor/file.h>
 #include <retrace/train/exit.h>
 
 namespace retrace::train {
@@ -93,30 +96,25 @@ namespace {
 
 // A process that was killed may have left half a line.
 void cut_after_last_line(const std::string& path) {
-  std::error_code none;  // what is not there has no lines
-  if (!std::filesystem::is_regular_file(path, none)) return;
-  std::uintmax_t end = std::filesystem::file_size(path, none);
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
-                                                             std::fclose);
-  if (none || !file) return;
-  for (const std::uintmax_t size = end; end > 0; --end) {
-    if (std::fseek(file.get(), static_cast<long>(end - 1), SEEK_SET) != 0) return;
-    if (std::fgetc(file.get()) != '\n') continue;
-    if (end != size) std::filesystem::resize_file(path, end, none);
-    return;
+  std::error_code error;  // what is not there has no lines
+  if (!std::filesystem::is_regular_file(path, error)) return;
+  const InputFile file(path);
+  std::uint64_t end = file.size();
+  for (std::byte last; end > 0; --end) {
+    file.read(end - 1, {&last, 1});
+    if (last == std::byte{'\n'}) break;
   }
-  std::filesystem::resize_file(path, 0, none);
+  if (end != file.size()) std::filesystem::resize_file(path, end, error);
+  if (error) throw WriteError(fmt::format("{}: cannot cut: {}", path, error.message()));
 }
 
 // Whoever takes --csv for the table to learn from must not lose it.
 void require_own(const std::string& path, std::string_view start) {
   std::error_code none;
   if (path == "-" || !std::filesystem::is_regular_file(path, none)) return;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
-                                                             std::fclose);
-  std::string begins(start.size(), '\0');
-  if (!file) return;  // opening it again says why
-  begins.resize(std::fread(begins.data(), 1, begins.size(), file.get()));
+  const InputFile file(path);
+  std::string begins(std::min<std::uint64_t>(start.size(), file.size()), '\0');
+  file.read(0, std::as_writable_bytes(std::span(begins)));
   if (!start.starts_with(begins))
     throw WriteError(fmt::format(
         "{}: is there already, and is no record of steps; remove it, or name another file", path));
@@ -125,7 +123,7 @@ void require_own(const std::string& path, std::string_view start) {
 }  // namespace
 
 LineFile::LineFile(std::string path, bool append) : path_(std::move(path)) {
-  if (append) cut_after_last_line(path_);
+  if (append) writing([this] { cut_after_last_line(path_); });
   file_.reset(path_ == "-" ? stdout : std::fopen(path_.c_str(), append ? "ae" : "we"));
   if (!file_) fail_to("open");
   if (path_ == "-") path_ = "standard output";
@@ -146,8 +144,10 @@ void LineFile::fail_to(const char* what) const {
 }
 
 Report::Report(const std::string& json_path, const std::string& csv_path, bool append) {
-  require_own(json_path, R"({"event":)");
-  require_own(csv_path, kCsvHeader);
+  writing([&] {
+    require_own(json_path, R"({"event":)");
+    require_own(csv_path, kCsvHeader);
+  });
   if (!json_path.empty()) json_.emplace(json_path, append);
   if (csv_path.empty()) return;
   csv_.emplace(csv_path, append);

@@ -129,15 +129,13 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
 
     const int signal = gradient_sum_ ? signal_ : InterruptGuard::signal();
     const std::int64_t every = run_.options().save_every;
-    const bool is_due =
-        step == options_.steps || out_of_patience() || (every > 0 && step % every == 0);
+    const bool is_last = step == options_.steps || out_of_patience();
+    const bool is_due = is_last || (every > 0 && step % every == 0);
     if (folder_ && (is_due || signal != 0 || failed)) {
-      const auto error = write_error_of([&] { save(step); });
-      // The model, a third of the size, may still find its place.
-      if (error && step != options_.steps) std::rethrow_exception(error);
-      if (error) failed = error;
+      if (const auto error = write_error_of([&] { save(step); })) failed = error;
     }
-    if (failed && step != options_.steps) std::rethrow_exception(failed);
+    // After the last step the model, a third of the size, may still find its place.
+    if (failed && !is_last) std::rethrow_exception(failed);
     if (signal != 0) {
       if (run_.ranks() != nullptr) run_.ranks()->end();
       throw Interrupted(signal,

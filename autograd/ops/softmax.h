@@ -26,8 +26,8 @@ Tensor softmin(const Tensor& x, std::int64_t dim);
 Tensor softmax_temperature(const Tensor& x, std::int64_t dim, double temperature);
 
 /// softmax over the entries where the mask is true; the others have p = 0 and gradient 0. mask:
-/// bool (DTypeError otherwise), broadcasts to x (ShapeError). A row that keeps nothing is NaN.
-/// dx = p · (g - Σ g p).
+/// bool (DTypeError otherwise), broadcasts to x (ShapeError). A row that keeps nothing is NaN,
+/// as is its gradient. dx = p · (g - Σ g p).
 Tensor masked_softmax(const Tensor& x, const Tensor& mask, std::int64_t dim);
 
 struct GumbelSoftmaxOptions {

@@ -378,6 +378,7 @@ struct Watched {
   Task task;
   std::vector<double> losses;
   std::vector<float> biases = {};
+  std::function<void(std::size_t)> at_validation = [](std::size_t) {};
 
   void train(train::Run& run) {
     train::Trainer trainer(run, task.net, task.optimizer, {.steps = 30});
@@ -386,6 +387,7 @@ struct Watched {
     trainer.validate(5, [&] {
       CHECK(!task.net.is_training());
       biases.push_back(bias());
+      at_validation(biases.size());
       return losses[static_cast<std::size_t>(run.validations())];
     });
     trainer.fit([&] { return task.loss(); });
@@ -422,6 +424,20 @@ TEST_CASE("patience ends training, NaN is no progress, and the best model is kep
   Watched watched({0, 0, 0, 0, 0, 0});
   watched.train(*session.run);
   CHECK(watched.biases.empty());
+}
+
+TEST_CASE("the best model is kept where the checkpoint of the step that ends patience cannot be") {
+  const TemporaryFolder folder;
+  Session session({"--patience", "2", "--save", folder / "run"});
+  Watched watched({5, 3, 4, 6, 1, 1});
+  watched.at_validation = [&](std::size_t nth) {
+    if (nth == 4) std::filesystem::create_directory(folder / "run/checkpoint-20.safetensors");
+  };
+  const std::string message = message_of<train::WriteError>([&] { watched.train(*session.run); });
+  CHECK(says(message, "checkpoint-20.safetensors"));
+  nn::Sequential copy = nn::clone(watched.task.net);
+  train::SavedModel(folder / "run").load_into(copy);
+  CHECK(copy.parameters().back().item<float>() == watched.biases[1]);
 }
 
 TEST_CASE("a run that watches validation and is resumed ends in the same bits") {
