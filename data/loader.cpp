@@ -115,7 +115,7 @@ void DataLoader::load_state_dict(const StateDict& state) {
   seed_ = std::bit_cast<std::uint64_t>(seed);
   start_epoch(epoch);
   position_ = position;
-  resumed_ = position > 0;
+  resumed_ = true;
 }
 
 }  // namespace retrace::data

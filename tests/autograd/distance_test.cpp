@@ -1,6 +1,7 @@
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -11,11 +12,6 @@ namespace {
 
 using namespace retrace;
 using doctest::Approx;
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(43);
-  return randn(sizes, dtype, &generator);
-}
 
 }  // namespace
 

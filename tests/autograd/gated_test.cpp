@@ -2,6 +2,7 @@
 #include <retrace/tensor/random.h>
 
 #include <retrace/tests/autograd/pointwise.h>
+#include <retrace/tests/random.h>
 
 namespace {
 
@@ -28,11 +29,6 @@ const Unit kUnits[] = {
     {"reglu", reglu, relu, reglu_ffn},
     {"bilinear_glu", bilinear_glu, [](const Tensor& gate) { return gate + 0.0; }, bilinear_glu_ffn},
 };
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(3);
-  return randn(sizes, dtype, &generator);
-}
 
 TEST_CASE("each unit is its activation of the gate times the values, along any dim") {
   for (const Unit& unit : kUnits) {

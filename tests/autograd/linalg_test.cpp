@@ -3,6 +3,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -24,11 +25,6 @@ std::string message_of(F&& call) {
     return error.what();
   }
   return "no error";
-}
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(7);
-  return randn(sizes, dtype, &generator);
 }
 
 // The element of x at `index` of a shape that x broadcasts to, its last two dims aside.

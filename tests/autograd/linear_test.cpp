@@ -3,6 +3,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -13,11 +14,6 @@
 namespace {
 
 using namespace retrace;
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(11);
-  return randn(sizes, dtype, &generator);
-}
 
 template <class F>
 std::string message_of(F&& call) {

@@ -4,17 +4,13 @@
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tests/autograd/numbers.h>
+#include <retrace/tests/random.h>
 
 using namespace retrace;
 using retrace::testing::message_of;
 using retrace::testing::says;
 
 namespace {
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(31);
-  return randn(sizes, dtype, &generator);
-}
 
 double largest_difference(const Tensor& a, const Tensor& b) {
   REQUIRE(a.sizes() == b.sizes());

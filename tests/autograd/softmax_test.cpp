@@ -3,6 +3,7 @@
 #include <retrace/tensor/random.h>
 
 #include <retrace/tests/autograd/pointwise.h>
+#include <retrace/tests/random.h>
 
 namespace {
 
@@ -25,11 +26,6 @@ Numbers reference(const Tensor& x, bool logarithm) {
     }
   }
   return result;
-}
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(5);
-  return randn(sizes, dtype, &generator);
 }
 
 TEST_CASE("softmax and log_softmax of rows of any length") {

@@ -5,6 +5,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -24,15 +25,7 @@ using losses::nll_loss;
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(17);
-  return randn(sizes, dtype, &generator);
-}
-
-Tensor classes(std::int64_t count, const Shape& sizes) {
-  static Generator generator(19);
-  return randint(0, count, sizes, &generator);
-}
+Tensor classes(std::int64_t count, const Shape& sizes) { return randint(0, count, sizes); }
 
 template <class F>
 std::string message_of(F&& call) {

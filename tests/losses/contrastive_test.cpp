@@ -4,6 +4,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -21,11 +22,6 @@ using losses::NegativesMode;
 using losses::nt_xent;
 using losses::siglip_loss;
 using losses::sup_con;
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(41);
-  return randn(sizes, dtype, &generator);
-}
 
 bool all_zero(const Tensor& x) { return count_nonzero(x).item<std::int64_t>() == 0; }
 bool all_finite(const Tensor& x) { return all(isfinite(x)).item<bool>(); }

@@ -2,6 +2,7 @@
 #include <retrace/losses/losses.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -17,11 +18,6 @@ using losses::distillation_loss;
 using losses::generalized_jsd;
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
-
-Tensor random(const Shape& sizes) {
-  static Generator generator(31);
-  return randn(sizes, kFloat64, &generator);
-}
 
 std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
 

@@ -2,6 +2,7 @@
 #include <retrace/losses/losses.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -22,15 +23,7 @@ using losses::sft_loss;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(23);
-  return randn(sizes, dtype, &generator);
-}
-
-Tensor tokens_below(std::int64_t count, const Shape& sizes) {
-  static Generator generator(29);
-  return randint(0, count, sizes, &generator);
-}
+Tensor tokens_below(std::int64_t count, const Shape& sizes) { return randint(0, count, sizes); }
 
 std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
 

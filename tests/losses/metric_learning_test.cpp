@@ -3,6 +3,7 @@
 #include <retrace/losses/losses.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -21,11 +22,6 @@ using losses::triplet_margin_with_distance_loss;
 using losses::triplet_mined_loss;
 using losses::triplet_semihard_loss;
 using losses::TripletMining;
-
-Tensor random(const Shape& sizes) {
-  static Generator generator(37);
-  return randn(sizes, kFloat64, &generator);
-}
 
 std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
 

@@ -4,6 +4,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
 
@@ -16,11 +17,6 @@ namespace {
 using namespace retrace;
 using losses::l1_loss;
 using losses::mse_loss;
-
-Tensor random(const Shape& sizes, DType dtype = kFloat64) {
-  static Generator generator(23);
-  return randn(sizes, dtype, &generator);
-}
 
 TEST_CASE("squared and absolute errors") {
   CHECK(mse_loss(tensor({4.0}), tensor({0.0})).item<float>() == 16.0f);

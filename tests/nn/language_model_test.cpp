@@ -187,6 +187,15 @@ TEST_CASE("a model that was saved gives the same bits") {
   }
 }
 
+TEST_CASE("what stands in a place is the token plus the place") {
+  nn::Gpt gpt = lively<nn::Gpt>(5, {.context = 4, .layers = 1, .heads = 1, .embed_dim = 4});
+  const Tensor ids = tensor({{1, 4, 2}}), before = gpt(ids), moved = randn({4});
+  gpt.transformer.tokens.weight.detach().add_(moved);
+  CHECK(largest_difference(gpt(ids), before) > 1e-2);
+  gpt.transformer.positions.detach().sub_(moved);
+  CHECK(largest_difference(gpt(ids), before) < 1e-5);
+}
+
 TEST_CASE("a copy without dropout has the dtype that the model was converted to") {
   nn::TransformerOptions options = kinds()[0];
   options.dropout = 0.5;
