@@ -147,6 +147,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
   target_ = target_of(path);
   struct stat status {};
   const bool exists = ::stat(target_.c_str(), &status) == 0;
+  if (!exists && errno != ENOENT) fail_step(path, "examine", errno);
   require<IoError>(!exists || S_ISREG(status.st_mode), "{}: is {}, not a regular file", path,
                    kind_of(status.st_mode));
   const std::size_t slash = target_.rfind('/');
@@ -174,14 +175,18 @@ void OutputFile::create_temporary(const std::string& folder) {
     // The lock is shared by the duplicate, so that it outlives the checked close before renaming.
     // A file system without locks has no stale files removed, either.
     lock_ = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+    struct stat status {};
+    int error = lock_ < 0 ? errno : 0;
     // Another process may have taken it for a dead one's before it was locked: it holds the lock,
     // or has removed the file.
     const bool taken = retried([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) < 0 &&
                        errno == EWOULDBLOCK;
-    struct stat status {};
-    if (!taken && ::fstat(descriptor_, &status) == 0 && status.st_nlink > 0) return;
+    if (error == 0 && ::fstat(descriptor_, &status) < 0) error = errno;
+    if (error == 0 && !taken && status.st_nlink > 0) return;
+    if (error != 0) ::unlink(temporary_.c_str());
     ::close(descriptor_);
     if (lock_ >= 0) ::close(lock_);
+    if (error != 0) fail_step(path_, "lock and examine a temporary file in its folder", error);
   }
 }
 

@@ -134,10 +134,11 @@ void* allocate_large(std::size_t bytes) {
   });
 }
 
-// The bytes are those of a class, a multiple of the alignment, as aligned_alloc wants them.
 void* from_system(std::size_t bytes) {
-  void* const block =
-      allocate_or_fail(bytes, [bytes] { return std::aligned_alloc(kAlignment, bytes); });
+  void* const block = allocate_or_fail(bytes, [bytes]() -> void* {
+    void* found = nullptr;
+    return ::posix_memalign(&found, kAlignment, bytes) == 0 ? found : nullptr;
+  });
   shared().reserved.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   return block;
 }
@@ -189,11 +190,11 @@ void share_half(Class size) {
 
 void* pool_allocate(std::size_t bytes) {
   if (bytes > (std::size_t{1} << 46)) out_of_memory(bytes);
-  const Class size = class_of(bytes);
 #ifdef RETRACE_NO_POOL
   ensure_registered();
-  void* block = from_system(size.bytes);
+  void* block = from_system(bytes);  // not one more, or a tool would not see what is behind the end
 #else
+  const Class size = class_of(bytes);
   void* block;
   if (bytes > kLarge) [[unlikely]] {
     block = allocate_large(bytes);
@@ -209,12 +210,12 @@ void* pool_allocate(std::size_t bytes) {
 }
 
 void pool_free(void* block, std::size_t bytes) noexcept {
-  const Class size = class_of(bytes);
   local.count_live(-static_cast<std::int64_t>(bytes), -1);
 #ifdef RETRACE_NO_POOL
-  shared().reserved.fetch_sub(static_cast<std::int64_t>(size.bytes), std::memory_order_relaxed);
+  shared().reserved.fetch_sub(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   std::free(block);
 #else
+  const Class size = class_of(bytes);
   if (bytes > kLarge) [[unlikely]] {
     const std::lock_guard lock(shared().mutex);
     return shared().large.free(block, bytes);

@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iostream>
 #include <optional>
+#include <sstream>
 
 #include <retrace/catalogue/document.h>
 #include <retrace/tensor/file.h>
@@ -16,6 +18,7 @@
 #include <retrace/tools/diff.h>
 #include <retrace/tools/inspect.h>
 #include <retrace/tools/new.h>
+#include <retrace/tools/output.h>
 #include <retrace/tools/step.h>
 #include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
@@ -37,7 +40,7 @@ std::string about() {
 
 void write(const std::string& out, const std::string& page) {
   if (out == "-") {
-    fmt::print("{}", page);
+    tools::print(page);
   } else {
     train::writing([&] { write_file(out, page); });
   }
@@ -62,7 +65,7 @@ int run(int argc, char** argv) {
   app.add_flag_callback(
       "--version",
       [] {
-        fmt::print("{}", about());
+        tools::print(about());
         throw CLI::Success();
       },
       "compiler, BLAS, its kernels and threads");
@@ -125,7 +128,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(train::ExitCode::usage);
+    std::ostringstream help;
+    const int code = app.exit(error, help, std::cerr);
+    tools::print(help.str());
+    return code == 0 ? 0 : static_cast<int>(train::ExitCode::usage);
   }
   if (page->parsed()) {
     write(out, catalogue::document(headers));
@@ -138,11 +144,11 @@ int run(int argc, char** argv) {
   } else if (atlas->parsed()) {
     write_atlas(atlas_out);
   } else if (inspect->parsed()) {
-    fmt::print("{}", tools::inspect(model));
+    tools::print(tools::inspect(model));
   } else if (make->parsed()) {
-    fmt::print("{}", tools::make_project(project));
+    tools::print(tools::make_project(project));
   } else {
-    fmt::print("{}", app.help());
+    tools::print(app.help());
   }
   return 0;
 }

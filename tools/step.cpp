@@ -2,28 +2,19 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include <retrace/tools/output.h>
 #include <retrace/tools/screen.h>
 #include <retrace/tools/stepper.h>
 #include <retrace/train/exit.h>
 
 namespace retrace::tools {
 namespace {
-
-// False when nobody reads any more, as behind `| head`.
-bool write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
-    return true;
-  if (errno == EPIPE) return false;
-  throw train::WriteError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
-}
 
 std::string introduction(const trace::Trace& trace, std::size_t steps) {
   std::size_t leaves = 0;
@@ -38,7 +29,7 @@ std::string introduction(const trace::Trace& trace, std::size_t steps) {
 
 void run_script(Stepper& stepper, const std::string& script) {
   std::istringstream words(script);
-  if (!write(stepper.card() + "\n")) return;
+  if (!print(stepper.card() + "\n")) return;
   for (std::string key; words >> key;) {
     std::string argument;
     if (key.size() > 1 && key.front() == '/') {  // "/loss" as "/ loss"
@@ -49,7 +40,7 @@ void run_script(Stepper& stepper, const std::string& script) {
     }
     if (!stepper.press(key, argument)) return;
     const std::string& message = stepper.message();
-    if (!write(fmt::format("\n{}\n", message.empty() ? stepper.card() : printable(message))))
+    if (!print(fmt::format("\n{}\n", message.empty() ? stepper.card() : printable(message))))
       return;
   }
 }
@@ -61,7 +52,7 @@ void step(const std::string& path, bool plain, const std::optional<std::string>&
   const trace::Trace trace = trace::Trace::load(path);
   const trace::Story story(trace);
   if (story.size() == 0) {
-    write("The trace is empty: nothing was computed while it was recorded.\n");
+    print("The trace is empty: nothing was computed while it was recorded.\n");
     return;
   }
   Stepper stepper(trace);
@@ -69,9 +60,9 @@ void step(const std::string& path, bool plain, const std::optional<std::string>&
   const bool on_terminal = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
   if (!plain && on_terminal && show_screen(stepper, path)) return;
 
-  if (!write(introduction(trace, story.size()))) return;
+  if (!print(introduction(trace, story.size()))) return;
   for (std::size_t k = 0; k < story.size(); ++k) {
-    if (!write(printable(fmt::format("\n{}. {}\n", k + 1, story.text(k))))) return;
+    if (!print(printable(fmt::format("\n{}. {}\n", k + 1, story.text(k))))) return;
   }
 }
 

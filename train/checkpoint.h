@@ -33,7 +33,8 @@ class CheckpointParts {
   /// of the default generator, "random.seed" and "random.position".
   StateDict state_dict() const;
   /// All of it or nothing: when one object refuses its part, the others get back what they had, and
-  /// the error goes on. ValueError when there is something of an object that was not added.
+  /// the error goes on; where memory is missing for that, too, they are left half loaded.
+  /// ValueError when there is something of an object that was not added.
   void load_state_dict(const StateDict& state) const;
 
  private:

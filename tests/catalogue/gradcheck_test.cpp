@@ -241,6 +241,7 @@ TEST_CASE(
         const std::vector<Tensor> plain = gradients(false), recorded = gradients(true);
         for (std::size_t i = 0; i < plain.size(); ++i) {
           INFO(label(row, call, layout.name) << ", input " << i << (depend ? ", entangled" : ""));
+          CHECK(plain[i].defined() == recorded[i].defined());
           if (!plain[i].defined() || !recorded[i].defined()) continue;
           const auto a = plain[i].to_vector<double>(), b = recorded[i].to_vector<double>();
           double largest = 1;

@@ -52,6 +52,8 @@ namespace {
 
 // Calls that serve comfort only: a save goes on without.
 const std::set<std::string> kBestEffort = {"fchmod", "flock"};
+// Of closing, only that of the written file is asked; of listing, not that of what may be cleared.
+const std::set<std::string> kEither = {"close", "opendir"};
 // Those that a signal interrupts.
 const std::set<std::string> kInterruptible = {"open", "write", "fsync", "close", "flock"};
 
@@ -76,8 +78,7 @@ bool check_failed(DisturbedSave& save, std::size_t at, const std::string& how) {
     if (save.old_files().size() == 1)
       good = good && save.files() == (only_synced ? save.new_files() : save.old_files());
   } else {
-    // Of closing, only that of the written file is asked.
-    good = good && (goes_on || call.name == "close") && save.files() == save.new_files();
+    good = good && (goes_on || kEither.contains(call.name)) && save.files() == save.new_files();
   }
   good = good && save.ends_well();
   CHECK(good);

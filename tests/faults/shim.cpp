@@ -9,6 +9,7 @@
 //   RETRACE_FAULTS_RECORD  a file that gets what changed, and what was synced: name, number of
 //                          bytes, path, new path or -, on a line, and the bytes on the next
 // What is counted is what programs call by name; calls within libc are not seen.
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -201,6 +202,28 @@ int close(int file) {
 
 int rename(const char* from, const char* to) noexcept {
   return recorded(unless_failing(fate_of("rename", to), SYS_rename, from, to), "rename", from, to);
+}
+int fstat(int file, struct stat* status) noexcept {
+  return unless_failing(fate_of("fstat", file), SYS_newfstatat, file, "", status, AT_EMPTY_PATH);
+}
+int stat(const char* path, struct stat* status) noexcept {
+  return unless_failing(fate_of("stat", path), SYS_newfstatat, AT_FDCWD, path, status, 0);
+}
+int lstat(const char* path, struct stat* status) noexcept {
+  return unless_failing(fate_of("lstat", path), SYS_newfstatat, AT_FDCWD, path, status,
+                        AT_SYMLINK_NOFOLLOW);
+}
+int fcntl(int file, int what, ...) {
+  va_list arguments;
+  va_start(arguments, what);
+  const long argument = va_arg(arguments, long);
+  va_end(arguments);
+  return unless_failing(fate_of("fcntl", file), SYS_fcntl, file, what, argument);
+}
+DIR* opendir(const char* path) {
+  const int folder = unless_failing(fate_of("opendir", path), SYS_openat, AT_FDCWD, path,
+                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  return folder < 0 ? nullptr : fdopendir(folder);
 }
 int mkdir(const char* path, mode_t mode) noexcept {
   return recorded(unless_failing(fate_of("mkdir", path), SYS_mkdir, path, mode), "mkdir", path);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <random>
 #include <set>
 #include <string>
@@ -93,6 +95,17 @@ Count count_of(const retrace::fuzz::Target& target, const std::vector<fs::path>&
   return count;
 }
 
+// By target, how many inputs broke it while it was fuzzed: each is kept.
+std::map<std::string, int> recorded_crashes(const fs::path& record) {
+  std::map<std::string, int> crashes;
+  std::ifstream lines(record);
+  std::string date, commit, target;
+  for (std::int64_t inputs, seconds, broke;
+       lines >> date >> commit >> target >> inputs >> seconds >> broke;)
+    crashes[target] += static_cast<int>(broke);
+  return crashes;
+}
+
 }  // namespace
 
 // fuzz_replay [FOLDER]: also the files of FOLDER/TARGET, of each target.
@@ -101,7 +114,12 @@ int main(int argc, char** argv) {
   using retrace::testing::of;
   const fs::path root = fs::path(RETRACE_SOURCE_DIR) / "tests" / "fuzz";
   std::set<std::string> known;
-  int kept = 0, broken = 0;
+  std::map<std::string, int> recorded = recorded_crashes(root / "record.tsv");
+  int replayed = 0, once_broke = 0, broken = 0;
+  if (recorded.empty()) {
+    std::fprintf(stderr, "record.tsv cannot be read\n");
+    ++broken;
+  }
   for (const retrace::fuzz::Target& target : retrace::fuzz::targets()) {
     known.insert(target.name);
     const std::vector<fs::path> seeds = files_of(root / "seeds" / target.name);
@@ -117,7 +135,13 @@ int main(int argc, char** argv) {
     figure(row_of(target.name), std::string(target.name) + ", its seeds with bytes changed",
            of(of_seeds.inputs - of_seeds.broken, of_seeds.inputs) + " inputs break nothing",
            of_seeds.broken == 0);
-    kept += static_cast<int>(seeds.size()) + of_crashes.inputs;
+    if (of_crashes.inputs < recorded[target.name]) {
+      std::fprintf(stderr, "%s: %d inputs broke it, %d are kept\n", target.name,
+                   recorded[target.name], of_crashes.inputs);
+      ++broken;
+    }
+    replayed += static_cast<int>(seeds.size()) + of_crashes.inputs;
+    once_broke += of_crashes.inputs;
     broken += of_seeds.broken + of_crashes.broken + more.broken;
   }
   for (const char* kind : {"seeds", "crashes"}) {
@@ -130,7 +154,8 @@ int main(int argc, char** argv) {
   figure(
       "R44",
       "seeds, and all that ever broke something, of " + std::to_string(known.size()) + " targets",
-      std::to_string(kept) + " inputs replayed, " + std::to_string(broken) + " broken",
-      broken == 0 && kept > 0);
+      std::to_string(replayed) + " inputs replayed, " + std::to_string(once_broke) +
+          " of which once broke something; " + std::to_string(broken) + " broken",
+      broken == 0 && once_broke > 0);
   return broken == 0 ? 0 : 1;
 }

@@ -59,9 +59,13 @@ class Snapshot {
   Strides strides_;
 };
 
-/// What a thousand refusals must leave as it is: blocks of tensors; tests/heap counts all of
-/// malloc.
-inline std::int64_t (*blocks_in_use)() = [] { return memory_stats().live_blocks; };
+/// Blocks and bytes.
+using InUse = std::pair<std::int64_t, std::int64_t>;
+/// What a thousand refusals must leave as it is: of tensors; tests/heap counts all of malloc.
+inline InUse (*memory_in_use)() = []() -> InUse {
+  const MemoryStats stats = memory_stats();
+  return {stats.live_blocks, stats.live_bytes};
+};
 inline std::int64_t repeated_calls = 0, leaking_calls = 0;
 
 /// A product and its gradient: what should go on working after any refused call.
@@ -103,12 +107,14 @@ inline std::string objection(const BadCall& bad) {
     if (!before[i].holds()) return "argument " + std::to_string(i) + " changed";
   }
   if (!engine_works()) return "the next call does not work";
-  const std::int64_t blocks = blocks_in_use();
+  const auto [blocks, bytes] = memory_in_use();
   for (int i = 0; i < 1000; ++i) refuse(bad, arguments);
-  const std::int64_t left = blocks_in_use() - blocks;
+  const auto [blocks_now, bytes_now] = memory_in_use();
+  const bool leaks = blocks_now != blocks || bytes_now != bytes;
   ++repeated_calls;
-  leaking_calls += left != 0;
-  return left == 0 ? "" : "leaves " + std::to_string(left) + " blocks";
+  leaking_calls += leaks;
+  return leaks ? fmt::format("leaves {} blocks, {} bytes", blocks_now - blocks, bytes_now - bytes)
+               : "";
 }
 
 }  // namespace retrace::testing

@@ -1,7 +1,9 @@
 // `retrace diff`: what it prints, and with which code it ends.
 #include <doctest/doctest.h>
 
+#include <retrace/tensor/creation.h>
 #include <retrace/tensor/file.h>
+#include <retrace/tensor/safetensors.h>
 #include <retrace/tests/tools/traces.h>
 
 using namespace retrace;
@@ -104,4 +106,28 @@ TEST_CASE("files that are no traces and calls that make no sense have codes of t
     CHECK(says(outcome.err, "cut.json: a trace that is cut off after 400 bytes"));
   }
   CHECK(run_tool({"diff", files.a, folder / "none.json"}).code == 3);
+}
+
+TEST_CASE("what standard output does not take is an error, whatever the tool writes") {
+  const Files files(one(1), one(1));
+  const std::string model = files.folder / "model.safetensors";
+  save_safetensors(model, {{"w", ones({2})}});
+  const std::string tool = build_folder() + "/tools/retrace";
+  const std::vector<std::vector<std::string>> calls = {{"--help"},
+                                                       {"--version"},
+                                                       {"diff", "--help"},
+                                                       {"inspect", model},
+                                                       {"diff", files.a, files.b},
+                                                       {"step", files.a, "--plain"},
+                                                       {"atlas", "-o", "-"},
+                                                       {"html", files.a, "-o", "-"},
+                                                       {"new", files.folder / "project"}};
+  for (std::vector<std::string> call : calls) {
+    CAPTURE(call);
+    call.insert(call.begin(), {"-c", "exec \"$0\" \"$@\" > /dev/full", tool});
+    Process process("/bin/sh", call, files.folder / "out", files.folder / "err");
+    CHECK(process.wait() == 1);
+    CHECK(says(contents_of(files.folder / "err"),
+               "retrace: standard output: cannot write: No space left on device"));
+  }
 }
