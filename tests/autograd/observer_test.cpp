@@ -75,6 +75,22 @@ TEST_CASE("a pass that is watched, kept step by step, gives the bits of one that
   }
 }
 
+TEST_CASE("who watched a step is told nothing of what goes on without") {
+  const Leaves plain, leaves;
+  loss_of(plain.x, plain.w, plain.b).backward();
+  Listener listener;
+  Backprop pass(loss_of(leaves.x, leaves.w, leaves.b));
+  {
+    const ObserverScope scope(listener);
+    pass.step();
+  }
+  const int sums = listener.sums;
+  pass.run();
+  CHECK(listener.steps.size() == 1);
+  CHECK(listener.sums == sums);
+  CHECK(plain.w.grad().equal(leaves.w.grad()));
+}
+
 TEST_CASE("a step of an elementwise op has its local derivative, and says what was summed") {
   const Tensor a = tensor({{1.0, 2.0}, {3.0, 4.0}}).requires_grad_();
   const Tensor b = tensor({0.5, -1.0}).requires_grad_();

@@ -109,7 +109,7 @@ TEST_CASE("reading takes no more than twice the file and a MiB") {
     reading.measure(folder.put("npy", npy), "an npy file",
                     [](const std::string& path) { load_npy(path); });
   }
-  reading.report("reading takes at most 2 x the file + 1 MiB");
+  reading.report("reading safetensors and npy takes at most 2 x the file + 1 MiB");
 }
 
 TEST_CASE("what is larger in memory than in its file takes no more than twice both") {
@@ -134,4 +134,33 @@ TEST_CASE("what is larger in memory than in its file takes no more than twice bo
   }
   reading.report(
       "and of narrow numbers or 50,000 tensors 2 x (the file + the tensors, 512 bytes each)");
+}
+
+TEST_CASE("tables, images and texts take no more than twice the file and what they hold") {
+  const TemporaryFolder folder;
+  Reading reading;
+  constexpr int kRows = 200'000, kColumns = 10;
+  for (const bool texts : {false, true}) {
+    std::string table;
+    for (int row = 0; row < kRows; ++row)
+      for (int column = 0; column < kColumns; ++column)
+        table += {static_cast<char>((texts ? 'a' : '0') + (row + column) % 10),
+                  column + 1 < kColumns ? ',' : '\n'};
+    const double cells = kRows * (kColumns * (texts ? sizeof(std::string) : sizeof(double)) + 8.0);
+    const auto read = [](const std::string& path) { data::read_csv(path, {.header = false}); };
+    reading.measure(folder.put("table.csv", table), "a table", read, 0, cells);
+    table += "1,2\n";
+    reading.measure(folder.put("broken.csv", table), "a table with a short row", read, 0, cells);
+    reading.measure(folder.put("text.txt", table), "a text",
+                    [](const std::string& path) { data::read_text(path); });
+  }
+  std::string images("\0\0\x08\x03\0\0\x10\0\0\0\0\x1c\0\0\0\x1c", 16);
+  images.resize(images.size() + 4096 * 28 * 28);
+  const auto read_images = [](const std::string& path) { data::read_idx(path); };
+  const double bytes = static_cast<double>(data::read_idx(folder.put("images", images)).numel()) *
+                       static_cast<double>(size_of(data::read_idx(folder / "images").dtype()));
+  reading.measure(folder / "images", "images", read_images, 0, bytes);
+  images[4] = '\x7f';  // half of all memory that can be addressed
+  reading.measure(folder.put("promise", images), "images that are not there", read_images);
+  reading.report("reading tables, images and texts 2 x (the file + what they hold) + 1 MiB");
 }
