@@ -80,7 +80,9 @@ TEST_CASE("unrecorded ops are watched as well, whole numbers are not") {
   const AnomalyMode anomaly;
   const NoGradGuard no_grad;
   const Tensor zero = doubles({0.0});
-  CHECK(message_of([&] { zero / zero; }).starts_with("div: "));
+  const std::string message = message_of([&] { zero / zero; });
+  CHECK(message.starts_with("div: "));
+  CHECK(says(message, "[1] from 0 to 0, float64 [1] from 0 to 0"));
   CHECK((tensor({1, 2}) + tensor({3, 4})).equal(tensor({4, 6})));
   CHECK(std::isinf((doubles({1.0}) / zero).item<double>()));  // infinity is no NaN
 }

@@ -65,3 +65,11 @@ TEST_CASE("pieces are checked as they come") {
              "is UTF-16"));
   CHECK_THROWS_AS(data::TextReader(path, {}, 0), ValueError);
 }
+
+TEST_CASE("an excerpt has forty bytes of a text, no half characters and no line ends") {
+  const std::string text(40, 'a');
+  CHECK(data::excerpt(text) == text);
+  CHECK(data::excerpt(text + "b") == text + "...");
+  CHECK(data::excerpt(text.substr(1) + "\u00e9") == text.substr(1) + "...");
+  CHECK(data::excerpt("a\nb\tc") == "a b c");
+}

@@ -167,6 +167,7 @@ TEST_CASE("what divergences refuse") {
   CHECK_THROWS_AS(cosine_embedding_loss(x, x, zeros({2})), ValueError);
   CHECK_THROWS_WITH_AS(cosine_embedding_loss(x, x, ones({2}), {.margin = 2}),
                        "cosine_embedding_loss: margin is 2; it must be in [-1, 1]", ValueError);
+  CHECK_THROWS_AS(cosine_embedding_loss(x, x, ones({2}), {.margin = -1.5}), ValueError);
 }
 
 TEST_CASE("divergences of what is nearly equal keep their digits in float32") {

@@ -112,6 +112,11 @@ TEST_CASE("a distance of one's own may have parameters, which learn") {
 
 TEST_CASE("triplet losses refuse other shapes and a negative margin") {
   const Tensor a = zeros({2, 3});
+  CHECK_THROWS_WITH_AS(
+      triplet_margin_loss(a, zeros({2, 4}), a),
+      "triplet_margin_loss: anchor is [2, 3], positive [2, 4]; they must be equal, "
+      "nothing is broadcast: reshape one of them",
+      ShapeError);
   CHECK_THROWS_WITH_AS(triplet_margin_loss(a, a, zeros({2, 4})),
                        "triplet_margin_loss: anchor is [2, 3], negative [2, 4]; they must be "
                        "equal, nothing is broadcast: reshape one of them",

@@ -219,6 +219,12 @@ TEST_CASE("Bilinear") {
   const Tensor x1 = randn({2, 3}), x2 = randn({2, 4});
   CHECK(form(x1, x2).equal(bilinear(x1, x2, form.weight, form.bias)));
   CHECK(nn::Bilinear(3, 4, 5, {.bias = false}).parameters().size() == 1);
+  const nn::Bilinear of_nothing(0, 4, 5);
+  CHECK(of_nothing(zeros({2, 0}), x2).equal(of_nothing.bias.expand({2, 5})));
   CHECK(says(message_of<ShapeError>([&] { form(x2, x1); }), "bilinear: x1 is [2, 4]"));
+  CHECK(says(message_of<ShapeError>([&] {
+               form(zeros({3, 2, 3}), zeros({4, 2, 4}));
+             }),
+             "with equal leading dims"));
   CHECK(says(message_of<ValueError>([] { nn::Bilinear(-1, 2, 3); }), "in1_features is -1"));
 }

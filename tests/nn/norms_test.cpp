@@ -77,6 +77,7 @@ TEST_CASE("other norms") {
   nn::GroupNorm groups(3, 6);
   CHECK(groups(x).equal(group_norm(x, 3, groups.weight, groups.bias)));
   CHECK(nn::GroupNorm(3, 6, {.affine = false}).parameters().empty());
+  CHECK(nn::GroupNorm(3, 6, {.eps = 0})(x).equal(group_norm(x, 3, {}, {}, 0)));
   CHECK(nn::InstanceNorm1d(6)(x).equal(instance_norm(x)));
   CHECK(nn::InstanceNorm1d(6).parameters().empty());
   CHECK(nn::InstanceNorm2d(6, {.affine = true}).parameters().size() == 2);

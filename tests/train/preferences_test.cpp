@@ -260,18 +260,6 @@ TEST_CASE("kto's responses stand behind other prompts") {
   CHECK(elsewhere.tokens[5].to_vector<std::int64_t>() == std::vector<std::int64_t>{2, 0, 1, 1});
   CHECK(elsewhere.tokens[64 * 3].to_vector<std::int64_t>() ==
         std::vector<std::int64_t>{1, 0, 0, 0});
-  // Of unequal lengths, one cut off.
-  const data::Responses texts = {tensor({{1, 2, 3, 4}, {1, 7, 0, 0}, {5, 6, 8, 0}, {9, 9, 9, 4}}),
-                                 tensor({{false, false, true, true},
-                                         {false, true, false, false},
-                                         {false, true, true, false},
-                                         {false, false, false, true}})};
-  const data::Responses moved = data::mispaired(texts);
-  CHECK(moved.tokens.flatten().to_vector<std::int64_t>() ==
-        std::vector<std::int64_t>{5, 3, 4, 0, 9, 9, 9, 7, 1, 2, 6, 8, 1, 4, 0, 0});
-  CHECK(moved.mask.flatten().to_vector<bool>() ==
-        std::vector<bool>{false, true, true, false, false, false, false, true, false, false, true,
-                          true, false, true, false, false});
 }
 
 TEST_CASE("tables that make no sense are refused") {
