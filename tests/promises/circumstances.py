@@ -1,6 +1,7 @@
 """Trainings that must end in the same bits, whatever is around them; and what they reach for."""
 
 import hashlib
+import os
 import pathlib
 import random
 import re
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from figures import BUILD, ROOT, Figure, NotHere, environment, example, of, run
+from figures import BUILD, ROOT, Figure, NotHere, Tally, environment, example, of, run
 
 TRAININGS = {"mlp_classifier": ["--steps", "40"], "tiny_lm": ["--steps", "3"],
              "embeddings": ["--steps", "20"]}
@@ -25,8 +26,16 @@ def model_of(name, folder, *, program=None, arguments=(), before=(), **kwargs):
     kwargs.setdefault("env", environment())
     output, status = run(command, **kwargs)
     if status != 0:
-        return f"{name} ended with {status}: {output[-200:]}"
+        raise RuntimeError(f"{name} ended with {status}: {output[-300:].strip()}")
     return hashlib.sha256((kept / "model.safetensors").read_bytes()).hexdigest()
+
+
+def differs(first, *arguments, **kwargs):
+    """Why a training that is run once more does not end in the model `first`; "" if it does."""
+    try:
+        return "" if model_of(*arguments, **kwargs) == first else "other bits"
+    except (RuntimeError, OSError) as error:
+        return str(error)
 
 
 def second_build():
@@ -48,30 +57,34 @@ def second_build():
 def same_seed_same_bits(quick):
     builds = [BUILD] if quick else [BUILD, second_build()]
     runs = 2 if quick else 5
-    same = total = 0
+    tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         for name in TRAININGS:
-            digests = [model_of(name, folder, program=build / "examples" / name)
-                       for build in builds for _ in range(runs)]
-            same += sum(digest == digests[0] for digest in digests)
-            total += len(digests)
-    yield Figure("R20", f"{len(TRAININGS)} trainings, {runs} times each, {len(builds)} builds",
-                 of(same, total, "model files have the same bits"), same == total)
+            programs = [build / "examples" / name for build in builds for _ in range(runs)]
+            first = model_of(name, folder, program=programs.pop())
+            tally.expect(True, name)  # the first is itself one of them
+            for program in programs:
+                why = differs(first, name, folder, program=program)
+                tally.expect(not why, f"{program}: {why}")
+    yield tally.figure("R20", f"{len(TRAININGS)} trainings, {runs} times each, {len(builds)} builds",
+                       "model files have the same bits")
 
 
 def threads(quick):
-    same = total = 0
+    counts = (2, 4) if quick else (2, 3, 4, 8)
+    tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         for name in TRAININGS:
             first = model_of(name, folder, arguments=["--threads", "1"])
-            for count in (2, 4) if quick else (2, 3, 4, 8):
-                for way in ([{"arguments": ["--threads", str(count)]}] if quick else
-                            [{"arguments": ["--threads", str(count)]},
-                             {"env": environment(OMP_NUM_THREADS=count)}]):
-                    total += 1
-                    same += model_of(name, folder, **way) == first
-    yield Figure("R21", "2, 3, 4 and 8 threads on two processors, against one",
-                 of(same, total, "model files have the same bits"), same == total)
+            for count in counts:
+                ways = {"--threads": {"arguments": ["--threads", str(count)]},
+                        "OMP_NUM_THREADS": {"env": environment(OMP_NUM_THREADS=count)}}
+                for way in list(ways)[:1 if quick else None]:
+                    why = differs(first, name, folder, **ways[way])
+                    tally.expect(not why, f"{name} with {way} {count}: {why}")
+    yield tally.figure("R21", f"{', '.join(map(str, counts[:-1]))} and {counts[-1]} threads on "
+                       f"{len(os.sched_getaffinity(0))} processors, against one",
+                       "model files have the same bits")
 
 
 def german(folder):
@@ -97,70 +110,72 @@ def surroundings(quick):
             "the C locale": {"env": environment(LC_ALL="C", LANG=None)},
             "another time zone": {"env": environment(TZ="Asia/Kathmandu")},
             "no home": {"env": environment(HOME=None, TMPDIR="/nonexistent")},
-            "a small stack": {"before": ["sh", "-c", "ulimit -s 256; exec \"$@\"", "sh"]},
+            "a small stack": {"before": ["sh", "-c", "ulimit -s 256 && exec \"$@\"", "sh"]},
         }
         if run(["setarch", "-R", "true"])[1] == 0:  # containers may forbid it
             ways["addresses not random"] = {"before": ["setarch", "-R"]}
-        same, total, others = 0, 0, []
+        tally = Tally()
         for name in list(TRAININGS)[:1 if quick else None]:
             first = model_of(name, folder)
             for way, setting in ways.items():
-                total += 1
-                result = model_of(name, folder, **setting)
-                if result == first:
-                    same += 1
-                else:
-                    others.append(f"{name} with {way}: {result[:120]}")
-        yield Figure("R22", ", ".join(ways),
-                     of(same, total, "model files have the same bits") +
-                     "".join("; not " + other for other in others), same == total)
+                why = differs(first, name, folder, **setting)
+                tally.expect(not why, f"{name} with {way}: {why}")
+        yield tally.figure("R22", ", ".join(ways), "model files have the same bits")
+
+
+def sinks(tally, tool, trace, model):
+    """Output that is closed, full, or read no further. Only what went out whole, or to a reader who
+    had enough, is a success."""
+    outputs = [["step", trace], ["step", trace, "--plain"], ["step", trace, "--script", "n"],
+               ["diff", trace, trace], ["inspect", model], ["html", trace, "-o", "-"],
+               ["atlas", "-o", "-"], ["catalogue", "--headers", ROOT]]
+    for arguments in outputs:
+        # `step` ends by itself when nobody reads any more, the others as SIGPIPE ends a program.
+        unread = (0,) if arguments[0] == "step" else (0, 128 + signal.SIGPIPE)
+        for line, right in (("\"$@\" >&-", range(1, 126)),
+                            ("\"$@\" > /dev/full", range(1, 126)),
+                            ("\"$@\" | head -c 100; exit ${PIPESTATUS[0]}", unread),
+                            ("{ sleep 0.2; \"$@\"; } | :; exit ${PIPESTATUS[0]}", unread)):
+            _, status = run(["bash", "-c", line, "bash", tool, *arguments])
+            words = " ".join(pathlib.Path(word).name for word in arguments)
+            tally.expect(status in right, f"{words} with {line}: {status}")
 
 
 def stepping(quick):
     """A trace changes no result; who shows it survives what happens to its output."""
     tool = BUILD / "tools/retrace"
-    good, total, wrong = 0, 0, []
-
-    def expect(holds, what):
-        nonlocal good, total
-        total += 1
-        good += bool(holds)
-        if not holds:
-            wrong.append(what)
-
+    tally = Tally()
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
-        trace = folder / "step.json"
+        trace, model = folder / "step.json", folder / "model/model.safetensors"
         for name in TRAININGS if not quick else ["mlp_classifier"]:
-            plain = model_of(name, folder)
-            expect(model_of(name, folder, arguments=["--trace", trace]) == plain,
-                   f"{name} with --trace ends elsewhere")
+            trace.unlink(missing_ok=True)
+            why = differs(model_of(name, folder), name, folder, arguments=["--trace", trace])
+            tally.expect(not why and trace.exists(), f"{name} with --trace: {why or 'no trace'}")
+        sinks(tally, tool, trace, model)
         for arguments in (["step", "--plain", trace], ["step", trace]):
-            for sink in ("| head -c 100", ">&-", "> /dev/full"):
-                output, status = run(["bash", "-c", f"\"$@\" {sink}", "bash", tool, *arguments])
-                expect(0 <= status < 126, f"{arguments[:-1]} {sink} ends with {status}")
             output, status = run([tool, *arguments], stdin=subprocess.DEVNULL)
-            expect(status == 0 and output, f"{arguments[:-1]} without a terminal: {status}")
+            tally.expect(status == 0 and output, f"{arguments[:-1]} without a terminal: {status}")
         for size in (1, 5, 79):
-            output, status = run(["script", "-qec", f"stty cols {size} rows {size}; TERM=xterm "
-                                  f"{tool} step {trace}", "/dev/null"], input="nnnpppq", timeout=60)
-            expect(status in (0, 1, 2), f"a window of {size} by {size}: {status}")
+            _, status = run(["script", "-qec", f"stty cols {size} rows {size} && TERM=xterm "
+                             f"{tool} step {trace}", "/dev/null"], input="nnnpppq", timeout=60)
+            tally.expect(status == 0, f"a window of {size} by {size}: {status}")
         noise = folder / "noise"
         noise.write_bytes(random.Random(1).randbytes(5000))
-        for command in ("step", "html", "diff"):
-            more = [noise] if command == "diff" else ["-o", folder / "x.html"] if command == "html" else []
-            output, status = run([tool, command, noise, *more])
-            expect(0 < status < 126 and output.count("\n") <= 3 and str(noise) in output,
-                   f"{command} of noise: {status} {output[:80]}")
+        for command in (["step"], ["html", "-o", folder / "x.html"], ["diff", noise], ["inspect"]):
+            output, status = run([tool, *command, noise])
+            tally.expect(0 < status < 126 and output.count("\n") == 1 and str(noise) in output,
+                         f"{command[0]} of noise: {status} {output[:80]}")
         moments, stopped = (5 if quick else 40), 0
         for number in range(moments):
             status, same = interrupted(folder, number)
             stopped += status == 130
-            expect(status in (0, 130) and same, f"interrupt number {number}: {status}")
-        expect(stopped >= moments / 2, f"only {stopped} of {moments} runs were stopped")
-    yield Figure("R87", "traced and not; closed, full and no output, tiny windows, noise, Ctrl-C",
-                 of(good, total, "as they should be") + "".join("; not: " + what for what in wrong),
-                 good == total)
+            # Who has not begun to listen yet dies of it, like any program.
+            tally.expect(status in (0, 130, -signal.SIGINT) and same,
+                         f"interrupt number {number}: {status}")
+        tally.expect(stopped >= moments / 2, f"only {stopped} of {moments} runs were stopped")
+    yield tally.figure("R87", "traced and not; closed, full and no output, tiny windows, noise, Ctrl-C",
+                       "as they should be")
 
 
 def interrupted(folder, number):
@@ -169,7 +184,9 @@ def interrupted(folder, number):
     kept, whole = folder / f"interrupted{number}", folder / "whole"
     command = [str(example("mlp_classifier")), "--steps", "300", "--seed", "1", "--save-every", "1"]
     if not whole.exists():
-        run([*command, "--save", whole], env=environment())
+        output, status = run([*command, "--save", whole], env=environment())
+        if status != 0:
+            raise RuntimeError(f"{command[0]} ended with {status}: {output[-300:].strip()}")
     process = subprocess.Popen([*command, "--resume", kept], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, env=environment())
     time.sleep(0.02 + 0.011 * number)
@@ -181,11 +198,61 @@ def interrupted(folder, number):
     return ended, model.exists() and model.read_bytes() == other.read_bytes()
 
 
-# What a program of C++ opens before main, and what tells it of the machine.
-SYSTEM = re.compile(r"/lib|/usr/lib|/etc/ld\.so|/etc/localtime$|/usr/share/zoneinfo/|/proc/|/sys/|"
-                    r"/dev/(null|tty|urandom)$")
-CALL = re.compile(r"^\d+\s+(\w+)\((.*)")
-PATH = re.compile(r'"((?:\\.|[^"\\])*)"')
+# What programs read of the system: libraries, and what tells of the machine and of themselves. What
+# lays graphs out looks for its plug-ins, and one of its libraries for SELinux.
+SYSTEM = re.compile(
+    r"(/usr)?/lib(64)?/(.*/)?[\w.+-]+\.so(\.\d+)*|/usr/lib/[\w-]+/graphviz(/config\w+)?|"
+    r"/etc/(ld\.so\.(preload|cache)|localtime|selinux/config)|/usr/share/zoneinfo/.*|"
+    r"(/sys/fs)?/selinux|/sys/devices/system/cpu/(online|possible)|"
+    r"/proc(/filesystems|/self(/(exe|maps|auxv|fd(/\d+)?))?)?|/dev/(null|tty|urandom)")
+READING = ("access faccessat faccessat2 stat lstat newfstatat statx readlink readlinkat statfs "
+           "getcwd execve").split()
+CALL = re.compile(r"(\d+) +(\w+)\((.*)")
+# Behind the folder that a relative path begins at, which `strace -y` shows.
+PATH = re.compile(r'(?:\w+<([^>]*)>, )?"((?:\\.|[^"\\])*)"')
+
+
+def reads_only(name, arguments):
+    if name in ("open", "openat"):
+        return "O_RDONLY" in arguments and not re.search("O_CREAT|O_TRUNC", arguments)
+    return name in READING
+
+
+def touched(command, folder):
+    """What a program names to the system while it runs in `folder`: (whether it is only read, its
+    path), and (False, "") for each call of the network."""
+    log = folder.with_name("log")
+    output, status = run(["strace", "-f", "-y", "--seccomp-bpf", "-qq", "-e", "trace=%file,%network",
+                          "-o", log, *command], env=environment(), cwd=folder)
+    if status != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {status}: {output[-200:]}")
+    for line in log.read_text(errors="replace").splitlines():
+        if not (call := CALL.match(line)):
+            continue
+        process, name, arguments = call.groups()
+        found = PATH.findall(arguments)
+        if not found:  # all other calls have a path
+            yield False, ""
+        for base, path in found[:2 if re.match("rename|link|symlink", name) else 1]:
+            if path:  # else what was opened is asked about
+                path = os.path.normpath(os.path.join(base or folder, path))
+                yield reads_only(name, arguments), re.sub(rf"^/proc/{process}\b", "/proc/self", path)
+
+
+def programs_to_watch(names, given):
+    """Commands that write into and read from one folder."""
+    for name in names:
+        start = [example(name), "--seed", "1", "--threads", "1"]
+        keeps = name not in ("wengert_list", "xor")
+        yield [*start, "--steps", "2", "--report", given / f"{name}.html",
+               *(["--trace", given / f"{name}.trace"] if name != "wengert_list" else []),
+               *(["--save", given / name] if keeps else [])]
+        if keeps:
+            yield [*start, "--steps", "3", "--csv", given / f"{name}.csv", "--resume", given / name]
+    trace, model = given / "mlp_classifier.trace", given / "mlp_classifier/model.safetensors"
+    for arguments in (["step", trace], ["diff", trace, trace], ["inspect", model],
+                      ["html", trace, "-o", given / "page.html"], ["atlas", "-o", given / "atlas.html"]):
+        yield [BUILD / "tools/retrace", *arguments]
 
 
 def reach(quick):
@@ -193,34 +260,26 @@ def reach(quick):
         raise NotHere("this system lets no program be traced")
     names = ["mlp_classifier", "xor"] if quick else sorted(
         path.stem for path in (ROOT / "examples").glob("*.cpp"))
-    paths, foreign, network = 0, set(), 0
-    with tempfile.TemporaryDirectory() as place:
-        folder = pathlib.Path(place)
-        given = {str(parent) for parent in folder.parents} | {str(BUILD / "examples")}
-        for name in names:
-            log = folder / "log"
-            keeps = name not in ("wengert_list", "xor")
-            arguments = ["--save", folder / name] if keeps else []
-            output, status = run(["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=%file,%network",
-                                  "-o", log, example(name), "--steps", "2", "--seed", "1",
-                                  "--threads", "1", *arguments],
-                                 env=environment(), cwd=folder)
-            if status != 0:
-                foreign.add(f"{name} ended with {status}: {output[-100:]}")
-            for line in log.read_text(errors="replace").splitlines():
-                call = CALL.match(line)
-                if not call:
-                    continue
-                found = PATH.findall(call.group(2))
-                if not found:  # the rest of %file has one; sockets have an address
+    runs, named, foreign, network = 0, set(), set(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        given, elsewhere = pathlib.Path(folder) / "given", pathlib.Path(folder) / "elsewhere"
+        given.mkdir()
+        elsewhere.mkdir()
+        for command in programs_to_watch(names, given):
+            program = pathlib.Path(command[0])
+            # Who asks what a path is made of asks about each of its folders.
+            known = {str(path) for place in (program, program.resolve(), given, elsewhere)
+                     for path in (place, *place.parents)}
+            runs += 1
+            for is_read, path in touched(command, elsewhere):
+                if not path:
                     network += 1
-                for path in found[:2 if call.group(1).startswith(("rename", "link")) else 1]:
-                    paths += 1
-                    allowed = (path in given or path.startswith((str(folder), f"{example(name)}")) or
-                               not path.startswith("/") or SYSTEM.match(path))
-                    if not allowed:
-                        foreign.add(f"{name}: {line.split(maxsplit=1)[1][:100]}")
-    yield Figure("R88", f"{len(names)} examples under strace",
-                 f"{of(len(foreign), paths, 'paths are neither given nor of the system')}, "
-                 f"{network} calls of the network" + "".join(f"; {line}" for line in sorted(foreign)[:10]),
-                 paths > 100 and not foreign and network == 0)
+                    continue
+                named.add(what := f"{program.name} {'reads' if is_read else 'changes'} {path}")
+                if not (pathlib.Path(path).is_relative_to(given) or
+                        is_read and (path in known or SYSTEM.fullmatch(path))):
+                    foreign.add(what)
+    yield Figure("R88", f"{len(names)} examples and what reads their files, {runs} runs under strace",
+                 f"{of(len(foreign), len(named), 'paths are neither given nor read of the system')}, "
+                 f"{network} calls of the network" + "".join(f"; {what}" for what in sorted(foreign)[:10]),
+                 len(named) > 10 * runs and not foreign and network == 0)

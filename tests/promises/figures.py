@@ -20,6 +20,24 @@ def of(reached, total, thing=""):
     return f"{reached:,} of {total:,} {thing}".strip()
 
 
+class Tally:
+    """How often something was as it should be, and what was not."""
+
+    def __init__(self):
+        self.good, self.wrong = 0, []
+
+    def expect(self, holds, what):
+        if holds:
+            self.good += 1
+        else:
+            self.wrong.append(what)
+
+    def figure(self, row, what, thing):
+        total = self.good + len(self.wrong)
+        return Figure(row, what, of(self.good, total, thing) +
+                      "".join("; not " + wrong for wrong in self.wrong[:10]), 0 < self.good == total)
+
+
 def run(command, **kwargs):
     """Its output and how it ended, whatever that is."""
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE,
