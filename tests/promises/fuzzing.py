@@ -6,6 +6,7 @@ from builds import coverage_build, covered_files
 from figures import ROOT, Figure, environment, run
 
 KEPT, NEW = ROOT / "tests/fuzz/record.tsv", ROOT / "build-fuzz/record.tsv"
+BROKEN = ROOT / "build-fuzz/broken"
 MILLION = 1_000_000
 GOALS = {"R40": {"safetensors": 50}, "R41": {"jsonl": 30},
          "R42": dict.fromkeys("csv gzip idx model npy options text tokenizer trace".split(), 10),
@@ -46,17 +47,26 @@ def reached_lines():
     return {file["filename"]: (file["line_covered"], file["line_total"]) for file in files}
 
 
+def files_in(folder):
+    return sum(path.is_file() for path in folder.glob("*"))
+
+
 def counts(quick):
-    inputs, broken = collections.Counter(), collections.Counter()
-    for (_, _, target), (count, _, crashes) in runs().items():
+    inputs, crashes = collections.Counter(), collections.Counter()
+    for (_, _, target), (count, _, broke) in runs().items():
         inputs[target] += count
-        broken[target] += crashes
+        crashes[target] += broke
     for row, goals in GOALS.items():
         for target, goal in goals.items():
+            # What broke it is kept once it is mended, and replayed (R44); until then it lies in broken/.
+            kept, waiting = files_in(KEPT.parent / "crashes" / target), files_in(BROKEN / target)
+            lost = max(crashes[target] - kept, 0)
             yield Figure(row, f"./fuzz {target}",
-                         f"{inputs[target] / MILLION:.2f} of {goal} million inputs, "
-                         f"{broken[target]} of them broke it and were mended",
-                         inputs[target] >= goal * MILLION)
+                         f"{inputs[target] / MILLION:.2f} of {goal} million inputs; "
+                         f"{kept} that broke it are replayed among the tests" +
+                         (f", {lost} are not" if lost else "") +
+                         (f", {waiting} wait in {BROKEN.relative_to(ROOT)}" if waiting else ""),
+                         inputs[target] >= goal * MILLION and not lost and not waiting)
     lines = reached_lines()
     for row, paths in READERS.items():
         for path in paths:

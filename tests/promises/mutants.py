@@ -15,6 +15,7 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -187,6 +188,26 @@ def prepare():
     return seconds
 
 
+def compiles():
+    """Whether the library can be built with a mutant. Only an error in a source says that it cannot: a
+    compiler may also be killed, or find no memory."""
+    for _ in range(2):
+        output, status = run(["cmake", "--build", BUILD, "--target", "retrace"])
+        if status == 0 or re.search(r"(?m)^\S+:\d+:\d+: (fatal )?error: ", output):
+            return status == 0
+    sys.exit(f"{output[-4000:]}\nmutants: the compiler does not come to an end")
+
+
+def sees(command, seconds):
+    """How tests end that see a mutant: "failed" or "no end"; or "". On a busy machine one that takes
+    too long, or that is killed, gets a second chance."""
+    for _ in range(2):
+        status = run(command, seconds, cwd=FOLDER, env=os.environ | {"OMP_NUM_THREADS": "2"})[1]
+        if status not in (None, -signal.SIGKILL):
+            return "failed" if status != 0 else ""
+    return "no end"
+
+
 def outcome(mutant, seconds):
     """Which test kills it, "survived", or None where it does not compile."""
     path = COPY / mutant.path
@@ -195,15 +216,13 @@ def outcome(mutant, seconds):
     lines[mutant.line - 1] = mutant.text + "\n"
     path.write_text("".join(lines))
     try:
-        if run(["cmake", "--build", BUILD, "--target", "retrace"])[1] != 0:
+        if not compiles():
             return None
         room, stem = mutant.path.split("/")[0], pathlib.Path(mutant.path).stem
         # What is called like the source is the likeliest to see it.
         for name, files in [(room, f"*{stem}*"), *((name, "*") for name in TESTS[room].split())]:
-            status = run(test_command(name, room, files), 15 + 2 * seconds[name], cwd=FOLDER,
-                         env=os.environ | {"OMP_NUM_THREADS": "2"})[1]
-            if status != 0:
-                return f"{name}{' (no end)' if status is None else ''}"
+            if seen := sees(test_command(name, room, files), 15 + 2 * seconds[name]):
+                return name if seen == "failed" else f"{name} ({seen})"
         return "survived"
     finally:
         path.write_text(original)
@@ -265,6 +284,12 @@ def explanations():
     return dict(line.split("\t", 1) for line in EXPLAINED.read_text().splitlines() if line)
 
 
+def explained_in_vain():
+    """Names with a reason why they survive, of mutants that did not."""
+    known = known_results()
+    return [name for name in explanations() if known.get(name) != "survived"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=500, help="mutants that compile (500)")
@@ -281,6 +306,8 @@ def main():
         print(f"{mutant.path}:{mutant.line}: {mutant.rule}: {mutant.text.strip()}\n"
               f"    {mutant.name()}: {reasons.get(mutant.name(), 'not explained')}")
     total = killed + len(survivors)
+    for name in explained_in_vain():
+        print(f"error: explained, but not among the survivors: {name}")
     print(f"{killed} of {total} killed ({100 * killed / max(total, 1):.1f} %), of {possible} possible")
 
 

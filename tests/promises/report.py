@@ -1,11 +1,13 @@
 """./reliability: what Retrace promises, what was counted, whether it holds."""
 
 import argparse
+import collections
 import datetime
 import os
 import pathlib
 import re
 import sys
+import tempfile
 import textwrap
 import time
 import traceback
@@ -61,33 +63,93 @@ PROMISES = {
 }
 
 
+# The figures that tests print of a row, by words of theirs, where it needs more than one.
+NEEDED = {
+    "R10": ["a chain of", "uses of one tensor", "a diamond of"],
+    "R12": ["each bad call", "exceptions inside hooks"],
+    "R13": ["after backward", "without backward"],
+    "R33": ["places that cannot be read or written", "tmpfs of 1 MiB"],
+    "R36": ["reading takes at most", "narrow numbers"],
+    "R42": [f"{target}, its seeds" for target in fuzzing.GOALS["R42"]],
+    "R50": ["C24", "rows of the list"],
+    "R52": ["step and loading", "state is loaded", "module is changed", "change in place"],
+    "R53": ["in every order", "moved-from and undefined"],
+    "R54": ["train models of their own", "one model under NoGradGuard"],
+    "R60": ["injected NaN", "what checks add"],
+    "R61": ["beside one of 0", "views, joins"],
+    "R71": ["of a new process fails", "of a new process on", "each request fails once",
+            "from each request for memory on"],
+}
+
+
+def may_mount():
+    """Whether a test may have a small disk of its own, as containers may not."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", folder])[1] == 0
+
+
+def missing(figures, quick):
+    """What a row needs and no test printed."""
+    for row, needed in NEEDED.items():
+        said = [figure.what for figure in figures if figure.row == row]
+        for words in needed:
+            if any(words in what for what in said):
+                continue
+            if words == "tmpfs of 1 MiB" and quick and not may_mount():
+                print(f"{row}: this system lets nobody mount a tmpfs", file=sys.stderr)
+            else:
+                yield Figure(row, f"{words} ...", f"missing, of {len(needed)} figures", False)
+
+
+def rows_of_tests():
+    """Which rows have figures of tests, by their folder or slow file; and which of those are slow."""
+    rows, slow = collections.defaultdict(set), set()
+    for source in (ROOT / "tests").rglob("*.cpp"):
+        text = source.read_text()
+        if not re.search(r"\bfigure\(\s*\"R\d\d\"|figure\(row_of", text):
+            continue
+        folder = source.relative_to(ROOT / "tests").parts[0]
+        if source.stem.endswith("_slow_test"):
+            folder = f"{folder}_{source.stem.removesuffix('_test')}"
+            slow.add(folder)
+        rows[folder] |= set(re.findall(r'"(R\d\d)"', text))
+    return rows, slow
+
+
+def failed_tests(quick, path):
+    """Runs the tests that print figures, into a file; the names of those that fail."""
+    path.unlink(missing_ok=True)
+    rows, slow = rows_of_tests()
+    for chosen in (["-R", f"^({'|'.join(sorted(rows.keys() - slow))})(_|$)", "-LE", "slow|extra"],
+                   ["-R", f"^({'|'.join(sorted(slow))})$"]):
+        output, status = run(["ctest", "--test-dir", BUILD, "--output-on-failure", "--no-tests=error",
+                              "-j", str(os.cpu_count()), *chosen],
+                             env=environment(RETRACE_FIGURES=path,
+                                             RETRACE_KILLS=None if quick else 1000))
+        failed = re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
+        if status != 0 and not failed:
+            raise RuntimeError(f"ctest ended with {status}: {output[-300:]}")
+        yield from failed
+
+
 def tests(quick, lines=None):
     """The figures that tests print, of a run of theirs or from its file."""
-    path = BUILD / "figures.tsv"
     failed = []
     if lines is None:
-        folders, slow = set(), set()
-        for source in (ROOT / "tests").rglob("*.cpp"):
-            if re.search(r"\bfigure\(\s*\"R\d\d\"|figure\(row_of", source.read_text()):
-                folder, name = source.relative_to(ROOT / "tests").parts[0], source.stem
-                if name.endswith("_slow_test"):
-                    slow.add(f"{folder}_{name.removesuffix('_test')}")
-                else:
-                    folders.add(folder)
-        path.unlink(missing_ok=True)
-        for chosen in (["-R", f"^({'|'.join(sorted(folders))})(_|$)", "-LE", "slow|extra"],
-                       ["-R", f"^({'|'.join(sorted(slow))})$"]):
-            output, status = run(["ctest", "--test-dir", BUILD, "--output-on-failure",
-                                  "--no-tests=error", "-j", str(os.cpu_count()), *chosen],
-                                 env=environment(RETRACE_FIGURES=path,
-                                                 RETRACE_KILLS=None if quick else 1000))
-            failed += re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
+        path = BUILD / "figures.tsv"
+        failed = list(failed_tests(quick, path))
         lines = path.read_text() if path.exists() else ""
+    figures = []
     for line in lines.splitlines():
         row, holds, what, reached = line.split("\t")
-        yield Figure(row, what, reached, holds == "pass")
+        figures.append(Figure(row, what, reached, holds == "pass"))
+    yield from figures
+    yield from missing(figures, quick)
+    # What a test counted is worth nothing when it, or one beside it, fails.
+    rows, _ = rows_of_tests()
     for name in failed:
-        yield Figure("tests", name, "failed", False)
+        for row in sorted(rows.get(name) or rows[name.split("_")[0]]):
+            yield Figure(row, f"the test {name}", "fails", False)
 
 
 def mutation(quick):
@@ -95,11 +157,12 @@ def mutation(quick):
     killed, survivors, possible = mutants.measure(
         count, 1, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     total = killed + len(survivors)
-    known = mutants.explanations()
+    known, vain = mutants.explanations(), mutants.explained_in_vain()
     explained = sum(mutant.name() in known for mutant in survivors)
     yield Figure("R82", f"{total} mutants of {possible:,} possible",
                  f"{killed} killed, {100 * killed / total:.1f} % (85); {explained} of "
-                 f"{len(survivors)} survivors explained",
+                 f"{len(survivors)} survivors explained" +
+                 (f"; {len(vain)} are explained and did not survive" if vain else ""),
                  killed >= 0.85 * total and explained == len(survivors))
 
 
@@ -150,16 +213,26 @@ def machine():
     return f"{os.cpu_count()} cores of {model.group(1) if model else 'unknown'}, g++ {compiler.strip()}"
 
 
+def changed(since):
+    """Files that are not as in the commit `since`, but for the table and the records."""
+    files = set()
+    for command in (["diff", "--name-only", since], ["ls-files", "--others", "--exclude-standard"]):
+        files |= set(run(["git", "-C", ROOT, *command])[0].splitlines())
+    records = (PAGE, fuzzing.KEPT, mutants.RESULTS, mutants.EXPLAINED)
+    return sorted(files - {str(path.relative_to(ROOT)) for path in records})
+
+
 def commit():
-    name, status = run(["git", "-C", ROOT, "describe", "--always", "--dirty"])
-    return name.strip() if status == 0 else "no commit"
+    """Its name, or nothing outside of git; and what the tree has besides."""
+    name, status = run(["git", "-C", ROOT, "describe", "--always"])
+    return (name.strip(), changed("HEAD")) if status == 0 else ("", [])
 
 
 def show(figures, rows):
     for row in rows:
         mine = [figure for figure in figures if figure.row == row]
         holds = bool(mine) and all(figure.holds for figure in mine)
-        print(f"{row}  {'pass ' if holds else 'SHORT'}  {PROMISES.get(row, row)}")
+        print(f"{row}  {'pass ' if holds else 'SHORT'}  {PROMISES[row]}")
         for figure in mine:
             text = f"{figure.what}: {figure.reached}{'' if figure.holds else '  <- SHORT'}"
             print(textwrap.fill(text, 110, initial_indent=" " * 12, subsequent_indent=" " * 14))
@@ -174,7 +247,7 @@ def keep(figures, rows, stamp):
     for row in rows:
         mine = [figure for figure in figures if figure.row == row]
         cell = "<br>".join(f"{figure.what}: {figure.reached}{'' if figure.holds else ' (**short**)'}"
-                           for figure in mine).replace("|", "\\|")
+                           for figure in mine).replace("|", "\\|").replace("\n", " ")
         holds = "yes" if mine and all(figure.holds for figure in mine) else "**no**"
         lines[row] = f"| {row} | {PROMISES[row]} | {cell} | {holds} | {stamp} |"
     PAGE.write_text(head + "".join(lines[row] + "\n" for row in PROMISES if row in lines) + tail)
@@ -197,27 +270,34 @@ def main():
     wanted = set(arguments.only.split(",")) if arguments.only else set(PROMISES)
     if unknown := wanted - set(PROMISES):
         parser.error(f"no row is called {', '.join(sorted(unknown))}; --list shows them")
+    measured, others = commit()
+    if arguments.write:  # a row names the commit that it was measured of
+        if arguments.figures:
+            parser.error("--write: the figures of a file may be those of another commit")
+        if others or not measured:
+            parser.error(f"--write: not as in a commit: {', '.join(others[:5]) or 'any file'}")
     figures, rows = [], []
-    for function, measured, is_quick in MEASURES:
-        mine = [row for row in measured.split() if row in wanted]
+    for function, measures, is_quick in MEASURES:
+        mine = [row for row in measures.split() if row in wanted]
         if not mine or (arguments.quick and not is_quick):
             continue
         more = [arguments.figures.read_text()] if function is tests and arguments.figures else []
         found = measure(function, mine, arguments.quick, *more)
-        figures += [figure for figure in found if figure.row in wanted or figure.row == "tests"]
+        figures += [figure for figure in found if figure.row in wanted]
         rows += [row for row in mine if any(figure.row == row for figure in found)]
     rows = [row for row in PROMISES if row in rows]
-    if any(figure.row == "tests" for figure in figures):
-        rows.append("tests")
-    stamp = f"{datetime.date.today()}, {commit()}{', short form' if arguments.quick else ''}"
+    stamp = (f"{datetime.date.today()}, {measured or 'no commit'}{'-dirty' if others else ''}"
+             f"{', short form' if arguments.quick else ''}")
     print(f"{stamp}; {machine()}")
     show(figures, rows)
-    if arguments.write:
-        fuzzing.keep_record()
-        keep(figures, [row for row in rows if row in PROMISES], stamp)
     short = [row for row in rows if not all(f.holds for f in figures if f.row == row)]
     print(f"{len(rows) - len(short)} of {len(rows)} hold" +
           (f"; short: {' '.join(short)}" if short else ""))
+    if arguments.write:
+        if others := changed(measured):
+            sys.exit(f"not written: changed since {measured}: {', '.join(others[:5])}")
+        fuzzing.keep_record()
+        keep(figures, rows, stamp)
     sys.exit(1 if short else 0)
 
 
