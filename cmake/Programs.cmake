@@ -40,7 +40,11 @@ if(RETRACE_BUILD_TOOLS AND tool_sources)
     atlas.css plot.js card.js overlay.js atlas.js)
   retrace_program(retrace_tool tools retrace ${tool_sources} ${atlas_files})
   target_link_libraries(retrace_tool PRIVATE retrace::catalogue)
-  set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+  # Without a shared library of ours there is nothing to look for, and no place kept for a path.
+  if(BUILD_SHARED_LIBS)
+    set_target_properties(retrace_tool PROPERTIES INSTALL_RPATH
+      $ORIGIN/../${CMAKE_INSTALL_LIBDIR})
+  endif()
   target_compile_definitions(retrace_tool PRIVATE
     RETRACE_COMPILER="${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}"
     RETRACE_TEMPLATE="${PROJECT_SOURCE_DIR}/tools/template"

@@ -117,16 +117,17 @@ void lecture(train::Run& run) {
   }
   told += "\nand back, gradient before + upstream · slope:\n";
   const std::vector<double> gradients = backward(loss, &told);
-
   std::vector<Tensor> inputs;
   for (const double number : at) inputs.push_back(tensor(number, kFloat64).requires_grad_());
+  auto recorder = run.record_trace(1, {{"w", inputs[0]}, {"b", inputs[1]}});
   neuron_loss(inputs).backward();
+  run.check_trace(recorder.get(), [&] { return neuron_loss(inputs); });
+  run.write_trace(std::move(recorder));
   told += "\nthe same by central differences, and by the engine's tape:\n";
   for (std::size_t i = 0; i < 2; ++i)
     told += fmt::format("dloss/d{} = {:.8f}  {:.8f}  {:.8f}\n", i == 0 ? "w" : "b", gradients[i],
                         slope(neuron_loss<Number>, at, i), inputs[i].grad().item<double>());
   run.print(told);
-
   std::vector<double> weights = randn({13}, kFloat64).to_vector<double>();
   for (std::int64_t step = 1; step <= run.options().steps.value_or(1000); ++step) {
     const Number y = compute(xor_loss, weights);  // a list for each step

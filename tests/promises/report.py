@@ -69,7 +69,7 @@ NEEDED = {
     "R12": ["each bad call", "exceptions inside hooks"],
     "R13": ["after backward", "without backward"],
     "R33": ["places that cannot be read or written", "tmpfs of 1 MiB"],
-    "R36": ["reading takes at most", "narrow numbers"],
+    "R36": ["safetensors and npy", "narrow numbers", "tables, images and texts"],
     "R42": [f"{target}, its seeds" for target in fuzzing.GOALS["R42"]],
     "R50": ["C24", "rows of the list"],
     "R52": ["step and loading", "state is loaded", "module is changed", "change in place"],

@@ -61,6 +61,12 @@ TEST_CASE("wengert_list tells its list, agrees with differences and the engine, 
     ++compared;
   }
   CHECK(compared == 2);
+  const TemporaryFolder folder;
+  const Outcome traced =
+      run_example("wengert_list", {"--steps", "1", "--trace", folder / "t", "--trace-check"});
+  CHECK(traced.code == 0);
+  CHECK(says(traced.err, "gradients measured by finite differences"));
+  CHECK(trace::Trace::load(folder / "t").nodes.size() > 8);
   const auto program = contents_of(RETRACE_SOURCE_DIR "/examples/wengert_list.cpp");
   CHECK(std::count(program.begin(), program.end(), '\n') <= 150);  // as it says
 }
