@@ -63,6 +63,7 @@ TEST_CASE("the mask depends on the generator's state alone") {
   const Tensor two = dropout(x, 0.3, true, &generator);
   set_num_threads(before);
   CHECK(one.equal(two));
+  CHECK(used == 301 * 1000 / 4);
   CHECK(generator.position() == used);
   CHECK(!dropout(x, 0.3, true, &generator).equal(one));
   // Strides do not matter either.

@@ -207,6 +207,8 @@ TEST_CASE("§34 KTO: gradients of good and bad responses, and z from mismatched 
   CHECK(at(kto_kl(doubles({-1, -2}), doubles({-2, -2}))) == 0.5);
   CHECK(at(kto_kl(doubles({-3, -2}), doubles({-2, -2}))) == 0);
   CHECK(!kto_kl(leaf({-1, -2}), doubles({-2, -2})).requires_grad());
+  CHECK(message_of<ShapeError>([] { kto_kl(zeros({2}), zeros({3})); })
+            .starts_with("kto_kl: policy is [2], reference [3]; "));
 }
 
 TEST_CASE("§34 ORPO: ½ against ¼ is an odds ratio of 3, which costs 0.287682") {
@@ -282,6 +284,7 @@ TEST_CASE("orpo and cpo: of each pair by itself") {
   CHECK(message_of<ShapeError>([&] { cpo_loss(w, l, nll.mean(), options); }) ==
         "cpo_loss: nll is [], chosen [3]; without a reduction give one number a pair");
   CHECK_THROWS_AS(orpo_loss(w, l, nll, {}), ShapeError);
+  CHECK_THROWS_AS(orpo_loss(w, l, Tensor(), {.reduction = Reduction::none}), ValueError);
 }
 
 TEST_CASE("DPO: references, lengths and metrics get and give no gradient; one node and its mean") {
