@@ -3,6 +3,7 @@
 // What holds for every refused call, for tables of them.
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <retrace/retrace.h>
 
