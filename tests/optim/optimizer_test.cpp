@@ -253,8 +253,10 @@ TEST_CASE("parameters, optimizers, schedules and graphs may go in any order") {
     Tensor loss = (parameters[0] * parameters[1]).sum();
     loss.backward();
     for (const int victim : order) {
+      const Tensor before = parameters.empty() ? Tensor() : parameters[0].detach().clone();
       if (copy) copy->step();
       if (optimizer) optimizer->step();
+      if (before.defined()) CHECK(parameters[0].equal(before) == (!copy && !optimizer));
       if (schedule) schedule->step();
       if (victim == 0) parameters.clear();
       if (victim == 1) optimizer.reset();

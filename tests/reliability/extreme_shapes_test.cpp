@@ -87,7 +87,7 @@ std::vector<Shape> extrapolated(std::vector<Shape> near, const std::vector<Shape
   for (std::size_t i = 0; i < near.size(); ++i) {
     REQUIRE(near[i].size() == next[i].size());
     for (int d = 0; d < near[i].size(); ++d)
-      near[i][d] += (next[i][d] - near[i][d]) / kStep * (kLarge - kNear);
+      near[i][d] += (next[i][d] - near[i][d]) * ((kLarge - kNear) / kStep);
   }
   return near;
 }

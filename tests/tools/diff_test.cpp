@@ -120,8 +120,7 @@ TEST_CASE("what standard output does not take is an error, whatever the tool wri
                                                        {"diff", files.a, files.b},
                                                        {"step", files.a, "--plain"},
                                                        {"atlas", "-o", "-"},
-                                                       {"html", files.a, "-o", "-"},
-                                                       {"new", files.folder / "project"}};
+                                                       {"html", files.a, "-o", "-"}};
   for (std::vector<std::string> call : calls) {
     CAPTURE(call);
     call.insert(call.begin(), {"-c", "exec \"$0\" \"$@\" > /dev/full", tool});
