@@ -39,7 +39,9 @@ std::string result_of(const std::string& settings, const std::string& test,
   const std::string text = output_of(settings + " RETRACE_TEST_FOLDER=" + folder + " " + self() +
                                      " --no-skip --test-case='" + test + "' 2>&1");
   const auto at = text.find("result: ");
-  return at == std::string::npos ? text : text.substr(at, text.find('\n', at) - at);
+  return at == std::string::npos || text.starts_with("failed: ")
+             ? text
+             : text.substr(at, text.find('\n', at) - at);
 }
 
 std::string folder_of_parent() {
@@ -76,6 +78,7 @@ TEST_CASE("child: computes, prints, writes and reads" * doctest::skip()) {
   const StateDict loaded = load_safetensors(path);
   std::ofstream(folder + "/table.csv") << "a,b\n1234.5,2\n";
   const data::Table table = data::read_csv(folder + "/table.csv");
+  CHECK(loaded.size() == net.state_dict().size());
   std::uint64_t sum = 14695981039346656037U;
   for (const char byte : testing::contents_of(path))
     sum = (sum ^ static_cast<unsigned char>(byte)) * 1099511628211U;
@@ -129,6 +132,7 @@ TEST_CASE("child: saves over and over" * doctest::skip()) {
   const double value = std::atof(std::getenv("RETRACE_TEST_VALUE"));
   const StateDict state = {{"a", full({3000}, value)}, {"b", full({5000}, value)}};
   for (int i = 0; i < 100; ++i) save_safetensors(folder + "/model", state);
+  CHECK(load_safetensors(folder + "/model").size() == 2);
   std::cout << "result: saved\n";
 }
 
