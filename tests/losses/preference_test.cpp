@@ -207,8 +207,9 @@ TEST_CASE("§34 KTO: gradients of good and bad responses, and z from mismatched 
   CHECK(at(kto_kl(doubles({-1, -2}), doubles({-2, -2}))) == 0.5);
   CHECK(at(kto_kl(doubles({-3, -2}), doubles({-2, -2}))) == 0);
   CHECK(!kto_kl(leaf({-1, -2}), doubles({-2, -2})).requires_grad());
-  CHECK(message_of<ShapeError>([] { kto_kl(zeros({2}), zeros({3})); })
-            .starts_with("kto_kl: policy is [2], reference [3]; "));
+  CHECK(message_of<ShapeError>([] {
+          kto_kl(zeros({2}), zeros({3}));
+        }).starts_with("kto_kl: policy is [2], reference [3]; "));
 }
 
 TEST_CASE("§34 ORPO: ½ against ¼ is an odds ratio of 3, which costs 0.287682") {
