@@ -2,7 +2,6 @@
 
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/parallel.h>
-#include <retrace/tensor/random.h>
 #include <retrace/tests/autograd/numbers.h>
 #include <retrace/tests/random.h>
 

@@ -1,6 +1,5 @@
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/creation.h>
-#include <retrace/tensor/random.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>

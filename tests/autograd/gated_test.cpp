@@ -1,5 +1,4 @@
 #include <retrace/autograd/gradcheck.h>
-#include <retrace/tensor/random.h>
 
 #include <retrace/tests/autograd/pointwise.h>
 #include <retrace/tests/random.h>

@@ -2,7 +2,6 @@
 #include <retrace/autograd/gradcheck.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
-#include <retrace/tensor/random.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>

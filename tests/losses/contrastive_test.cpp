@@ -3,7 +3,6 @@
 #include <retrace/losses/losses.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
-#include <retrace/tensor/random.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>

@@ -1,7 +1,6 @@
 #include <retrace/autograd/autograd.h>
 #include <retrace/losses/losses.h>
 #include <retrace/tensor/creation.h>
-#include <retrace/tensor/random.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
