@@ -5,6 +5,7 @@
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tests/autograd/numbers.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/random.h>
 
 using namespace retrace;
@@ -12,11 +13,6 @@ using retrace::testing::message_of;
 using retrace::testing::says;
 
 namespace {
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return a.numel() == 0 ? 0.0 : (a.detach() - b.detach()).abs().max().item<double>();
-}
 
 // The definition in ops that are tested on their own. `visible` is bool [T, S].
 Tensor plain(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& visible,

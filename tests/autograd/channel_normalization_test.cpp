@@ -3,6 +3,7 @@
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tests/autograd/numbers.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/random.h>
 
 using namespace retrace;
@@ -11,11 +12,6 @@ using retrace::testing::message_of;
 using retrace::testing::says;
 
 namespace {
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return a.numel() == 0 ? 0.0 : (a.detach() - b.detach()).abs().max().item<double>();
-}
 
 // (x - mean) / sqrt(var + eps) over the dims, by ops that are tested on their own.
 Tensor standardized(const Tensor& x, const Shape& dims) {

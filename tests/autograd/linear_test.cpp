@@ -2,6 +2,7 @@
 #include <retrace/autograd/gradcheck.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
@@ -22,14 +23,6 @@ std::string message_of(F&& call) {
     return error.what();
   }
   return "no error";
-}
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  const auto x = a.to_vector<double>(), y = b.to_vector<double>();
-  double largest = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) largest = std::max(largest, std::abs(x[i] - y[i]));
-  return largest;
 }
 
 TEST_CASE("linear is x Wᵀ + b for any leading dims") {

@@ -9,20 +9,12 @@
 #include <retrace/optim/optim.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/files.h>
 
 using namespace retrace;
 using retrace::testing::message_of;
 using retrace::testing::says;
-
-namespace {
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return (a.detach() - b.detach()).abs().max().item<double>();
-}
-
-}  // namespace
 
 TEST_CASE("a TransformerBlock is the composition that the expected values are of") {
   nn::TransformerBlock block(6, 2, {.hidden = 12, .dtype = kFloat64});

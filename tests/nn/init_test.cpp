@@ -7,6 +7,7 @@
 #include <retrace/autograd/autograd.h>
 #include <retrace/nn/init.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/files.h>
 
 using namespace retrace;
@@ -35,13 +36,6 @@ Moments moments_of(const Tensor& x) {
   }
   m.std = std::sqrt(m.std);
   return m;
-}
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  const auto x = a.to_vector<double>(), y = b.to_vector<double>();
-  double largest = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) largest = std::max(largest, std::abs(x[i] - y[i]));
-  return largest;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tensor/safetensors.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/files.h>
 
 using namespace retrace;
@@ -21,11 +22,6 @@ using retrace::testing::says;
 namespace {
 
 using Tokens = std::vector<std::int64_t>;
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return (a.detach() - b.detach()).abs().max().item<double>();
-}
 
 // Every choice that a transformer has, not in every combination.
 const std::vector<nn::TransformerOptions>& kinds() {

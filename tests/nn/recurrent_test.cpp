@@ -8,6 +8,7 @@
 #include <retrace/optim/optim.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/files.h>
 
 using namespace retrace;
@@ -15,11 +16,6 @@ using retrace::testing::message_of;
 using retrace::testing::says;
 
 namespace {
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return (a.detach() - b.detach()).abs().max().item<double>();
-}
 
 // The mean squared error, after training, of a model that says what it was shown first.
 template <class Layer>

@@ -11,6 +11,7 @@
 #include <retrace/tensor/file.h>
 #include <retrace/tensor/random.h>
 #include <retrace/tensor/safetensors.h>
+#include <retrace/tests/difference.h>
 #include <retrace/tests/files.h>
 #include <retrace/train/language_model.h>
 #include <retrace/train/saved_model.h>
@@ -24,11 +25,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string kTiny = RETRACE_SOURCE_DIR "/tests/train/gpt2_tiny";
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return (a.detach() - b.detach()).abs().max().item<double>();
-}
 
 // A copy of the checkpoint with other tensors.
 std::string with_tensors(const TemporaryFolder& folder, const StateDict& tensors) {
