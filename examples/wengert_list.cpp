@@ -119,7 +119,7 @@ void lecture(train::Run& run) {
   const std::vector<double> gradients = backward(loss, &told);
   std::vector<Tensor> inputs;
   for (const double number : at) inputs.push_back(tensor(number, kFloat64).requires_grad_());
-  auto recorder = run.record_trace(1, {{"w", inputs[0]}, {"b", inputs[1]}});
+  auto recorder = run.record_trace(1, {{"w", inputs[0]}, {"b", inputs[1]}, {"x", inputs[2]}});
   neuron_loss(inputs).backward();
   run.check_trace(recorder.get(), [&] { return neuron_loss(inputs); });
   run.write_trace(std::move(recorder));
