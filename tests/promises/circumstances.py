@@ -245,8 +245,7 @@ def programs_to_watch(names, given):
         start = [example(name), "--seed", "1", "--threads", "1"]
         keeps = name not in ("wengert_list", "xor")
         yield [*start, "--steps", "2", "--report", given / f"{name}.html",
-               *(["--trace", given / f"{name}.trace"] if name != "wengert_list" else []),
-               *(["--save", given / name] if keeps else [])]
+               "--trace", given / f"{name}.trace", *(["--save", given / name] if keeps else [])]
         if keeps:
             yield [*start, "--steps", "3", "--csv", given / f"{name}.csv", "--resume", given / name]
     trace, model = given / "mlp_classifier.trace", given / "mlp_classifier/model.safetensors"
