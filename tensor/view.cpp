@@ -38,18 +38,38 @@ Tensor expanded(const Tensor& x, const Shape& sizes) {
 
 bool elements_overlap(const Tensor& x) {
   if (x.is_contiguous() || x.numel() < 2) return false;
-  // From the smallest stride up, a dim must step over all that those before it reach.
-  std::vector<std::pair<std::int64_t, std::int64_t>> dims;  // stride, size
+  struct Dim {
+    std::int64_t stride, size, at;
+  };
+  std::vector<Dim> dims;
   for (int d = 0; d < x.dim(); ++d) {
-    if (x.sizes()[d] > 1) dims.emplace_back(x.strides()[d], x.sizes()[d]);
+    if (x.sizes()[d] > 1) dims.push_back({x.strides()[d], x.sizes()[d], 0});
   }
-  std::sort(dims.begin(), dims.end());
+  std::sort(dims.begin(), dims.end(), [](const Dim& a, const Dim& b) {
+    return std::pair(a.stride, a.size) < std::pair(b.stride, b.size);
+  });
+  // From the smallest stride up: a dim that steps over all that those before it reach meets none.
   std::int64_t reach = 0;
-  for (const auto& [stride, size] : dims) {
-    if (stride <= reach) return true;
-    reach += stride * (size - 1);
+  bool apart = true;
+  for (const Dim& dim : dims) {
+    apart = apart && dim.stride > reach;
+    reach += dim.stride * (dim.size - 1);
   }
-  return false;
+  if (apart) return false;
+  if (x.numel() > reach + 1) return true;
+  // Strides that interleave, which is seldom: one place after the other.
+  std::vector<bool> taken(static_cast<std::size_t>(reach + 1));
+  for (std::int64_t place = 0;;) {
+    if (taken[static_cast<std::size_t>(place)]) return true;
+    taken[static_cast<std::size_t>(place)] = true;
+    auto dim = dims.begin();
+    for (; dim != dims.end() && ++dim->at == dim->size; ++dim) {
+      place -= dim->stride * (dim->size - 1);
+      dim->at = 0;
+    }
+    if (dim == dims.end()) return false;
+    place += dim->stride;
+  }
 }
 
 std::optional<Strides> view_strides(const Shape& from, const Strides& strides, const Shape& to) {

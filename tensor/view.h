@@ -17,7 +17,7 @@ Tensor expanded(const Tensor& x, const Shape& sizes);
 /// Strides of `x` when it is broadcast to `sizes`: 0 where it repeats.
 Strides broadcast_strides(const Tensor& x, const Shape& sizes);
 
-/// Whether two elements of x may be one place in memory: repeated by stride 0, or in windows that
+/// Whether two elements of x are one place in memory: repeated by stride 0, or in windows that
 /// overlap.
 bool elements_overlap(const Tensor& x);
 

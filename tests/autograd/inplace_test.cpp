@@ -3,6 +3,7 @@
 
 #include <retrace/retrace.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -314,6 +315,35 @@ TEST_CASE("elements that are one place in memory are not written") {
   x.view({2, 2}).transpose(0, 1).slice(0, 0, {}, 2).add_(1.0);
   x.view({2, 2}).diagonal().add_(10.0);
   CHECK(x.equal(doubles({13.0, 4.0, 7.0, 18.0})));
+}
+
+TEST_CASE("strides that interleave are refused just where two elements are one place") {
+  const Tensor x = arange(14).to(kFloat64);  // each number is its place
+  int refused = 0, interleaved = 0;
+  for (int size = 1; size <= 6; ++size)
+    for (int step = 1; step <= 4; ++step)
+      for (int by = 1; by <= 3; ++by)
+        for (int window = 1; window <= 2; ++window) {
+          Tensor y = x.unfold(0, size, step).slice(1, {}, {}, by).unfold(0, window, 2);
+          std::vector<double> places = y.to_vector<double>();
+          std::sort(places.begin(), places.end());
+          const bool meets = std::adjacent_find(places.begin(), places.end()) != places.end();
+          CAPTURE(y.sizes());
+          CAPTURE(y.strides());
+          if (meets) {
+            CHECK_THROWS_AS(y.add_(0.0), ValueError);
+          } else {
+            CHECK_NOTHROW(y.add_(0.0));
+          }
+          refused += meets;
+          interleaved += !meets && y.stride(0) > 1 && y.stride(1) > 1;
+        }
+  CHECK(refused > 20);
+  CHECK(interleaved > 0);
+  Tensor y = x.unfold(0, 5, 3).slice(1, {}, {}, 2);  // [4, 3], strides [3, 2]
+  y.fill_(-1.0);
+  CHECK(x.equal(doubles(
+      {-1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 12.0, -1.0})));
 }
 
 // Over one's own memory
