@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
-#include <retrace/tools/output.h>
 #include <retrace/tools/stepper.h>
 #include <retrace/trace/compare.h>
 #include <retrace/trace/story.h>
 #include <retrace/train/exit.h>
+#include <retrace/train/terminal.h>
 
 namespace retrace::tools {
 namespace {
@@ -98,7 +98,7 @@ bool diff(const std::string& path_a, const std::string& path_b, double tolerance
   if (!found.note.empty()) text += found.note + "\n";
   text += structure_text(found) + numbers_text(found, tolerance);
   if (std::any_of(found.rows.begin(), found.rows.end(), is_apart)) text += table(found);
-  print(printable(text));
+  train::print(printable(text));
   return found.same();
 }
 

@@ -18,10 +18,10 @@
 #include <retrace/tools/diff.h>
 #include <retrace/tools/inspect.h>
 #include <retrace/tools/new.h>
-#include <retrace/tools/output.h>
 #include <retrace/tools/step.h>
 #include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
+#include <retrace/train/terminal.h>
 
 using namespace retrace;
 
@@ -40,7 +40,7 @@ std::string about() {
 
 void write(const std::string& out, const std::string& page) {
   if (out == "-") {
-    tools::print(page);
+    train::print(page);
   } else {
     train::writing([&] { write_file(out, page); });
   }
@@ -65,7 +65,7 @@ int run(int argc, char** argv) {
   app.add_flag_callback(
       "--version",
       [] {
-        tools::print(about());
+        train::print(about());
         throw CLI::Success();
       },
       "compiler, BLAS, its kernels and threads");
@@ -130,7 +130,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     std::ostringstream help;
     const int code = app.exit(error, help, std::cerr);
-    tools::print(help.str());
+    train::print(help.str());
     return code == 0 ? 0 : static_cast<int>(train::ExitCode::usage);
   }
   if (page->parsed()) {
@@ -144,11 +144,11 @@ int run(int argc, char** argv) {
   } else if (atlas->parsed()) {
     write_atlas(atlas_out);
   } else if (inspect->parsed()) {
-    tools::print(tools::inspect(model));
+    train::print(tools::inspect(model));
   } else if (make->parsed()) {
-    tools::print(tools::make_project(project));
+    train::print(tools::make_project(project));
   } else {
-    tools::print(app.help());
+    train::print(app.help());
   }
   return 0;
 }

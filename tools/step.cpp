@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
-#include <retrace/tools/output.h>
 #include <retrace/tools/screen.h>
 #include <retrace/tools/stepper.h>
 #include <retrace/train/exit.h>
+#include <retrace/train/terminal.h>
 
 namespace retrace::tools {
 namespace {
@@ -28,7 +28,7 @@ std::string introduction(const trace::Trace& trace, std::size_t steps) {
 
 void run_script(Stepper& stepper, const std::string& script) {
   std::istringstream words(script);
-  if (!print(stepper.card() + "\n")) return;
+  if (!train::print(stepper.card() + "\n")) return;
   for (std::string key; words >> key;) {
     std::string argument;
     if (key.size() > 1 && key.front() == '/') {  // "/loss" as "/ loss"
@@ -39,7 +39,7 @@ void run_script(Stepper& stepper, const std::string& script) {
     }
     if (!stepper.press(key, argument)) return;
     const std::string& message = stepper.message();
-    if (!print(fmt::format("\n{}\n", message.empty() ? stepper.card() : printable(message))))
+    if (!train::print(fmt::format("\n{}\n", message.empty() ? stepper.card() : printable(message))))
       return;
   }
 }
@@ -51,7 +51,7 @@ void step(const std::string& path, bool plain, const std::optional<std::string>&
   const trace::Trace trace = trace::Trace::load(path);
   const trace::Story story(trace);
   if (story.size() == 0) {
-    print("The trace is empty: nothing was computed while it was recorded.\n");
+    train::print("The trace is empty: nothing was computed while it was recorded.\n");
     return;
   }
   Stepper stepper(trace);
@@ -59,9 +59,9 @@ void step(const std::string& path, bool plain, const std::optional<std::string>&
   const bool on_terminal = isatty(STDIN_FILENO) != 0 && isatty(STDOUT_FILENO) != 0;
   if (!plain && on_terminal && show_screen(stepper, path)) return;
 
-  if (!print(introduction(trace, story.size()))) return;
+  if (!train::print(introduction(trace, story.size()))) return;
   for (std::size_t k = 0; k < story.size(); ++k) {
-    if (!print(printable(fmt::format("\n{}. {}\n", k + 1, story.text(k))))) return;
+    if (!train::print(printable(fmt::format("\n{}. {}\n", k + 1, story.text(k))))) return;
   }
 }
 

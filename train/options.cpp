@@ -12,6 +12,7 @@
 #include <retrace/train/log.h>
 #include <retrace/train/option_values.h>
 #include <retrace/train/report.h>
+#include <retrace/train/terminal.h>
 
 namespace retrace::train {
 namespace {
@@ -335,9 +336,7 @@ const Options* CommandLine::parse(int argc, const char* const* argv) {
   try {
     parser_->app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const std::string text = help();
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-      throw WriteError("standard output: cannot write the help");
+    print(help());
     return nullptr;
   } catch (const CLI::ParseError& error) {
     std::string message = error.what();

@@ -113,11 +113,12 @@ Run::Run(CommandLine& command, const Options& options)
 void Run::print(std::string_view text) {
   if (!is_first()) return;
   if (progress_) progress_->clear();
-  std::FILE* out = options_.json == "-" ? stderr : stdout;
-  const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size() &&
-                       (text.ends_with('\n') || std::fputc('\n', out) != EOF) &&
-                       std::fflush(out) == 0;
-  if (!written && out == stdout) throw WriteError("standard output: cannot write the results");
+  const std::string lines = fmt::format("{}{}", text, text.ends_with('\n') ? "" : "\n");
+  if (options_.json == "-") {
+    std::fputs(lines.c_str(), stderr);
+  } else if (!train::print(lines)) {
+    throw WriteError("standard output: nobody reads the results any more");
+  }
 }
 
 void Run::show(const Figure& figure) {

@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
-#include <string_view>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include <retrace/train/exit.h>
 
 namespace retrace::train {
 namespace {
@@ -40,6 +46,13 @@ bool speaks_utf8() {
     return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
   }
   return false;
+}
+
+bool print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+    return true;
+  if (errno == EPIPE) return false;
+  throw WriteError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
 }
 
 }  // namespace retrace::train

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 namespace retrace::train {
 
 /// What a stream can show.
@@ -13,5 +15,9 @@ Terminal error_terminal();
 
 /// Whether texts may hold more than ASCII: the locale of the environment is UTF-8.
 bool speaks_utf8();
+
+/// Writes the text to standard output, to the end. False when nobody reads any more, as behind
+/// `| head`; WriteError when it cannot be written for another reason.
+bool print(std::string_view text);
 
 }  // namespace retrace::train
