@@ -1,5 +1,6 @@
 #include <retrace/tensor/json.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <utility>
@@ -157,9 +158,22 @@ class Events {
     }
     double value = is_negative ? -0.0 : 0.0;
     // One too small to be told from 0 is a number.
-    const bool is_number = converted(value) || token.find("e-") != std::string::npos ||
-                           token.find("E-") != std::string::npos;
+    const bool is_number = converted(value) || is_below_one(token);
     return is_number ? reader_.number_float(value, std::string(token)) : wrong();
+  }
+  // By the power of ten of its first digit that is not 0.
+  static bool is_below_one(std::string_view number) {
+    const std::size_t end = std::min(number.find_first_of("eE"), number.size());
+    const std::size_t first = number.find_first_of("123456789");
+    if (first >= end) return true;
+    const std::size_t point = std::min(number.find('.'), end);
+    std::string_view exponent = number.substr(std::min(end + 1, number.size()));
+    if (exponent.starts_with('+')) exponent.remove_prefix(1);
+    std::int64_t power = 0;
+    const std::errc error =
+        std::from_chars(exponent.data(), exponent.data() + exponent.size(), power).ec;
+    if (error == std::errc::result_out_of_range) return exponent.starts_with('-');
+    return power < static_cast<std::int64_t>(first) - static_cast<std::int64_t>(point);
   }
 
   // Behind the quote that opens it; `to` gets it unescaped.

@@ -90,3 +90,37 @@ TEST_CASE("what is JSON, and what stands in it, is what the library says") {
   CHECK(all > 300'000);
   CHECK(valid > 20'000);
 }
+
+TEST_CASE("numbers that no double holds: 0 if they are too small, refused if too large") {
+  const std::string zeros(400, '0'), many(25, '9');
+  int small = 0;
+  for (const std::string& number : std::vector<std::string>{"1e-999",
+                                                            "1E-999",
+                                                            "1e999",
+                                                            "0e999",
+                                                            "0e-999",
+                                                            "0.0e" + many,
+                                                            "1" + zeros,
+                                                            "1" + zeros + "e-1",
+                                                            "1" + zeros + ".5E-99",
+                                                            "1" + zeros + "e-900",
+                                                            "0." + zeros + "1",
+                                                            "0." + zeros + "1e+50",
+                                                            "0." + zeros + "1e900",
+                                                            "1e-" + many,
+                                                            "1e+" + many,
+                                                            "12.5e" + many,
+                                                            "-1e-999",
+                                                            "-1" + zeros,
+                                                            "-0." + zeros + "7",
+                                                            "4.9e-324",
+                                                            "1.8e308"}) {
+    Log ours, theirs;
+    const bool is_number = nlohmann::json::sax_parse(number, &theirs);
+    CAPTURE(number);
+    CHECK(parse_json(number, ours) == is_number);
+    CHECK((!is_number || ours.text == theirs.text));
+    small += is_number;
+  }
+  CHECK(small == 13);
+}
