@@ -143,8 +143,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool unexpected(std::string_view what) {
     switch (place_) {
-      case Place::outside:
-        return fail_with(fmt::format("the header is {} where an object should be", what));
+      case Place::outside:  // never: a header begins with {
       case Place::header:
         return fail_with(fmt::format("{} is {} where an object should be", shown(key_), what));
       case Place::metadata:
