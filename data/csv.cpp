@@ -310,10 +310,4 @@ Table read_csv(const std::string& path, const CsvOptions& options) {
   return CsvParser(path, options).parse(as_text(path, read_plain_or_gzip(path, options.limits)));
 }
 
-std::vector<std::string> numbered(std::int64_t count, std::int64_t first) {
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < count; ++i) names.push_back(std::to_string(first + i));
-  return names;
-}
-
 }  // namespace retrace::data

@@ -60,7 +60,4 @@ struct Table {
 /// not UTF-8.
 Table read_csv(const std::string& path, const CsvOptions& options = {});
 
-/// "1", "2", ...: so many names, as columns without names have them.
-std::vector<std::string> numbered(std::int64_t count, std::int64_t first = 1);
-
 }  // namespace retrace::data

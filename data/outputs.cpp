@@ -49,6 +49,12 @@ const Column& known_numbers(const Table& table, const std::string& name,
 
 }  // namespace
 
+std::vector<std::string> numbered(std::int64_t count, std::int64_t first) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < count; ++i) names.push_back(std::to_string(first + i));
+  return names;
+}
+
 // Classes -------------------------------------------------------------------------------------
 
 ClassNames::ClassNames(const Table& table, const std::string& column) : column_(column) {

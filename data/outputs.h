@@ -12,6 +12,9 @@
 
 namespace retrace::data {
 
+/// "1", "2", ...: so many names, as columns without names have them.
+std::vector<std::string> numbered(std::int64_t count, std::int64_t first = 1);
+
 /// The classes of a column and their numbers: sorted by value when all are numbers, else by text.
 class ClassNames {
  public:
