@@ -1,3 +1,5 @@
+#include <limits>
+
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/view.h>
 
@@ -98,7 +100,8 @@ struct Diagonal {
     const std::int64_t row = -std::clamp<std::int64_t>(offset, -sizes[dim1], 0);
     const std::int64_t column = std::clamp<std::int64_t>(offset, 0, sizes[dim2]);
     const std::int64_t length = std::min(sizes[dim1] - row, sizes[dim2] - column);
-    const std::int64_t stride = strides[dim1] + strides[dim2];
+    // Around a dim of 0 strides may be so large that no second element lies there.
+    const std::int64_t stride = length > 1 ? strides[dim1] + strides[dim2] : 1;
     const std::int64_t first = row * strides[dim1] + column * strides[dim2];
     for (const int d : {std::max(dim1, dim2), std::min(dim1, dim2)}) {
       sizes.erase(d);
@@ -186,6 +189,10 @@ Tensor unfold(const Tensor& x, std::int64_t dim, std::int64_t size, std::int64_t
       "unfold: windows of {} every {} do not fit dim {} of shape {}; size must be at "
       "most {} and step positive",
       size, step, d, x.sizes(), x.sizes()[d]);
+  require<ShapeError>((x.sizes()[d] - size) / step < std::numeric_limits<std::int64_t>::max(),
+                      "unfold: the number of windows of {} every {} in dim {} of shape {} does not "
+                      "fit 63 bits; use smaller sizes",
+                      size, step, d, x.sizes());
   return part_of(x, Unfold{d, size, step});
 }
 

@@ -249,7 +249,8 @@ inline void view(Program& p) {
       const bool fits = has_dim && size >= 0 && size <= slow.sizes[d] && step > 0;
       Shape shape = slow.sizes;
       if (fits) {
-        shape[d] = (shape[d] - size) / step + 1;
+        shape[d] = (shape[d] - size) / step;
+        if (shape[d] < kLargest) ++shape[d];  // or there are too many
         shape.push_back(size);
       }
       return keep_view(

@@ -83,6 +83,9 @@ TEST_CASE("steps, offsets and lengths as large as they come") {
   CHECK(tril(x, kLeast).equal(zeros_like(x)));
   CHECK(triu(x, kLeast).equal(x));
   CHECK(roll(x, kLeast, 1).equal(roll(x, kLeast % 3, 1)));
+  CHECK(zeros({0, 1, 1, kMost}).diagonal(0, 1, 2).sizes() == Shape({0, kMost, 1}));
+  CHECK(zeros({0, kMost - 1}).unfold(1, 0, 1).sizes() == Shape({0, kMost, 0}));
+  CHECK(says(message_of<ShapeError>([&] { zeros({0, kMost}).unfold(1, 0, 1); }), "unfold"));
   CHECK(says(message_of<ShapeError>([&] { x.split(Shape{kMost, kMost, 5}, 1); }), "split"));
   CHECK(says(message_of<IndexError>([&] { x.narrow(1, kMost, kMost); }), "narrow"));
   CHECK(says(message_of<IndexError>([&] { x.narrow(1, kLeast, 1); }), "narrow"));
