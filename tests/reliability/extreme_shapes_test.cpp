@@ -1,12 +1,15 @@
 // Every op given a dim of 2^40 beside one of 0: it returns what that makes, or says why it cannot.
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
 #include <retrace/catalogue/catalogue.h>
 #include <retrace/retrace.h>
 #include <retrace/tests/figures.h>
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -139,6 +142,40 @@ TEST_CASE("every op with sizes of 2^40 beside one of 0, forward and back") {
                       std::to_string(counts.refused) + " refused, " + std::to_string(counts.other) +
                       " neither; " + std::to_string(ops.size()) + " ops of " +
                       std::to_string(families.size()) + " families",
+                  counts.other == 0);
+}
+
+// Sizes that leave no room for one more: what adds to them, or multiplies, must look first. Only
+// the sanitizers see an overflow, elsewhere it becomes a size below 0 at best.
+TEST_CASE("every op with the largest sizes beside one of 0, forward and back") {
+  constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+  Counts counts;
+  for (const Row& row : catalogue::rows()) {
+    for (const Sample& sample : row.samples) {
+      const Call call = catalogue::make_call(row, sample, 1);
+      std::set<std::int64_t> sizes;
+      for (const auto& [name, tensor] : call.tensors())
+        sizes.insert(tensor.sizes().begin(), tensor.sizes().end());
+      for (const std::int64_t large : {largest, largest / 2 + 1, largest / 3})
+        for (const std::int64_t one : sizes)
+          for (const std::int64_t other : sizes) {
+            if (one == other) continue;
+            run(counts, fmt::format("{}{} {} {} {}", row.name, call.str(), one, other, large), [&] {
+              const std::vector<Tensor> tensors = stretched(call, one, other, large);
+              if (tensors.empty()) return;
+              const std::vector<Tensor> results = row.run(call.with(tensors)).tensors();
+              for (const Tensor& result : results)
+                for (const std::int64_t size : result.sizes()) CHECK(size >= 0);
+              go_back(results);
+            });
+          }
+    }
+  }
+  CHECK(counts.handled > 0);
+  CHECK(counts.refused > 0);
+  testing::figure("R61", "ops with a dim of 2^63 - 1, 2^62 or a third of it beside one of 0",
+                  fmt::format("{} calls handled, {} refused, {} neither", counts.handled,
+                              counts.refused, counts.other),
                   counts.other == 0);
 }
 

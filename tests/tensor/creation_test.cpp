@@ -98,6 +98,7 @@ TEST_CASE("linspace ends exactly at its end and is symmetric") {
   CHECK(linspace(0, 1, 5).equal(tensor({0.0, 0.25, 0.5, 0.75, 1.0})));
   CHECK(linspace(3, 3, 1).equal(tensor({3.0})));
   CHECK(linspace(0, 1, 0).numel() == 0);
+  CHECK(linspace(1e16, 1, 2, kFloat64).equal(tensor({1e16, 1.0}, kFloat64)));
   CHECK(linspace(0, 10, 6, kInt64).equal(tensor({0, 2, 4, 6, 8, 10})));
   const auto row = linspace(-0.1, 0.1, 1001, kFloat64).to_vector<double>();
   CHECK(row.front() == -0.1);
