@@ -192,6 +192,7 @@ TEST_CASE("slopes where pieces meet") {
   CHECK(at(relu6, 0) == 0);
   CHECK(at(relu6, 6) == 0);
   CHECK(at([](const Tensor& x) { return leaky_relu(x); }, 0) == 0.01);
+  CHECK(at([](const Tensor& x) { return prelu(x, full({}, 0.25, kFloat64)); }, 0) == 0.25);
   CHECK(at([](const Tensor& x) { return elu(x, 0.5); }, 0) == 0.5);
   CHECK(at(selu, 0) == doctest::Approx(kLambda * kAlpha).epsilon(1e-15));
   CHECK(at([](const Tensor& x) { return celu(x, 0.5); }, 0) == 1);

@@ -53,6 +53,8 @@ TEST_CASE("csv: without a header columns are counted") {
   const Table table = read("1;2\n3;4", {.separator = ';', .header = false});
   CHECK(table.names == Texts{"1", "2"});
   CHECK(table.column("2").numbers == Numbers{2, 4});
+  CHECK(
+      says(refusal(std::string(1 << 20, ','), {.header = false}), "1: more than 1048576 columns"));
 }
 
 TEST_CASE("csv: quotes") {

@@ -213,6 +213,8 @@ TEST_CASE("Bilinear") {
   CHECK(nn::Bilinear(3, 4, 5, {.bias = false}).parameters().size() == 1);
   const nn::Bilinear of_nothing(0, 4, 5);
   CHECK(of_nothing(zeros({2, 0}), x2).equal(of_nothing.bias.expand({2, 5})));
+  const nn::Bilinear by_nothing(3, 0, 5);
+  CHECK(by_nothing(x1, zeros({2, 0})).equal(by_nothing.bias.expand({2, 5})));
   CHECK(says(message_of<ShapeError>([&] { form(x2, x1); }), "bilinear: x1 is [2, 4]"));
   CHECK(says(message_of<ShapeError>([&] {
                form(zeros({3, 2, 3}), zeros({4, 2, 4}));

@@ -84,6 +84,7 @@ TEST_CASE("other norms") {
   nn::RMSNorm rms(5);
   CHECK(rms(x).equal(rms_norm(x, {5})));
   CHECK(rms.parameters().size() == 1);
+  CHECK(nn::RMSNorm(5, {.eps = 0})(x).equal(rms_norm(x, {5}, {}, 0)));
   CHECK(nn::Sequential{nn::RMSNorm({6, 5}), nn::InstanceNorm1d(6)}(x).sizes() == x.sizes());
 }
 
@@ -105,5 +106,6 @@ TEST_CASE("bad norms") {
              }),
              "InstanceNorm1d: x is [2, 4, 4]; give [N, 3, L]"));
   CHECK(says(message_of<ValueError>([] { nn::RMSNorm(Shape{}); }), "normalized_shape is empty"));
+  CHECK(says(message_of<ValueError>([] { nn::RMSNorm(5, {.eps = -0.5}); }), "eps is -0.5"));
   CHECK(!message_of<DTypeError>([] { nn::BatchNorm1d(3, {.dtype = kInt64}); }).empty());
 }

@@ -108,6 +108,9 @@ TEST_CASE("npy: each way to be broken") {
   CHECK(says(refusal(file_of("{")), "malformed"));
   CHECK(says(refusal(file_of("")), "malformed"));
   CHECK(says(refusal(file_of("{}")), "lacks"));
+  CHECK(says(refusal(file_of("{'descr': '<f4', 'fortran_order': False}", "1234")), "lacks"));
+  CHECK(says(refusal(file_of("{'descr': '<f4', 'shape': (1,)}", "1234")), "lacks"));
+  CHECK(says(refusal(file_of("{'fortran_order': False, 'shape': (1,)}", "1234")), "lacks"));
   CHECK(says(refusal(file_of("{'descr': '<f4', 'descr': '<f4'}")), "twice"));
   CHECK(says(refusal(file_of("{'strides': 3}")), "'strides'"));
   CHECK(says(refusal(file_of(header_of("<f4", "(1,)") + "x", "1234")), "goes on"));

@@ -182,6 +182,13 @@ TEST_CASE("filling follows the elements, not the memory") {
   CHECK(columns.version() == 1);
   CHECK(std::abs(mean_of(rows) - 2) < 5 * 3 / std::sqrt(35.0));
 
+  // What a block has too many for a view is not written behind it.
+  const Tensor whole = zeros({9});
+  fill_uniform(whole.narrow(0, 0, 3), 1, 2, g);
+  fill_normal(whole.narrow(0, 5, 1), 1, 0, g);
+  CHECK(whole.narrow(0, 3, 2).equal(zeros({2})));
+  CHECK(whole.narrow(0, 5, 4).equal(tensor({1.0, 0.0, 0.0, 0.0})));
+
   const Tensor x = zeros({10'000});
   fill_uniform(x, -2, -1, g);
   const auto values = x.to_vector<double>();

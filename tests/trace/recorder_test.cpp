@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <string>
 
 using namespace retrace;
 using trace::Id;
@@ -196,6 +198,16 @@ TEST_CASE("contributions are those of the engine's steps, and go through the loc
   for (const auto& sum : events_of<trace::Accumulation>(trace)) into_w += sum.node == w;
   CHECK(into_w == 2);
   replayed_gradients(trace);
+}
+
+TEST_CASE("copies are elementwise, sums are not") {
+  Recorder recorder;
+  const Tensor w = ones({2}).requires_grad_();
+  w.clone().to(kFloat64).sum();
+  const Trace trace = recorder.trace();
+  std::map<std::string, bool> elementwise;
+  for (const auto& op : trace.ops) elementwise[op.name] = op.elementwise;
+  CHECK(elementwise == std::map<std::string, bool>{{"clone", true}, {"to", true}, {"sum", false}});
 }
 
 TEST_CASE("nodes say what they are and where they were called") {
