@@ -82,7 +82,10 @@ inline bool broadcast(const Shape& a, const Shape& b) {
   return true;
 }
 
-inline bool same_number(Number a, Number b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+/// Of zeros the sign counts, too: dividing by them shows it.
+inline bool same_number(Number a, Number b) {
+  return (a == b && std::signbit(a) == std::signbit(b)) || (std::isnan(a) && std::isnan(b));
+}
 
 inline std::vector<Number> numbers_of(const Tensor& x) {
   std::vector<Number> result;

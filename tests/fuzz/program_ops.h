@@ -43,6 +43,13 @@ struct Over {
     return a;
   }
 };
+struct Opposite {
+  template <class T>
+  T operator()(T a, T) const {
+    if constexpr (std::is_floating_point_v<T>) return -a;  // of 0 it is -0
+    return Minus()(T{0}, a);
+  }
+};
 struct Magnitude {
   template <class T>
   T operator()(T a, T) const {
@@ -202,10 +209,7 @@ inline void compute(Program& p) {
     case 6:
       return p.produce(
           of_numbers, [&] { return -x; },
-          [&] {
-            const SlowTensor zero = SlowTensor::of(x.dtype(), {}, {0});
-            return slow_map(x.dtype(), zero, a.slow, Minus());
-          });
+          [&] { return slow_map(x.dtype(), a.slow, a.slow, Opposite()); });
     case 7:
       return p.produce(
           of_numbers, [&] { return x.abs(); },
