@@ -315,6 +315,10 @@ TEST_CASE("einsum agrees with the ops that it stands for") {
   same(einsum("ij->", {a}), sum(a));
   same(einsum("ij->j", {a}), sum(a, 0));
   same(einsum("ba", {a}), a.t());
+  const Tensor cube = random({2, 3, 4});
+  same(einsum("ijk->ki", {cube}), sum(cube, 1).t());
+  same(einsum("ijk,kl->li", {cube, random({4, 5}) * 0.0 + 1.0}),
+       sum(cube, Shape{1, 2}).expand({5, 2}));
   same(einsum("i,i->", {v, v}), dot(v, v));
   same(einsum("i,j->ij", {v, v}), outer(v, v));
   same(einsum("ij,ij->ij", {a, a}), a * a);

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
+#include <retrace/tests/files.h>
 
 #include <vector>
 
@@ -24,4 +25,9 @@ TEST_CASE("responses stand behind the prompt half of the rows further on") {
                                  tensor({{false, true}, {false, true}, {false, true}})};
   CHECK(data::mispaired(three).tokens.flatten().to_vector<std::int64_t>() ==
         std::vector<std::int64_t>{2, 5, 1, 6, 2, 7});
+  const data::Responses one = {tensor({{1, 5}, {1, 6}, {1, 7}}),
+                               tensor({{false, true}, {false, true}, {false, true}})};
+  CHECK(testing::message_of<ValueError>([&] {
+          data::mispaired(one);
+        }).starts_with("mispaired: all 3 responses are to one prompt"));
 }
