@@ -32,9 +32,8 @@ void check_names(const StateDict& tensors, const Metadata& metadata) {
                         shown(name));
   }
   for (const auto& [key, value] : metadata) {
-    require<ValueError>(
-        is_utf8(key) && is_utf8(value) && key.find('\0') == std::string::npos,
-        "save_safetensors: metadata must be UTF-8 and keys without NUL; convert or encode it");
+    require<ValueError>(is_utf8(key) && is_utf8(value),
+                        "save_safetensors: metadata must be UTF-8; convert or encode it");
     require<ValueError>(key.size() <= kMaxName,
                         "save_safetensors: a metadata key has {} bytes, at most {} are allowed; "
                         "put long text into the value",

@@ -97,9 +97,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       const std::string objection = text == kMetadataName ? "" : objection_to_name(text);
       if (!objection.empty()) return fail_with("a tensor's name " + objection);
     }
-    if (place_ == Place::metadata && text.size() > kMaxKey)
+    const std::size_t most = text.starts_with(kAliasPrefix) ? kMaxKey : kMaxName;
+    if (place_ == Place::metadata && text.size() > most)
       return fail_with(
-          fmt::format("a metadata key has {} bytes, at most {} are allowed", text.size(), kMaxKey));
+          fmt::format("a metadata key has {} bytes, at most {} are allowed", text.size(), most));
     if (place_ == Place::tensor && text != "dtype" && text != "shape" && text != "data_offsets")
       return tensor_problem(fmt::format("unknown key {}", shown(text)));
     auto& keys = place_ == Place::header ? names_ : inner_keys_;

@@ -350,6 +350,20 @@ TEST_CASE("saving refuses what could not be loaded, and leaves the old file") {
   CHECK(says(message_of<IoError>([&] { save_safetensors(folder / "no/file", {}); }), "no/file: "));
 }
 
+TEST_CASE("what metadata can be read can be saved, and the other way round") {
+  const Files files;
+  const TemporaryFolder folder;
+  const Metadata odd = {
+      {"", ""}, {std::string("a\0b", 3), std::string("\0", 1)}, {std::string(65'536, 'k'), "v"}};
+  save_safetensors(folder / "odd", {}, odd);
+  Metadata expected = odd;
+  expected.emplace("format", "pt");
+  CHECK(load_safetensors_metadata(folder / "odd") == expected);
+  CHECK(
+      says(files.refusal(file_of("{\"__metadata__\":{\"" + std::string(65'537, 'k') + "\":\"\"}}")),
+           "key has 65537 bytes"));
+}
+
 TEST_CASE("another program's change to a file of ours is told from damage") {
   const Files files;
   const std::string header = R"({"__metadata__":{"format":"pt","retrace.checksums":"12345678"},)" +
