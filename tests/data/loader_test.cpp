@@ -297,6 +297,7 @@ TEST_CASE("batches of a dataset are its rows in order") {
   std::vector<std::vector<std::int64_t>> found;
   for (const TensorDataset& batch : numbered(5).batches(2)) found.push_back(order_of(batch));
   CHECK(found == std::vector<std::vector<std::int64_t>>{{0, 1}, {2, 3}, {4}});
+  CHECK(numbered(5).batches(1).size() == 5);
   CHECK(numbered(0).batches(2).empty());
   CHECK_THROWS_AS(numbered(5).batches(0), ValueError);
 }
