@@ -57,8 +57,7 @@ struct ClassCall {
             *w = weight.defined() ? elements<const T>(weight) : nullptr;
     const auto* t = elements<const std::int64_t>(target);
     parallel_for(
-        target.numel(), kernels::kElementGrain / classes + 1,
-        [&](std::int64_t begin, std::int64_t end) {
+        target.numel(), kernels::grain_of(classes), [&](std::int64_t begin, std::int64_t end) {
           for (std::int64_t r = begin; r < end; ++r) {
             if (ignore_index && t[r] == *ignore_index) continue;
             f(r, ClassRow<T>{z + r * classes, classes, t[r]}, w == nullptr ? T(1) : w[t[r]]);

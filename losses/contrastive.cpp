@@ -182,8 +182,8 @@ Tensor siglip_loss(const Tensor& image, const Tensor& text, const Tensor& log_sc
 Tensor nt_xent(const Tensor& z1, const Tensor& z2, const NtXentOptions& options) {
   check_rows(NtXent::op, "z1", z1, "z2", z2);
   require_positive(NtXent::op, options.temperature);
-  const std::int64_t rows = z1.size(0);
-  const Tensor other_view = cat({arange(rows, 2 * rows), arange(rows)});
+  const Tensor numbers = arange(z1.size(0));
+  const Tensor other_view = cat({numbers + z1.size(0), numbers});
   return composite<NtXent>(
       [other_view, temperature = options.temperature](const Tensor& a, const Tensor& b) {
         return cross_entropy(similarities_to_others(cat({a, b}), temperature), other_view);

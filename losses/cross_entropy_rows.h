@@ -114,7 +114,7 @@ struct Rows {
   template <class F>
   void for_groups(F f) const {
     const std::int64_t size = group(), groups = (count + size - 1) / size;
-    parallel_for(groups, kernels::kElementGrain / (size * classes) + 1,
+    parallel_for(groups, kernels::grain_of(size, classes),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin; i < end; ++i)
                      f(i * size, std::min(size, count - i * size));

@@ -36,7 +36,7 @@ struct Paired {
   /// f(block, first row, one past the last), on all threads.
   template <class F>
   void for_blocks(F f) const {
-    parallel_for(blocks(), kernels::kElementGrain / (kRows * std::max<std::int64_t>(size, 1)) + 1,
+    parallel_for(blocks(), kernels::grain_of(kRows, size),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t b = begin; b < end; ++b)
                      f(b, b * kRows, std::min(size, (b + 1) * kRows));

@@ -187,7 +187,8 @@ Dropout dropout_of(std::string_view op, const AttentionOptions& options, const A
   if (p == 0) return {};
   Generator& generator = options.generator != nullptr ? *options.generator : default_generator();
   constexpr std::int64_t kPerBlock = 4;
-  const std::int64_t blocks = a.heads * a.queries * ((a.keys + kPerBlock - 1) / kPerBlock);
+  const std::int64_t of_row = a.keys / kPerBlock + (a.keys % kPerBlock != 0);
+  const std::int64_t blocks = of_row == 0 ? 0 : a.heads * a.queries * of_row;
   return {generator.seed(), generator.reserve(static_cast<std::uint64_t>(blocks)),
           static_cast<std::uint64_t>(p * 0x1p32), p == 1 ? 0 : 1 / (1 - p)};
 }

@@ -27,7 +27,7 @@ struct Slices {
   }
   std::int64_t size() const { return runs * length; }
   /// Slices worth a thread.
-  std::int64_t grain() const { return kernels::kElementGrain / (size() + 1) + 1; }
+  std::int64_t grain() const { return kernels::grain_of(size()); }
 };
 
 /// Σ g and Σ g · n of a run.
@@ -306,8 +306,8 @@ template <class Kind>
 Tensor normalize_groups(const Tensor& x, std::int64_t groups, const Tensor& weight,
                         const Tensor& bias, double eps) {
   const std::int64_t channels = x.sizes()[1];
-  const Slices slices = {x.sizes()[0] * groups, groups == 0 ? 0 : channels / groups, length_of(x),
-                         channels, /*over_batch=*/false};
+  const Slices slices = {Shape{x.sizes()[0], groups}.numel(), groups == 0 ? 0 : channels / groups,
+                         length_of(x), channels, /*over_batch=*/false};
   const Tensor dense = arranged(x, slices);
   return normalize<Kind>(x, dense, slices, statistics_of(Kind::op, dense, slices, eps, nullptr),
                          /*own=*/true, weight, bias, eps);

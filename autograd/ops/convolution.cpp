@@ -51,20 +51,21 @@ Tensor columns_memory(const Convolution& c) {
 template <class T>
 void forward(const Convolution& c, const Images<T>& images, const T* bias, T* y) {
   if (c.groups * c.filters * c.places() == 0) return;  // of however many images
-  const std::int64_t work = c.groups * c.filters * c.taps() * c.places();
-  parallel_for(
-      c.batch, (std::int64_t{1} << 19) / (work + 1) + 1, [&](std::int64_t begin, std::int64_t end) {
-        const Tensor memory = columns_memory<T>(c);
-        for (std::int64_t n = begin; n < end; ++n) {
-          for (std::int64_t g = 0; g < c.groups; ++g) {
-            const MatrixView<T> out = images.places(y, n, g);
-            for (std::int64_t o = 0; bias != nullptr && o < c.filters; ++o)
-              std::fill_n(&out(o, 0), c.places(), bias[g * c.filters + o]);
-            kernels::gemm<T>(T(1), images.filters(g), images.columns(n, g, elements<T>(memory)),
-                             bias == nullptr ? T(0) : T(1), out);
-          }
-        }
-      });
+  constexpr std::int64_t kWork = 1 << 19;              // multiplications worth a thread
+  parallel_for(c.batch, kernels::items_in(kWork, c.groups, c.filters, c.taps(), c.places()),
+               [&](std::int64_t begin, std::int64_t end) {
+                 const Tensor memory = columns_memory<T>(c);
+                 for (std::int64_t n = begin; n < end; ++n) {
+                   for (std::int64_t g = 0; g < c.groups; ++g) {
+                     const MatrixView<T> out = images.places(y, n, g);
+                     for (std::int64_t o = 0; bias != nullptr && o < c.filters; ++o)
+                       std::fill_n(&out(o, 0), c.places(), bias[g * c.filters + o]);
+                     kernels::gemm<T>(T(1), images.filters(g),
+                                      images.columns(n, g, elements<T>(memory)),
+                                      bias == nullptr ? T(0) : T(1), out);
+                   }
+                 }
+               });
 }
 
 /// Images whose dweight is summed by the product itself; the blocks' sums are added up in double.
@@ -109,16 +110,16 @@ struct Backward {
 template <class T>
 void bias_gradient(const Convolution& c, const T* g, T* db) {
   const std::int64_t filters = c.groups * c.filters, places = c.places();
-  parallel_for(filters, kernels::kElementGrain / (c.batch * places + 1) + 1,
-               [=](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t o = begin; o < end; ++o) {
-                   double sum = 0;
-                   for (std::int64_t n = 0; n < c.batch; ++n)
-                     sum += kernels::reduce_run(kernels::RowSum<T>(),
-                                                g + (n * filters + o) * places, places);
-                   db[o] = static_cast<T>(sum);
-                 }
-               });
+  parallel_for(
+      filters, kernels::grain_of(c.batch, places), [=](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t o = begin; o < end; ++o) {
+          double sum = 0;
+          for (std::int64_t n = 0; n < c.batch; ++n)
+            sum +=
+                kernels::reduce_run(kernels::RowSum<T>(), g + (n * filters + o) * places, places);
+          db[o] = static_cast<T>(sum);
+        }
+      });
 }
 
 struct Conv1d {
@@ -230,13 +231,14 @@ Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weig
       "memory holds",
       op, axis.stride, axis.padding, axis.dilation);
   std::int64_t span = 0;  // from the first element that the filter touches to the last
-  require<ShapeError>(axis.kernel > 0 &&
-                          !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
-                          axis.in + 2 * axis.padding > span,
-                      "{}: x is {}, weight {} with padding {} and dilation {}; give a filter that "
-                      "has elements and fits into the padded input",
-                      op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
-  axis.out = (axis.in + 2 * axis.padding - span - 1) / axis.stride + 1;
+  std::int64_t padded = 0;
+  require<ShapeError>(
+      axis.kernel > 0 && !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
+          !__builtin_add_overflow(axis.in, 2 * axis.padding, &padded) && padded > span,
+      "{}: x is {}, weight {} with padding {} and dilation {}; give a filter that "
+      "has elements and fits into the padded input",
+      op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
+  axis.out = (padded - span - 1) / axis.stride + 1;
   if (axis.out == 1) axis.stride = 1;  // it makes no step, and a step may be of any size
   return axis;
 }

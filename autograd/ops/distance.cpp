@@ -107,10 +107,9 @@ double squared_distance(const T* a, const T* b, std::int64_t n) {
 
 template <class F>
 void for_points(std::int64_t count, std::int64_t work, F f) {
-  parallel_for(count, kernels::kElementGrain / std::max<std::int64_t>(work, 1) + 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) f(i);
-               });
+  parallel_for(count, kernels::grain_of(work), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) f(i);
+  });
 }
 
 /// dx(i) = Σ over j of g(i, j) · (x(i) - others(j)) / y(i, j). Entry (i, j) of g and y stands at

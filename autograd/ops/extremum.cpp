@@ -132,7 +132,7 @@ Tensor extremum(const Tensor& x, const Shape* dims, bool keepdim) {
 template <class T>
 void first_places(const T* x, const T* values, std::int64_t* places, std::int64_t outer,
                   std::int64_t n, std::int64_t inner) {
-  parallel_for(outer, kernels::kElementGrain / (n * inner + 1) + 1, [&](auto begin, auto end) {
+  parallel_for(outer, kernels::grain_of(n, inner), [&](auto begin, auto end) {
     for (std::int64_t o = begin; o < end; ++o) {
       const T* block = x + o * n * inner;
       const T* value = values + o * inner;

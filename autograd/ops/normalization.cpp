@@ -137,7 +137,7 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
                              n,
                              Kind::centered};
       T* out = dx.defined() ? elements<T>(dx) : nullptr;
-      parallel_for(blocks, kernels::kElementGrain / (n * kBlockRows + 1) + 1,
+      parallel_for(blocks, kernels::grain_of(n, kBlockRows),
                    [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t b = begin; b < end; ++b)
                        pass.block(b, elements<T>(sums) + b * 2 * n, out);
@@ -219,13 +219,12 @@ Tensor normalize_rows(const Tensor& x, const Shape& normalized_shape, const Tens
     const T *in = elements<T>(rows_of_x), *w = elements<T>(scale), *b = elements<T>(shift);
     T* out = elements<T>(y);
     auto* stats = elements<Statistics>(statistics_of_rows);
-    parallel_for(rows, kernels::kElementGrain / (n + 1) + 1,
-                 [=](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t r = begin; r < end; ++r) {
-                     stats[r] = statistics(in + r * n, n, eps, Kind::centered);
-                     normalize_row(in + r * n, w, b, out + r * n, n, Normalize<T>(stats[r]));
-                   }
-                 });
+    parallel_for(rows, kernels::grain_of(n), [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        stats[r] = statistics(in + r * n, n, eps, Kind::centered);
+        normalize_row(in + r * n, w, b, out + r * n, n, Normalize<T>(stats[r]));
+      }
+    });
   });
   return record<RowNormNode<Kind>>(
       std::move(y), {&x, &weight, &bias},

@@ -234,12 +234,10 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) 
                       "larger ones",
                       d, x.sizes(), whole, size, kMost);
   std::vector<Tensor> pieces;
-  std::int64_t start = 0;
-  do {
+  for (std::int64_t start = 0;; start += size) {
     pieces.push_back(narrow(x, d, start, std::min(size, total - start)));
-    start += size;
-  } while (start < total);
-  return pieces;
+    if (total - start <= size) return pieces;
+  }
 }
 
 std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim) {

@@ -41,7 +41,7 @@ struct Geometry {
   /// Calls f(begin, end) for ranges of planes, on all threads.
   template <class F>
   void for_planes(F&& f) const {
-    parallel_for(planes, kernels::kElementGrain / (in() + 1) + 1, f);
+    parallel_for(planes, kernels::grain_of(in()), f);
   }
 };
 
@@ -248,7 +248,7 @@ Windows sliding(std::string_view op, const Tensor& x, int dim, std::int64_t kern
                       "{}: kernel_size is {}, stride {}, padding {}; give at least 1, 1 and 0, "
                       "and at most half a window of padding",
                       op, kernel, stride, padding);
-  const std::int64_t room = in + padding - (kernel - padding);  // for the last window to move in
+  const std::int64_t room = in - (kernel - 2 * padding);  // for the last window to move in
   require<ShapeError>(in > 0 && room >= 0,
                       "{}: a dim of {} elements with padding {} is smaller than kernel_size {}; "
                       "give a smaller window",
@@ -260,7 +260,8 @@ Windows sliding(std::string_view op, const Tensor& x, int dim, std::int64_t kern
   Windows windows;
   for (std::int64_t i = 0; i <= room / stride; ++i) {
     const std::int64_t first = i * stride - padding;
-    const std::int64_t begin = std::max<std::int64_t>(first, 0), end = std::min(first + kernel, in);
+    const std::int64_t begin = std::max<std::int64_t>(first, 0);
+    const std::int64_t end = first < in - kernel ? first + kernel : in;
     windows.push_back({begin, end, count_padding ? kernel : end - begin});
   }
   return windows;
@@ -272,8 +273,11 @@ Windows adaptive(std::string_view op, std::int64_t in, std::int64_t out) {
                       kMost);
   require<ShapeError>(in > 0, "{}: a dim of x is empty; there is nothing to average", op);
   Windows windows;
+  const std::int64_t each = in / out, rest = in % out;
   for (std::int64_t i = 0; i < out; ++i) {
-    const std::int64_t begin = i * in / out, end = ((i + 1) * in + out - 1) / out;
+    // i in / out and (i + 1) in / out, rounded down and up.
+    const std::int64_t begin = i * each + i * rest / out;
+    const std::int64_t end = (i + 1) * each + ((i + 1) * rest + out - 1) / out;
     windows.push_back({begin, end, end - begin});
   }
   return windows;

@@ -74,7 +74,7 @@ Tensor triangle(std::string_view op, const Tensor& x, Begin begin, End end) {
   const std::int64_t width = size_of(x.dtype());
   const auto bytes = [width](std::int64_t n) { return static_cast<std::size_t>(n * width); };
   if (y.numel() == 0) return y;
-  parallel_for(y.numel() / columns, kernels::kElementGrain / columns + 1,
+  parallel_for(y.numel() / columns, kernels::grain_of(columns),
                [&](std::int64_t first, std::int64_t last) {
                  for (std::int64_t r = first; r < last; ++r) {
                    const std::int64_t a = std::clamp<std::int64_t>(begin(r % rows), 0, columns);
@@ -118,7 +118,7 @@ Tensor roll(const Tensor& x, std::int64_t shift, std::int64_t dim) {
   require_defined("roll", {&x});
   const int d = wrap_dim("roll", dim, x.sizes());
   const std::int64_t n = x.dim() == 0 ? 1 : x.sizes()[d];
-  const std::int64_t moved = n == 0 ? 0 : (shift % n + n) % n;
+  const std::int64_t rest = n == 0 ? 0 : shift % n, moved = rest < 0 ? rest + n : rest;
   Tensor y = empty(x.sizes(), x.dtype());
   if (x.dim() == 0) {
     copy_elements(y, x);
@@ -174,12 +174,16 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, Scalar val
     const std::int64_t left = sizes[d] - cut - std::max<std::int64_t>(-behind, 0);
     if (left != sizes[d]) inside = inside.narrow(d, cut, left);
     first[d] = std::max<std::int64_t>(before, 0);
-    sizes[d] += before + behind;
+    require<ShapeError>(!__builtin_add_overflow(sizes[d], before + behind, &sizes[d]),
+                        "pad: {} more than dim {} of shape {} do not fit 63 bits; add fewer",
+                        before + behind, d, x.sizes());
   }
   Tensor y = full(sizes, value, x.dtype());
-  std::int64_t offset = 0;
-  for (int d = 0; d < x.dim(); ++d) offset += first[d] * y.strides()[d];
-  if (inside.numel() > 0) copy_elements(make_view(y, inside.sizes(), y.strides(), offset), inside);
+  if (inside.numel() > 0) {
+    std::int64_t offset = 0;
+    for (int d = 0; d < x.dim(); ++d) offset += first[d] * y.strides()[d];
+    copy_elements(make_view(y, inside.sizes(), y.strides(), offset), inside);
+  }
   return record<PadNode>(
       std::move(y), {&inside}, [](PadNode&) {}, first, inside.sizes());
 }

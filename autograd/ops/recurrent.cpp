@@ -22,7 +22,7 @@ struct Sizes {
   std::int64_t rows() const { return steps * batch; }
   std::int64_t state() const { return batch * hidden; }
   /// Rows worth a thread.
-  std::int64_t grain() const { return kernels::kElementGrain / (8 * hidden + 1) + 1; }
+  std::int64_t grain() const { return kernels::grain_of(8, hidden); }
 };
 
 template <class T>
@@ -224,7 +224,10 @@ void check(std::string_view op, bool is_cell, std::int64_t gates, const Inputs& 
                       "{}: x is {}, h {}; h must be [B, H] with a row for each sample", op, x, h);
   require<ShapeError>(!has_cell || in.c.sizes() == h, "{}: h is {}, c {}; they must be equal", op,
                       h, has_cell ? in.c.sizes() : h);
-  const std::int64_t width = gates * h[1];
+  std::int64_t width = 0;
+  require<ShapeError>(!__builtin_mul_overflow(gates, h[1], &width),
+                      "{}: h is {}, whose {} gates do not fit 63 bits; use smaller sizes", op, h,
+                      gates);
   require<ShapeError>(
       in.w_ih.sizes() == Shape{width, x.back()} && in.w_hh.sizes() == Shape{width, h[1]},
       "{}: x is {}, h {}, w_ih {}, w_hh {}; the weights must be [{}, {}] and [{}, "
@@ -250,7 +253,7 @@ LstmState run(const Kind& kind, const Inputs& in) {
   const DType dtype = in.x.dtype();
   const Outputs out = {empty(of_states, dtype),
                        Kind::has_cell ? empty({s.steps, batch, hidden}, dtype) : Tensor(),
-                       empty({s.rows(), Kind::kept * hidden}, dtype)};
+                       empty({s.rows(), Kind::kept, hidden}, dtype)};
   visit_float(dtype, Node::op, [&]<class T>() { run_forward<T>(kind, s, rows, out); });
   LstmState result = {out.h, {}};
   if (Kind::has_cell) {

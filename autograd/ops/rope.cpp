@@ -52,12 +52,11 @@ Tensor turned(const Tensor& x, const RopeOptions& options, bool back) {
     T *const cosines = elements<T>(angles), *const sines = cosines + steps * half;
     fill_angles(cosines, sines, steps, half, options, back);
     const std::int64_t rows = x.numel() / (2 * half);
-    parallel_for(rows, kernels::kElementGrain / half + 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t r = begin; r < end; ++r)
-                     turn_row(elements<T>(dense) + r * 2 * half, cosines + r % steps * half,
-                              sines + r % steps * half, half, elements<T>(y) + r * 2 * half);
-                 });
+    parallel_for(rows, kernels::grain_of(half), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r)
+        turn_row(elements<T>(dense) + r * 2 * half, cosines + r % steps * half,
+                 sines + r % steps * half, half, elements<T>(y) + r * 2 * half);
+    });
   });
   return record<RopeNode>(
       std::move(y), {&x}, [](RopeNode&) {}, options, back);

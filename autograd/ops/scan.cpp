@@ -20,8 +20,7 @@ void scan(const Tensor& out, int dim, double initial, F f) {
   const std::int64_t inner = out.dim() == 0 ? 1 : out.strides()[dim];
   const std::int64_t blocks = (inner + kColumns - 1) / kColumns;
   T* y = elements<T>(out);
-  parallel_for(out.numel() / (n * inner) * blocks,
-               kernels::kElementGrain / (n * std::min(inner, kColumns)) + 1,
+  parallel_for(out.numel() / (n * inner) * blocks, kernels::grain_of(n, std::min(inner, kColumns)),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t task = begin; task < end; ++task) {
                    const std::int64_t first = task % blocks * kColumns;

@@ -39,7 +39,7 @@ Tensor map_rows(std::string_view op, int dim, Shape out_sizes, F f, const In&...
       const std::array<std::int64_t, sizeof...(In)> widths = {row_length(rows[K])...};
       T* const to = elements<T>(out);
       const std::array<const T*, sizeof...(In)> from = {elements<T>(rows[K])...};
-      parallel_for(out.numel() / width, kernels::kElementGrain / (n + 1) + 1,
+      parallel_for(out.numel() / width, kernels::grain_of(n),
                    [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t row = begin; row < end; ++row)
                        f(n, to + row * width, (from[K] + row * widths[K])...);

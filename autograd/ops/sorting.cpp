@@ -38,7 +38,7 @@ struct Descending {
 template <class Order, class T>
 void order_rows(const T* x, std::int64_t rows, std::int64_t n, std::int64_t k,
                 std::int64_t* places) {
-  parallel_for(rows, kernels::kElementGrain / (16 * n) + 1, [&](auto begin, auto end) {
+  parallel_for(rows, kernels::grain_of(16, n), [&](auto begin, auto end) {
     std::vector<Entry<T>> entries(static_cast<std::size_t>(n));
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t i = 0; i < n; ++i)

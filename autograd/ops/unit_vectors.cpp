@@ -24,7 +24,7 @@ template <class F>
 void for_vectors(const Tensor& x, F f) {
   const std::int64_t width = x.size(-1);
   if (width == 0) return;
-  parallel_for(x.numel() / width, kernels::kElementGrain / width + 1,
+  parallel_for(x.numel() / width, kernels::grain_of(width),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t row = begin; row < end; ++row) f(row * width, row);
                });

@@ -41,7 +41,7 @@ void take(const Tensor& out, const Tensor& x, const Strides& strides, const Tens
     });
     return;
   }
-  parallel_for(rows, kElementGrain / n + 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(rows, grain_of(n), [&](std::int64_t begin, std::int64_t end) {
     walk.for_rows(begin, end, [&](const auto& offsets) {
       row(n, elements<T>(out) + offsets[0], elements<T>(x) + offsets[1],
           elements<std::int64_t>(index) + offsets[2]);

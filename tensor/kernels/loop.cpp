@@ -86,7 +86,7 @@ void for_each_row(DenseRow row, const void* f, const Shape& sizes,
     });
     return;
   }
-  parallel_for(count, kElementGrain / n + 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(count, grain_of(n), [&](std::int64_t begin, std::int64_t end) {
     walk.for_rows(begin, end,
                   [&](const std::array<std::int64_t, N>& offsets) { rows.run(n, offsets); });
   });

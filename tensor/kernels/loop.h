@@ -12,6 +12,17 @@ namespace retrace::kernels {
 
 /// Below this many elements a second thread costs more than it saves.
 inline constexpr std::int64_t kElementGrain = 32768;
+/// How many items of a · b · ... each make so much work; at least one.
+template <class... Factors>
+constexpr std::int64_t items_in(std::int64_t work, Factors... factors) {
+  ((work /= std::max<std::int64_t>(factors, 1)), ...);
+  return work + 1;
+}
+/// How many rows of a · b · ... elements are worth a thread.
+template <class... Factors>
+constexpr std::int64_t grain_of(Factors... factors) {
+  return items_in(kElementGrain, factors...);
+}
 
 /// A bool in memory is read and written as a byte: loops over bool itself are not vectorised.
 template <class T>
