@@ -76,7 +76,7 @@ NEEDED = {
     "R53": ["in every order", "moved-from and undefined"],
     "R54": ["train models of their own", "one model under NoGradGuard"],
     "R60": ["injected NaN", "what checks add"],
-    "R61": ["beside one of 0", "views, joins"],
+    "R61": ["a dim of 2^40", "a dim of 2^63 - 1", "views, joins"],
     "R71": ["of a new process fails", "of a new process on", "each request fails once",
             "from each request for memory on"],
 }

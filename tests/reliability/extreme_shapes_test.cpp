@@ -173,7 +173,7 @@ TEST_CASE("every op with the largest sizes beside one of 0, forward and back") {
   }
   CHECK(counts.handled > 0);
   CHECK(counts.refused > 0);
-  testing::figure("R61", "ops with a dim of 2^63 - 1, 2^62 or a third of it beside one of 0",
+  testing::figure("R61", "ops with a dim of 2^63 - 1, 2^62 or 2^63 / 3 beside one of 0",
                   fmt::format("{} calls handled, {} refused, {} neither", counts.handled,
                               counts.refused, counts.other),
                   counts.other == 0);
