@@ -158,11 +158,11 @@ class Events {
     }
     double value = is_negative ? -0.0 : 0.0;
     // One too small to be told from 0 is a number.
-    const bool is_number = converted(value) || is_below_one(token);
+    const bool is_number = converted(value) || is_too_small(token);
     return is_number ? reader_.number_float(value, std::string(token)) : wrong();
   }
-  // By the power of ten of its first digit that is not 0.
-  static bool is_below_one(std::string_view number) {
+  // Of a number that no double holds, by the power of ten of its first digit that is not 0.
+  static bool is_too_small(std::string_view number) {
     const std::size_t end = std::min(number.find_first_of("eE"), number.size());
     const std::size_t first = number.find_first_of("123456789");
     if (first >= end) return true;

@@ -28,8 +28,9 @@ struct SafetensorsFile {
 /// that comes first; the metadata names the others, and loading gives back one tensor for all.
 ///
 /// ValueError for an undefined tensor, and for a name or metadata that could not be loaded: names
-/// are well-formed UTF-8 of 1 to 65,536 bytes without NUL, and not "__metadata__"; keys that start
-/// with "retrace." are taken. IoError when the file cannot be written.
+/// are well-formed UTF-8 of 1 to 65,536 bytes without NUL, and not "__metadata__"; metadata are any
+/// UTF-8, with keys of up to 65,536 bytes, of which those that start with "retrace." are taken.
+/// IoError when the file cannot be written.
 void save_safetensors(const std::string& path, const StateDict& tensors,
                       const Metadata& metadata = {});
 

@@ -48,6 +48,7 @@ bool elements_overlap(const Tensor& x) {
   std::sort(dims.begin(), dims.end(), [](const Dim& a, const Dim& b) {
     return std::pair(a.stride, a.size) < std::pair(b.stride, b.size);
   });
+  if (dims.front().stride == 0) return true;
   // From the smallest stride up: a dim that steps over all that those before it reach meets none.
   std::int64_t reach = 0;
   bool apart = true;

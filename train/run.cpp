@@ -115,7 +115,7 @@ void Run::print(std::string_view text) {
   if (progress_) progress_->clear();
   const std::string lines = fmt::format("{}{}", text, text.ends_with('\n') ? "" : "\n");
   if (options_.json == "-") {
-    std::fputs(lines.c_str(), stderr);
+    std::fwrite(lines.data(), 1, lines.size(), stderr);
   } else if (!train::print(lines)) {
     throw WriteError("standard output: nobody reads the results any more");
   }

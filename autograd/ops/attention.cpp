@@ -180,6 +180,19 @@ Tensor mask_of(std::string_view op, const Tensor& mask, const Shape& sizes) {
   return expanded(mask, sizes);
 }
 
+// Of queries and keys without numbers there may be more than can be counted.
+void require_countable(std::string_view op, const Attention& a, std::int64_t width) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 56;  // a block takes tens of numbers for each
+  std::int64_t scores = 0;
+  const bool fits = std::max({a.queries, a.keys, width}) <= kMost &&
+                    !__builtin_mul_overflow(a.heads, a.queries, &scores) &&
+                    !__builtin_mul_overflow(scores, std::max<std::int64_t>(a.keys, 1), &scores);
+  require<ShapeError>(fits,
+                      "{}: {} heads of {} queries and {} keys, each {} wide, cannot be counted in "
+                      "63 bits; use shorter sequences",
+                      op, a.heads, a.queries, a.keys, width);
+}
+
 // Takes as many of the generator's numbers as there are weights.
 Dropout dropout_of(std::string_view op, const AttentionOptions& options, const Attention& a) {
   const double p = options.dropout_p;
@@ -187,8 +200,7 @@ Dropout dropout_of(std::string_view op, const AttentionOptions& options, const A
   if (p == 0) return {};
   Generator& generator = options.generator != nullptr ? *options.generator : default_generator();
   constexpr std::int64_t kPerBlock = 4;
-  const std::int64_t of_row = a.keys / kPerBlock + (a.keys % kPerBlock != 0);
-  const std::int64_t blocks = of_row == 0 ? 0 : a.heads * a.queries * of_row;
+  const std::int64_t blocks = a.heads * a.queries * ((a.keys + kPerBlock - 1) / kPerBlock);
   return {generator.seed(), generator.reserve(static_cast<std::uint64_t>(blocks)),
           static_cast<std::uint64_t>(p * 0x1p32), p == 1 ? 0 : 1 / (1 - p)};
 }
@@ -226,9 +238,10 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   for (int d = 0; d < query.dim() - 2; ++d) a.heads *= sizes[d];
   sizes[query.dim() - 1] = value.size(-1);
   of_scores[query.dim() - 1] = a.keys;
+  require_countable(op, a, std::max(query.size(-1), value.size(-1)));
   const Parts parts = {query, key, value, mask_of(op, options.attn_mask, of_scores)};
-  a.dropout = dropout_of(op, options, a);
   Tensor y = empty(sizes, query.dtype());
+  a.dropout = dropout_of(op, options, a);
   const Tensor log_sums = attend(op, a, parts, y);
   return record<AttentionNode>(
       y, {&query, &key, &value},
@@ -256,6 +269,7 @@ Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
   const std::int64_t batch = qkv.size(0), steps = qkv.size(1), width = qkv.size(2) / 3;
   Attention a = {batch * num_heads, steps, steps, scale_of(options, width / num_heads),
                  options.is_causal, {}};
+  require_countable(op, a, width);
   const Tensor mask = mask_of(op, options.attn_mask, {batch, num_heads, steps, steps});
   a.dropout = dropout_of(op, options, a);
   const Tensor dense = as_contiguous(qkv);

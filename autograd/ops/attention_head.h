@@ -62,9 +62,9 @@ struct Attention {
   /// Calls f(head) on all threads.
   template <class F>
   void for_each_head(std::int64_t width, F&& f) const {
-    if (heads == 0) return;  // of however many queries and keys
-    const std::int64_t work = queries * keys * width;
-    parallel_for(heads, (std::int64_t{1} << 19) / (work + 1) + 1,
+    if (heads == 0) return;                  // of however many queries and keys
+    constexpr std::int64_t kWork = 1 << 19;  // multiplications worth a thread
+    parallel_for(heads, kernels::items_in(kWork, queries, keys, width),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t head = begin; head < end; ++head) f(head);
                  });

@@ -306,8 +306,13 @@ template <class Kind>
 Tensor normalize_groups(const Tensor& x, std::int64_t groups, const Tensor& weight,
                         const Tensor& bias, double eps) {
   const std::int64_t channels = x.sizes()[1];
-  const Slices slices = {Shape{x.sizes()[0], groups}.numel(), groups == 0 ? 0 : channels / groups,
-                         length_of(x), channels, /*over_batch=*/false};
+  std::int64_t count = 0;
+  require<ShapeError>(!__builtin_mul_overflow(x.sizes()[0], groups, &count),
+                      "{}: x is {}; {} groups of each sample cannot be counted in 63 bits; use "
+                      "smaller sizes",
+                      Kind::op, x.sizes(), groups);
+  const Slices slices = {count, groups == 0 ? 0 : channels / groups, length_of(x), channels,
+                         /*over_batch=*/false};
   const Tensor dense = arranged(x, slices);
   return normalize<Kind>(x, dense, slices, statistics_of(Kind::op, dense, slices, eps, nullptr),
                          /*own=*/true, weight, bias, eps);

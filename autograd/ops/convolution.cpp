@@ -230,14 +230,18 @@ Axis axis_of(std::string_view op, Axis axis, const Tensor& x, const Tensor& weig
       "{}: stride is {}, padding {}, dilation {}; give at least 1, 0 and 1, and a padding that "
       "memory holds",
       op, axis.stride, axis.padding, axis.dilation);
-  std::int64_t span = 0;  // from the first element that the filter touches to the last
   std::int64_t padded = 0;
   require<ShapeError>(
-      axis.kernel > 0 && !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
-          !__builtin_add_overflow(axis.in, 2 * axis.padding, &padded) && padded > span,
-      "{}: x is {}, weight {} with padding {} and dilation {}; give a filter that "
-      "has elements and fits into the padded input",
-      op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
+      !__builtin_add_overflow(axis.in, 2 * axis.padding, &padded),
+      "{}: x is {}, padding {}; together they do not fit 63 bits; use smaller sizes", op, x.sizes(),
+      axis.padding);
+  std::int64_t span = 0;  // from the first element that the filter touches to the last
+  require<ShapeError>(axis.kernel > 0 &&
+                          !__builtin_mul_overflow(axis.dilation, axis.kernel - 1, &span) &&
+                          padded > span,
+                      "{}: x is {}, weight {} with padding {} and dilation {}; give a filter that "
+                      "has elements and fits into the padded input",
+                      op, x.sizes(), weight.sizes(), axis.padding, axis.dilation);
   axis.out = (padded - span - 1) / axis.stride + 1;
   if (axis.out == 1) axis.stride = 1;  // it makes no step, and a step may be of any size
   return axis;

@@ -84,7 +84,8 @@ struct SliceDim {
   std::int64_t start, length, step;
   Tensor of(const Tensor& x) const {
     Shape sizes = x.sizes(), strides = x.strides();
-    const std::int64_t offset = start * strides[dim];
+    // A part of nothing may begin at the end, which lies beyond the memory.
+    const std::int64_t offset = length == 0 ? 0 : start * strides[dim];
     sizes[dim] = length;
     if (length > 1) strides[dim] *= step;
     return make_view(x, sizes, strides, offset);
@@ -102,7 +103,7 @@ struct Diagonal {
     const std::int64_t length = std::min(sizes[dim1] - row, sizes[dim2] - column);
     // Around a dim of 0 strides may be so large that no second element lies there.
     const std::int64_t stride = length > 1 ? strides[dim1] + strides[dim2] : 1;
-    const std::int64_t first = row * strides[dim1] + column * strides[dim2];
+    const std::int64_t first = length == 0 ? 0 : row * strides[dim1] + column * strides[dim2];
     for (const int d : {std::max(dim1, dim2), std::min(dim1, dim2)}) {
       sizes.erase(d);
       strides.erase(d);

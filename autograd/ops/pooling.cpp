@@ -102,6 +102,11 @@ void max_of_plane(const Geometry& geometry, const T* x, ColumnMaxima<T>& maxima,
   }
 }
 
+/// What a mean is over. With the padding counted int64 may not hold it.
+double count(const Window& row, const Window& column) {
+  return static_cast<double>(row.count) * static_cast<double>(column.count);
+}
+
 template <class T>
 [[gnu::noinline]] void mean_of_plane(const Geometry& geometry, const T* x, T* y) {
   const std::int64_t width = geometry.width;
@@ -111,7 +116,7 @@ template <class T>
       for (std::int64_t j = column.begin; j < column.end; ++j)
         sum += static_cast<double>(x[i * width + j]);
     }
-    y[at] = static_cast<T>(sum / static_cast<double>(row.count * column.count));
+    y[at] = static_cast<T>(sum / count(row, column));
   });
 }
 
@@ -119,7 +124,7 @@ template <class T>
 [[gnu::noinline]] void spread_in_plane(const Geometry& geometry, const T* g, T* dx) {
   const std::int64_t width = geometry.width;
   geometry.for_each_window([=](std::int64_t at, const Window& row, const Window& column) {
-    const T share = g[at] / static_cast<T>(row.count * column.count);
+    const T share = g[at] / static_cast<T>(count(row, column));
     for (std::int64_t i = row.begin; i < row.end; ++i) {
       for (std::int64_t j = column.begin; j < column.end; ++j) dx[i * width + j] += share;
     }

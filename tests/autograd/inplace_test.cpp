@@ -319,7 +319,7 @@ TEST_CASE("elements that are one place in memory are not written") {
 
 TEST_CASE("strides that interleave are refused just where two elements are one place") {
   const Tensor x = arange(14).to(kFloat64);  // each number is its place
-  int refused = 0, interleaved = 0;
+  int refused = 0, taken = 0;
   for (int size = 1; size <= 6; ++size)
     for (int step = 1; step <= 4; ++step)
       for (int by = 1; by <= 3; ++by)
@@ -336,10 +336,10 @@ TEST_CASE("strides that interleave are refused just where two elements are one p
             CHECK_NOTHROW(y.add_(0.0));
           }
           refused += meets;
-          interleaved += !meets && y.stride(0) > 1 && y.stride(1) > 1;
+          taken += !meets;
         }
   CHECK(refused > 20);
-  CHECK(interleaved > 0);
+  CHECK(taken > 20);
   Tensor y = x.unfold(0, 5, 3).slice(1, {}, {}, 2);  // [4, 3], strides [3, 2]
   y.fill_(-1.0);
   CHECK(x.equal(doubles(

@@ -121,11 +121,18 @@ inline void multiply(Program& p, const Entry& a, const Entry& b) {
       verdict, [&] { return a.tensor.matmul(b.tensor.t()); }, slow);
 }
 
+/// The sizes without that of a dim, if it is one.
+inline Shape without(Shape sizes, std::int64_t dim) {
+  const int rank = sizes.size();
+  if (rank > 0 && is_dim(dim, rank)) sizes.erase(wrapped(dim, rank));
+  return sizes;
+}
+
 inline void sum_up(Program& p, const Entry& a) {
   const int rank = a.tensor.dim();
   const std::int64_t dim = p.dim_of(a.tensor);
   const bool keepdim = p.in.below(2) == 0, of_floats = a.tensor.is_floating_point();
-  if (rank == 0) return;
+  if (rank == 0 || !is_affordable(without(a.slow.sizes, dim))) return;
   const DType result = of_floats ? a.tensor.dtype() : kInt64;
   const auto fold = [&](bool absolute) {
     return [&, absolute](const std::vector<Number>& row) {
@@ -151,9 +158,8 @@ inline void sum_up(Program& p, const Entry& a) {
 inline void find_largest(Program& p, const Entry& a) {
   const int rank = a.tensor.dim();
   const std::int64_t dim = p.dim_of(a.tensor);
-  if (rank == 0) return;
-  Shape outer = a.slow.sizes;
-  if (is_dim(dim, rank)) outer.erase(wrapped(dim, rank));
+  const Shape outer = without(a.slow.sizes, dim);
+  if (rank == 0 || !is_affordable(outer)) return;
   // Of no elements there is no largest, unless nobody asks for it.
   const bool fits = is_dim(dim, rank) && (a.slow.sizes[wrapped(dim, rank)] > 0 ||
                                           std::find(outer.begin(), outer.end(), 0) != outer.end());

@@ -8,9 +8,17 @@ namespace retrace::fuzz {
 
 // In place ----------------------------------------------------------------------------------------
 
-/// Whether x may be changed by a call that takes `other`, if it is one of numbers.
-inline Verdict may_change(const Tensor& x, const Tensor& other) {
-  if (meets_itself(x) || (x.is_leaf() && x.requires_grad())) return Verdict::wrong;
+/// Whether two elements are one place.
+inline bool meets_itself(const SlowTensor& x) {
+  std::vector<std::size_t> places = x.places;
+  std::sort(places.begin(), places.end());
+  return std::adjacent_find(places.begin(), places.end()) != places.end();
+}
+
+/// Whether a tensor may be changed by a call that takes `other`, if it is one of numbers.
+inline Verdict may_change(const Entry& to, const Tensor& other) {
+  const Tensor& x = to.tensor;
+  if (meets_itself(to.slow) || (x.is_leaf() && x.requires_grad())) return Verdict::wrong;
   // A change that becomes part of the tape asks who else sees the numbers.
   const bool recorded = x.requires_grad() || (other.defined() && other.requires_grad());
   return recorded ? Verdict::either : Verdict::right;
@@ -25,7 +33,7 @@ inline void change(Program& p) {
                     joint_sizes(to.slow.sizes, from.slow.sizes) == to.slow.sizes;
   const bool are_numbers = fits && x.dtype() == y.dtype() && x.dtype() != kBool;
   const auto apply = [&](bool is_right, const Tensor& other, auto call, auto values) {
-    const Verdict verdict = is_right ? may_change(x, other) : Verdict::wrong;
+    const Verdict verdict = is_right ? may_change(to, other) : Verdict::wrong;
     const bool was_leaf = x.is_leaf();
     if (!Program::made(within_reason(verdict, to.slow.sizes), call).defined()) return;
     to.slow.write(values());
@@ -85,9 +93,7 @@ inline void check_gradient(const Entry& entry, const Tensor& before, bool went) 
 /// The gradient of a sum over a view: how often the view shows each element. (Of a leaf whose own
 /// elements are one place, nobody can tell which of them is shown.)
 inline void check_counts(const Entry& leaf, const SlowTensor& view) {
-  std::vector<std::size_t> places = leaf.slow.places;
-  std::sort(places.begin(), places.end());
-  if (std::adjacent_find(places.begin(), places.end()) != places.end()) return;
+  if (meets_itself(leaf.slow)) return;
   const Tensor grad = leaf.tensor.grad();
   expect(grad.defined(), "a leaf has a gradient after backward");
   const std::vector<Number> given = numbers_of(grad);

@@ -85,6 +85,14 @@ class KeptFile {
   std::string path_;
 };
 
+/// What is refused is refused in a short line.
+inline void expect_line(std::string_view message) {
+  const bool is_line = std::none_of(message.begin(), message.end(),
+                                    [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  expect(!message.empty() && is_line, "a message is a line: {}", message);
+  expect(message.size() < 1000, "a message is short: {}", message);
+}
+
 /// Whether f() came to an end. It may also throw an E with a message that is a short line and
 /// begins with `start`; any other exception goes on, to be reported.
 template <class E = IoError, class F>
@@ -94,11 +102,8 @@ bool accepts(std::string_view start, F&& f) {
     return true;
   } catch (const E& error) {
     const std::string_view message = error.what();
-    const bool is_line = std::none_of(message.begin(), message.end(),
-                                      [](char c) { return static_cast<unsigned char>(c) < 0x20; });
     expect(message.starts_with(start), "a message begins with {}: {}", start, message);
-    expect(is_line, "a message is a line: {}", message);
-    expect(message.size() < 1000, "a message is short: {}", message);
+    expect_line(message);
     return false;
   }
 }
