@@ -182,7 +182,7 @@ Tensor mask_of(std::string_view op, const Tensor& mask, const Shape& sizes) {
 
 // Of queries and keys without numbers there may be more than can be counted.
 void require_countable(std::string_view op, const Attention& a, std::int64_t width) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 56;  // a block takes tens of numbers for each
+  constexpr std::int64_t kMost = std::int64_t{1} << 52;  // a block takes hundreds of bytes for each
   std::int64_t scores = 0;
   const bool fits = std::max({a.queries, a.keys, width}) <= kMost &&
                     !__builtin_mul_overflow(a.heads, a.queries, &scores) &&
