@@ -70,6 +70,15 @@ TEST_CASE("fractions that int64 cannot hold become the smallest, as the processo
             .equal(whole({kLeast, kMost - 1023, -1, 1})));
 }
 
+TEST_CASE("a mean over more places than int64 counts") {
+  const Tensor x = ones({1, 1, 1, 1}).requires_grad_();
+  const std::int64_t window = std::int64_t{1} << 32;
+  const Tensor y = avg_pool2d(x, {window, window}, {.stride = window, .padding = window / 2});
+  CHECK(y.flatten()[0].item<double>() == 0x1p-64);
+  y.sum().backward();
+  CHECK(x.grad().item<double>() == static_cast<double>(y.numel()) * 0x1p-64);
+}
+
 TEST_CASE("steps, offsets and lengths as large as they come") {
   const Tensor x = arange(6).reshape({2, 3});
   CHECK(x.slice(1, 0, kMost, kMost).equal(whole({0, 3}).reshape({2, 1})));
@@ -83,6 +92,9 @@ TEST_CASE("steps, offsets and lengths as large as they come") {
   CHECK(tril(x, kLeast).equal(zeros_like(x)));
   CHECK(triu(x, kLeast).equal(x));
   CHECK(roll(x, kLeast, 1).equal(roll(x, kLeast % 3, 1)));
+  const Tensor nothing = zeros({0, kMost});
+  CHECK(nothing.slice(1, {}, {}, kMost / 2).narrow(1, 3, 0).sizes() == Shape({0, 0}));
+  CHECK(nothing.unfold(1, 2, kMost / 2).diagonal(-2, 1, 2).sizes() == Shape({0, 0}));
   CHECK(zeros({0, 1, 1, kMost}).diagonal(0, 1, 2).sizes() == Shape({0, kMost, 1}));
   CHECK(zeros({0, kMost - 1}).unfold(1, 0, 1).sizes() == Shape({0, kMost, 0}));
   CHECK(says(message_of<ShapeError>([&] { zeros({0, kMost}).unfold(1, 0, 1); }), "unfold"));
