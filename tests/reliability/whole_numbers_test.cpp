@@ -169,7 +169,7 @@ TEST_CASE("convolutions and pools with options as large as they come") {
     refused([&] { conv1d(x, filter, {}, {.dilation = size}); }, "conv1d: ");
     refused([&] { conv1d(x, filter, {}, {.padding = size}); }, std::to_string(size));
     refused([&] { conv1d(x, filter, {}, {.groups = size}); }, "conv1d: ");
-    refused([&] { conv1d(x, zeros({0, 4, 5}), {}, {.groups = size + 1 - kMost % 2}); }, "conv1d: ");
+    refused([&] { conv1d(x, zeros({0, 4, 5}), {}, {.groups = size}); }, "conv1d: ");
     CHECK(conv1d(x, filter, {}, {.stride = size, .padding = 1}).item<float>() == 6.0f);
     CHECK(max_pool1d(x, 2, {.stride = size, .padding = 1}).item<float>() == 0.0f);
     CHECK(avg_pool1d(x, 2, {.stride = size}).item<float>() == 0.5f);
