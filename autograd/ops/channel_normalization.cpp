@@ -308,8 +308,7 @@ Tensor normalize_groups(const Tensor& x, std::int64_t groups, const Tensor& weig
   const std::int64_t channels = x.sizes()[1];
   std::int64_t count = 0;
   require<ShapeError>(!__builtin_mul_overflow(x.sizes()[0], groups, &count),
-                      "{}: x is {}; {} groups of each sample cannot be counted in 63 bits; use "
-                      "smaller sizes",
+                      "{}: x is {}; {} groups of a sample are more than 63 bits count; use fewer",
                       Kind::op, x.sizes(), groups);
   const Slices slices = {count, groups == 0 ? 0 : channels / groups, length_of(x), channels,
                          /*over_batch=*/false};
