@@ -29,8 +29,9 @@ Tensor part_backward(const Tensor& g, const Part& part, const Shape& sizes) {
     const auto add = [](T a, T b) { return a + b; };
     const Tensor view = part.of(dx);
     if constexpr (requires { Part::overlaps; }) {
-      // Windows overlap each other, but not themselves: one place of the window at a time.
-      for (std::int64_t k = 0; k < view.size(-1); ++k) {
+      // Windows overlap each other, but not themselves: one place of the window at a time. Of no
+      // window there may be 2^62 places.
+      for (std::int64_t k = 0; view.numel() > 0 && k < view.size(-1); ++k) {
         const Tensor place = view.select(-1, k);
         kernels::map<T, T, T>(add, place, place, g.select(-1, k));
       }

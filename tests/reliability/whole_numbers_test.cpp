@@ -95,6 +95,9 @@ TEST_CASE("steps, offsets and lengths as large as they come") {
   const Tensor nothing = zeros({0, kMost});
   CHECK(nothing.slice(1, {}, {}, kMost / 2).narrow(1, 3, 0).sizes() == Shape({0, 0}));
   CHECK(nothing.unfold(1, 2, kMost / 2).diagonal(-2, 1, 2).sizes() == Shape({0, 0}));
+  const Tensor leaf = zeros({0, kMost / 2}).requires_grad_();
+  leaf.unfold(1, kMost / 2, 1).sum().backward();  // one window, of 2^62 places
+  CHECK(leaf.grad().sizes() == leaf.sizes());
   CHECK(zeros({0, 1, 1, kMost}).diagonal(0, 1, 2).sizes() == Shape({0, kMost, 1}));
   CHECK(zeros({0, kMost - 1}).unfold(1, 0, 1).sizes() == Shape({0, kMost, 0}));
   CHECK(says(message_of<ShapeError>([&] { zeros({0, kMost}).unfold(1, 0, 1); }), "unfold"));
