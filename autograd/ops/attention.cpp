@@ -271,9 +271,9 @@ Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
                  options.is_causal, {}};
   require_countable(op, a, width);
   const Tensor mask = mask_of(op, options.attn_mask, {batch, num_heads, steps, steps});
-  a.dropout = dropout_of(op, options, a);
   const Tensor dense = as_contiguous(qkv);
   Tensor y = empty({batch, steps, width}, qkv.dtype());
+  a.dropout = dropout_of(op, options, a);
   const Tensor log_sums =
       attend(op, a, parts_of(dense, num_heads, mask), heads_of(y, 1, 0, num_heads));
   return record<PackedAttentionNode>(
