@@ -64,6 +64,9 @@ inline Number extent(const Shape& sizes) {
 inline Verdict within_reason(Verdict verdict, const Shape& result) {
   return verdict == Verdict::right && extent(result) > 0x1p20L ? Verdict::either : verdict;
 }
+inline Verdict right_if(bool holds, const Shape& result) {
+  return within_reason(right_if(holds), result);
+}
 
 /// Whether a tensor of these sizes is small, or refused at once: of those between memory is asked
 /// for, and fuzzing gives none.

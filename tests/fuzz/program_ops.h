@@ -76,7 +76,7 @@ inline void join(Program& p, const Entry& a, const Entry& b) {
     if (fits && __builtin_add_overflow(first[d], b.slow.sizes[d], &shape[d])) fits = false;
   }
   p.produce(
-      within_reason(right_if(fits), shape),
+      right_if(fits, shape),
       [&] {
         return cat({a.tensor, b.tensor}, dim);
       },
@@ -116,7 +116,7 @@ inline void multiply(Program& p, const Entry& a, const Entry& b) {
     });
     return std::pair(SlowTensor::of(dtype, shape, values), scale);
   };
-  const Verdict verdict = within_reason(within_reason(right_if(fits), shape), a.slow.sizes);
+  const Verdict verdict = within_reason(right_if(fits, shape), a.slow.sizes);
   p.produce_close(
       verdict, [&] { return a.tensor.matmul(b.tensor.t()); }, slow);
 }
@@ -146,8 +146,7 @@ inline void sum_up(Program& p, const Entry& a) {
     };
   };
   p.produce_close(
-      within_reason(right_if(is_dim(dim, rank)), a.slow.sizes),
-      [&] { return a.tensor.sum(dim, keepdim); },
+      right_if(is_dim(dim, rank), a.slow.sizes), [&] { return a.tensor.sum(dim, keepdim); },
       [&] {
         const int d = wrapped(dim, rank);
         return std::pair(slow_reduce(result, a.slow, d, keepdim, fold(false)),
@@ -164,7 +163,7 @@ inline void find_largest(Program& p, const Entry& a) {
   const bool fits = is_dim(dim, rank) && (a.slow.sizes[wrapped(dim, rank)] > 0 ||
                                           std::find(outer.begin(), outer.end(), 0) != outer.end());
   p.produce(
-      within_reason(right_if(fits), a.slow.sizes), [&] { return a.tensor.argmax(dim); },
+      right_if(fits, a.slow.sizes), [&] { return a.tensor.argmax(dim); },
       [&] {
         return slow_reduce(
             kInt64, a.slow, wrapped(dim, rank), false, [](const std::vector<Number>& row) {
@@ -186,14 +185,12 @@ inline void compute(Program& p) {
   const bool by_zero =
       x.dtype() == kInt64 && std::find(divisors.begin(), divisors.end(), 0) != divisors.end();
   const auto map = [&](bool fits, auto call, auto f) {
-    p.produce(within_reason(right_if(fits), shape), call,
-              [&] { return slow_map(x.dtype(), a.slow, b.slow, f); });
+    p.produce(right_if(fits, shape), call, [&] { return slow_map(x.dtype(), a.slow, b.slow, f); });
   };
   const auto compare = [&](auto call, auto f) {
-    p.produce(within_reason(right_if(alike), shape), call,
-              [&] { return slow_map(kBool, a.slow, b.slow, f); });
+    p.produce(right_if(alike, shape), call, [&] { return slow_map(kBool, a.slow, b.slow, f); });
   };
-  const Verdict of_numbers = within_reason(right_if(x.dtype() != kBool), a.slow.sizes);
+  const Verdict of_numbers = right_if(x.dtype() != kBool, a.slow.sizes);
   const Verdict of_any = within_reason(Verdict::right, a.slow.sizes);
   switch (p.in.below(14)) {
     case 0:

@@ -57,8 +57,7 @@ inline void view_or_reshape(Program& p, const Entry& from) {
   const Shape wanted = p.in.below(4) == 0 ? Shape{-1} : p.sizes();
   const std::optional<Shape> shape = resolved(wanted, x.numel());
   const bool can_share = shape && can_be_seen_as(x, *shape);
-  const Verdict verdict =
-      within_reason(right_if(shape && (may_copy || can_share)), shape.value_or(Shape{}));
+  const Verdict verdict = right_if(shape && (may_copy || can_share), shape.value_or(Shape{}));
   const Tensor y =
       Program::small(verdict, [&] { return may_copy ? x.reshape(wanted) : x.view(wanted); });
   if (!y.defined()) return;
@@ -139,7 +138,7 @@ inline void view(Program& p) {
     case 2: {
       const std::int64_t a = p.dim_of(x), b = p.dim_of(x);
       return keep_view(
-          within_reason(right_if(is_dim(a, rank) && is_dim(b, rank)), slow.sizes),
+          right_if(is_dim(a, rank) && is_dim(b, rank), slow.sizes),
           [&] { return x.transpose(a, b); },
           [&] {
             const int first = wrapped(a, rank), second = wrapped(b, rank);
@@ -158,7 +157,7 @@ inline void view(Program& p) {
         fits = fits && is_dim(dims[d], rank) && !std::exchange(once[wrapped(dims[d], rank)], true);
       }
       return keep_view(
-          within_reason(right_if(fits), slow.sizes), [&] { return x.permute(dims); },
+          right_if(fits, slow.sizes), [&] { return x.permute(dims); },
           [&] {
             Shape shape = slow.sizes;
             for (int d = 0; d < rank; ++d) shape[d] = slow.sizes[wrapped(dims[d], rank)];
@@ -174,7 +173,7 @@ inline void view(Program& p) {
       const bool has_dim = rank > 0 && is_dim(dim, rank);
       const std::int64_t size = has_dim ? slow.sizes[wrapped(dim, rank)] : 0;
       return keep_view(
-          within_reason(right_if(has_dim && at >= -size && at < size), slow.sizes),
+          right_if(has_dim && at >= -size && at < size, slow.sizes),
           [&] { return x.select(dim, at); },
           [&] {
             const int d = wrapped(dim, rank);
@@ -190,7 +189,7 @@ inline void view(Program& p) {
       const std::int64_t dim = p.dim_of(x), start = p.in.whole(), end = p.in.whole();
       const std::int64_t step = p.in.whole();
       return keep_view(
-          within_reason(right_if(rank > 0 && is_dim(dim, rank) && step > 0), slow.sizes),
+          right_if(rank > 0 && is_dim(dim, rank) && step > 0, slow.sizes),
           [&] { return x.slice(dim, start, end, step); },
           [&] { return sliced(slow, wrapped(dim, rank), start, end, step); });
     }
@@ -201,21 +200,20 @@ inline void view(Program& p) {
       const std::int64_t first = start < 0 ? start + size : start;
       const bool fits = first >= 0 && first <= size && length >= 0 && length <= size - first;
       return keep_view(
-          within_reason(right_if(has_dim && fits), slow.sizes),
-          [&] { return x.narrow(dim, start, length); },
+          right_if(has_dim && fits, slow.sizes), [&] { return x.narrow(dim, start, length); },
           [&] { return sliced(slow, wrapped(dim, rank), first, first + length, 1); });
     }
     case 7: {
       const Shape wanted = p.sizes();
       const std::optional<Shape> shape = expanded_sizes(slow.sizes, wanted);
       return keep_view(
-          within_reason(right_if(shape.has_value()), shape.value_or(Shape{})),
-          [&] { return x.expand(wanted); }, [&] { return slow.repeated(*shape); });
+          right_if(shape.has_value(), shape.value_or(Shape{})), [&] { return x.expand(wanted); },
+          [&] { return slow.repeated(*shape); });
     }
     case 8: {
       const std::int64_t dim = p.in.whole();
       return keep_view(
-          within_reason(right_if(is_dim(dim, rank + 1) && rank < kMaxDims), slow.sizes),
+          right_if(is_dim(dim, rank + 1) && rank < kMaxDims, slow.sizes),
           [&] { return x.unsqueeze(dim); },
           [&] {
             Shape shape = slow.sizes;
@@ -226,7 +224,7 @@ inline void view(Program& p) {
     case 9: {
       const std::int64_t dim = p.dim_of(x);
       return keep_view(
-          within_reason(right_if(is_dim(dim, rank)), slow.sizes), [&] { return x.squeeze(dim); },
+          right_if(is_dim(dim, rank), slow.sizes), [&] { return x.squeeze(dim); },
           [&] {
             Shape shape = slow.sizes;
             const int d = wrapped(dim, rank);
@@ -239,7 +237,7 @@ inline void view(Program& p) {
       const bool two =
           rank >= 2 && is_dim(a, rank) && is_dim(b, rank) && wrapped(a, rank) != wrapped(b, rank);
       return keep_view(
-          within_reason(right_if(two), slow.sizes), [&] { return x.diagonal(offset, a, b); },
+          right_if(two, slow.sizes), [&] { return x.diagonal(offset, a, b); },
           [&] { return diagonal_of(slow, offset, wrapped(a, rank), wrapped(b, rank)); });
     }
     default: {
@@ -254,7 +252,7 @@ inline void view(Program& p) {
         shape.push_back(size);
       }
       return keep_view(
-          within_reason(right_if(fits), shape), [&] { return x.unfold(dim, size, step); },
+          right_if(fits, shape), [&] { return x.unfold(dim, size, step); },
           [&] {
             return slow.seen_as(shape, [&](Index i) {
               i[d] = i[d] * step + i.back();
@@ -299,7 +297,7 @@ inline void index(Program& p) {
       const bool fits = has_dim && by.slow.sizes.size() <= 1 && (x.dim() > 0 || count == 1) &&
                         are_indices(by.slow, slow, d);
       return p.produce(
-          within_reason(right_if(fits), shape), [&] { return x.index_select(dim, by.tensor); },
+          right_if(fits, shape), [&] { return x.index_select(dim, by.tensor); },
           [&] {
             return slow
                 .seen_as(shape,
@@ -314,7 +312,7 @@ inline void index(Program& p) {
     }
     case 1:
       return p.produce(
-          within_reason(right_if(has_dim && indexes(by.slow, slow, d)), by.slow.sizes),
+          right_if(has_dim && indexes(by.slow, slow, d), by.slow.sizes),
           [&] { return x.gather(dim, by.tensor); },
           [&] {
             return slow
@@ -330,7 +328,7 @@ inline void index(Program& p) {
       const bool fits = by.slow.dtype == kBool && broadcast(slow.sizes, by.slow.sizes);
       const Shape shape = fits ? joint_sizes(slow.sizes, by.slow.sizes) : Shape{};
       return p.produce(
-          within_reason(right_if(fits), shape), [&] { return masked_select(x, by.tensor); },
+          right_if(fits, shape), [&] { return masked_select(x, by.tensor); },
           [&] {
             const SlowTensor all = slow.repeated(shape), mask = by.slow.repeated(shape);
             std::vector<Number> taken;
