@@ -45,9 +45,8 @@ bool elements_overlap(const Tensor& x) {
   for (int d = 0; d < x.dim(); ++d) {
     if (x.sizes()[d] > 1) dims.push_back({x.strides()[d], x.sizes()[d], 0});
   }
-  std::sort(dims.begin(), dims.end(), [](const Dim& a, const Dim& b) {
-    return std::pair(a.stride, a.size) < std::pair(b.stride, b.size);
-  });
+  std::sort(dims.begin(), dims.end(),
+            [](const Dim& a, const Dim& b) { return a.stride < b.stride; });
   if (dims.front().stride == 0) return true;
   // From the smallest stride up: a dim that steps over all that those before it reach meets none.
   std::int64_t reach = 0;
