@@ -48,6 +48,14 @@ void run(Counts& counts, const std::string& what, const std::function<void()>& c
   }
 }
 
+/// All sizes of a call's tensors.
+std::set<std::int64_t> sizes_in(const Call& call) {
+  std::set<std::int64_t> sizes;
+  for (const auto& [name, tensor] : call.tensors())
+    sizes.insert(tensor.sizes().begin(), tensor.sizes().end());
+  return sizes;
+}
+
 /// The sizes with each `one` become `large` and each `other` become 0.
 Shape stretched(Shape sizes, std::int64_t one, std::int64_t other, std::int64_t large) {
   for (int d = 0; d < sizes.size(); ++d)
@@ -111,9 +119,7 @@ TEST_CASE("every op with sizes of 2^40 beside one of 0, forward and back") {
   for (const Row& row : catalogue::rows()) {
     for (const Sample& sample : row.samples) {
       const Call call = catalogue::make_call(row, sample, 1);
-      std::set<std::int64_t> sizes;
-      for (const auto& [name, tensor] : call.tensors())
-        sizes.insert(tensor.sizes().begin(), tensor.sizes().end());
+      const std::set<std::int64_t> sizes = sizes_in(call);
       for (const std::int64_t one : sizes) {
         for (const std::int64_t other : sizes) {
           if (one == other) continue;
@@ -172,9 +178,7 @@ TEST_CASE("every op with sizes near the largest beside one of 0, forward and bac
   for (const Row& row : catalogue::rows()) {
     for (const Sample& sample : row.samples) {
       const Call call = catalogue::make_call(row, sample, 1);
-      std::set<std::int64_t> sizes;
-      for (const auto& [name, tensor] : call.tensors())
-        sizes.insert(tensor.sizes().begin(), tensor.sizes().end());
+      const std::set<std::int64_t> sizes = sizes_in(call);
       for (const std::int64_t large : {largest, largest / 2 + 1, largest / 3, largest / 32})
         for (const std::int64_t one : sizes)
           for (const std::int64_t other : sizes)
