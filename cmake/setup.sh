@@ -106,10 +106,11 @@ build_preset() {
       { [ "$preset" = release ] && ! grep -qx 'CMAKE_BUILD_TYPE:STRING=Release' "$cache"; }; then
       say "configuring $folder"
       # ccache cannot keep what was compiled with a precompiled header, and is best with single
-      # files; without it the first build is what counts.
+      # files; without it the first build is what counts. (clang is to find the file that leans on
+      # what it does not include.)
       if command -v ccache >/dev/null; then
         choices=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
-      elif [ "$preset" = release ]; then
+      elif [ "$preset" != clang ]; then
         choices=(-DRETRACE_BATCHES=ON)
       fi
       # shellcheck disable=SC2206 # options are words
