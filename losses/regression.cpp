@@ -61,7 +61,7 @@ struct SmoothL1 {
   template <class T>
   T y(T x, T t) const {
     const T d = x - t, size = math::abs(d);
-    return math::select(size < T(beta), T(0.5) * d * d / T(beta), size - T(0.5 * beta));
+    return math::select(size < T(beta), T(0.5) * d * (d / T(beta)), size - T(0.5 * beta));
   }
   // Without a square part equal numbers get -1 on both sides, as in PyTorch.
   template <class T>
@@ -120,6 +120,17 @@ struct PoissonNll {
     }
     return value;
   }
+  template <class T>
+  T dy_da(T x, T t) const {
+    return kLogInput ? math::exp(x) - t : T(1) - t / (x + T(eps));
+  }
+  // Not by dual numbers: where exp(x) is infinite its slope by t is 0 all the same.
+  template <class T>
+  T dy_db(T x, T t) const {
+    const T slope = kLogInput ? -x : -math::log(x + T(eps));
+    if constexpr (!kFull) return slope;
+    return slope + math::select(t > T(1), math::log(t) + T(0.5) / t, T(0));
+  }
 };
 
 struct GaussianNll {
@@ -137,7 +148,7 @@ struct GaussianNll {
   template <class T>
   T y(T x, T t, T var) const {
     const T v = raised(var), d = x - t;
-    return T(0.5) * (math::log(v) + d * d / v) + T(constant);
+    return T(0.5) * (math::log(v) + d * (d / v)) + T(constant);
   }
   template <class T>
   T dy_da(T x, T t, T var) const {

@@ -198,6 +198,19 @@ TEST_CASE("log_cosh keeps the digits of small errors and does not overflow for l
   }
 }
 
+TEST_CASE("regression losses whose squares or rates overflow float32, though they do not") {
+  const auto number = [](double value) { return full({}, value, kFloat32); };
+  for (const double x : {89.0, 100.0}) {  // e^89 is infinite in float32
+    const Tensor t = number(3).requires_grad_();
+    losses::poisson_nll_loss(number(x), t, {.full = true}).backward();
+    CHECK(t.grad().item<float>() == doctest::Approx(-x + std::log(3) + 1 / 6.0).epsilon(1e-7));
+  }
+  CHECK(losses::gaussian_nll_loss(number(1e20), number(0), number(1e30)).item<float>() ==
+        doctest::Approx(5e9).epsilon(1e-7));
+  CHECK(losses::smooth_l1_loss(number(1e25), number(0), {.beta = 1e30}).item<float>() ==
+        doctest::Approx(5e19).epsilon(1e-7));
+}
+
 TEST_CASE("Poisson: the best rate is the mean count; Stirling's term only above 1") {
   const Tensor counts = tensor({0.0, 1.0, 3.0, 8.0}, kFloat64);
   for (const bool log_input : {true, false}) {
