@@ -19,26 +19,33 @@ struct PinballTexts {
       gradient = "dx = g · (-τ where x < t, 1 - τ where x > t) / n, dt = -dx";
 };
 
-/// For the error d = x - t.
+/// A level with all digits of both τ and 1 - τ: τ up to ½, beyond it τ - 1.
+double signed_level(double tau) { return tau <= 0.5 ? tau : tau - 1; }
+
+/// What the error d = x - t costs, and the slope of that.
 template <class T>
-T pinball(T d, T tau) {
-  return math::max(-tau * d, (T(1) - tau) * d);
-}
-template <class T>
-T pinball_slope(T d, T tau) {
-  return T(0.5) - tau + T(0.5) * math::sign(d);
-}
+struct PinballSides {
+  T below, above;  // τ, 1 - τ
+  explicit PinballSides(T level)
+      : below(math::select(level > T(0), level, T(1) + level)),
+        above(math::select(level > T(0), T(1) - level, -level)) {}
+  T value(T d) const { return math::max(-below * d, above * d); }
+  T slope(T d) const {
+    const T otherwise = math::select(d < T(0), -below, T(0.5) * (above - below));
+    return math::select(d > T(0), above, otherwise);
+  }
+};
 
 struct Pinball : PinballTexts {
-  double tau;
+  double level;
 
   template <class T>
   T value(T d) const {
-    return pinball(d, T(tau));
+    return PinballSides<T>(T(level)).value(d);
   }
   template <class T>
   T slope(T d) const {
-    return pinball_slope(d, T(tau));
+    return PinballSides<T>(T(level)).slope(d);
   }
 };
 
@@ -46,16 +53,16 @@ struct PinballOfLevels : PinballTexts {
   static constexpr std::size_t constants = 1;  // the levels
 
   template <class T>
-  T y(T x, T t, T tau) const {
-    return pinball(x - t, tau);
+  T y(T x, T t, T level) const {
+    return PinballSides<T>(level).value(x - t);
   }
   template <class T>
-  T dy_da(T x, T t, T tau) const {
-    return pinball_slope(x - t, tau);
+  T dy_da(T x, T t, T level) const {
+    return PinballSides<T>(level).slope(x - t);
   }
   template <class T>
-  T dy_db(T x, T t, T tau) const {
-    return -pinball_slope(x - t, tau);
+  T dy_db(T x, T t, T level) const {
+    return -PinballSides<T>(level).slope(x - t);
   }
 };
 
@@ -90,7 +97,7 @@ struct Crossing {
 Tensor quantile_loss(const Tensor& input, const Tensor& target, double tau,
                      const ReductionOptions& options) {
   check_level(tau);
-  return reduced(OfError<Pinball>{{{}, tau}}, options.reduction, input, target);
+  return reduced(OfError<Pinball>{{{}, signed_level(tau)}}, options.reduction, input, target);
 }
 
 Tensor quantile_loss(const Tensor& input, const Tensor& target, const std::vector<double>& taus,
@@ -107,7 +114,9 @@ Tensor quantile_loss(const Tensor& input, const Tensor& target, const std::vecto
                       "each level",
                       op, input.sizes(), target.sizes(), taus.size(), column);
   column[column.size() - 1] = 1;
-  const Tensor levels = from_vector(taus).to(input.dtype());
+  std::vector<double> signed_levels(taus);
+  for (double& level : signed_levels) level = signed_level(level);
+  const Tensor levels = from_vector(signed_levels).to(input.dtype());
   return composite<PinballTexts>(
       [levels, column, how = options.reduction](const Tensor& x, const Tensor& t) {
         return reduced(PinballOfLevels(), how, x, t.view(column).expand(x.sizes()),

@@ -79,6 +79,25 @@ TEST_CASE("many levels at once are the single ones, column by column") {
   CHECK((t.grad() + x.grad().sum(-1)).abs().max().item<double>() < 1e-15);
 }
 
+TEST_CASE("the slopes of a quantile near 0 or 1 are -τ and 1 - τ to the last bit of float32") {
+  const auto slope = [](double x, double tau) {
+    Tensor at = tensor(x, kFloat32).requires_grad_();
+    quantile_loss(at, tensor(0.0, kFloat32), tau).backward();
+    return at.grad().item<float>();
+  };
+  const std::vector<double> taus = {1e-3, 1e-10, 1 - 1e-10};
+  Tensor below = full({3}, -1, kFloat32).requires_grad_(), above = ones({3}).requires_grad_();
+  for (const Tensor& x : {below, above})
+    quantile_loss(x, tensor(0.0, kFloat32), taus, {Reduction::sum}).backward();
+  for (std::size_t q = 0; q < taus.size(); ++q) {
+    const float tau = static_cast<float>(taus[q]), rest = static_cast<float>(1 - taus[q]);
+    CHECK(slope(-1, taus[q]) == -tau);
+    CHECK(slope(1, taus[q]) == rest);
+    CHECK(below.grad()[static_cast<std::int64_t>(q)].item<float>() == -tau);
+    CHECK(above.grad()[static_cast<std::int64_t>(q)].item<float>() == rest);
+  }
+}
+
 TEST_CASE("non-crossing quantiles ascend for any numbers, and are what the formula says") {
   const Tensor raw = leaf({1, 0, -2, -1e4, 1e4, -1e4, 5, 800, 30}, {3, 3});
   const Tensor q = quantile_noncrossing(raw);
