@@ -43,7 +43,7 @@ struct GeneralizedJsdOptions {
 /// β = 1. Labels only say which rows count. To gather gradients over several batches take the sum
 /// and divide by the rows that count in all of them.
 /// Gradient, of the student's log-probabilities: g · (1 - β) · Q · (log Q - log M) / n, which goes
-/// on through log_softmax and 1 / T; -g · P / n for β = 0, g · Q · (log Q - log P + 1) / n for 1.
+/// on through log_softmax and 1 / T; g · (Q - P) / n for β = 0, g · Q · (log Q - log P) / n for 1.
 /// Errors: ValueError for a β outside [0, 1] and for Reduction::none.
 /// Source: Agarwal et al. 2023, arXiv:2306.13649, equation 1.
 Tensor generalized_jsd(const Tensor& student, const Tensor& teacher, const Tensor& labels,

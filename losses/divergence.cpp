@@ -6,7 +6,7 @@
 #include <retrace/losses/checks.h>
 #include <retrace/losses/divergence.h>
 #include <retrace/losses/elementwise.h>
-#include <retrace/losses/mixture.h>
+#include <retrace/losses/relative_entropy.h>
 
 namespace retrace::losses {
 namespace {
@@ -46,20 +46,19 @@ struct JsTerm : JsTexts {
   static constexpr std::string_view inputs[] = {"p", "q"};
 
   template <class T>
-  T excess(T log_p, T log_q) const {
-    return excess_over_mixture(log_p, log_q, T(0.5));
+  [[gnu::always_inline]] T y(T log_p, T log_q) const {
+    const T p = math::exp(log_p), q = math::exp(log_q), m = T(0.5) * (p + q);
+    return T(0.5) * (OverMixture<T>(p, m, log_q - log_p, T(0.5)).entropy(p, m) +
+                     OverMixture<T>(q, m, log_p - log_q, T(0.5)).entropy(q, m));
   }
   template <class T>
-  T y(T log_p, T log_q) const {
-    return T(0.5) * (excess(log_p, log_q) + excess(log_q, log_p));
+  [[gnu::always_inline]] T dy_da(T log_p, T log_q) const {
+    const T p = math::exp(log_p), m = T(0.5) * (p + math::exp(log_q));
+    return T(0.5) * OverMixture<T>(p, m, log_q - log_p, T(0.5)).excess(p);
   }
   template <class T>
-  T dy_da(T log_p, T log_q) const {
-    return T(0.5) * excess(log_p, log_q);
-  }
-  template <class T>
-  T dy_db(T log_p, T log_q) const {
-    return T(0.5) * excess(log_q, log_p);
+  [[gnu::always_inline]] T dy_db(T log_p, T log_q) const {
+    return dy_da(log_q, log_p);
   }
 };
 

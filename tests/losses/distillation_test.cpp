@@ -1,4 +1,5 @@
 #include <retrace/autograd/autograd.h>
+#include <retrace/autograd/gradcheck.h>
 #include <retrace/losses/losses.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tests/random.h>
@@ -55,6 +56,36 @@ TEST_CASE("§29 at high temperature the gradient is the difference of centred lo
   CHECK(d[0] == Approx(-0.8889).epsilon(1e-3));
   CHECK(d[1] == Approx(0.1111).epsilon(1e-3));
   CHECK(d[2] == Approx(0.7778).epsilon(1e-3));
+}
+
+TEST_CASE("distillation_loss reaches its limit for T → ∞ without loss of digits, in float32 too") {
+  struct Known {
+    double temperature, value, first, second;
+  };
+  for (const Known& known : {Known{1e2, 0.075448654, -0.05058022351, 0.1511998795},
+                             {1e4, 0.07500456174, -0.05000587428, 0.1500121237},
+                             {1e8, 0.07500000046, -0.05000000059, 0.1500000012},
+                             {1e20, 0.075, -0.05, 0.15}}) {
+    CAPTURE(known.temperature);
+    for (const DType dtype : {kFloat32, kFloat64}) {
+      const double digits = dtype == kFloat32 ? 5e-7 : 1e-9;
+      Tensor student = tensor({{0.5, 2.5, 2.75, -1.5, 0.0}}, dtype).requires_grad_();
+      const Tensor teacher = tensor({{1.0, 2.0, 3.0, -1.0, 0.5}}, dtype);
+      const Tensor loss = distillation_loss(student, teacher, tensor({0}),
+                                            {.temperature = known.temperature, .alpha = 1});
+      loss.backward();
+      CHECK(loss.item<double>() == Approx(known.value).scale(0).epsilon(digits));
+      CHECK(student.grad()[0][0].item<double>() == Approx(known.first).scale(0).epsilon(digits));
+      CHECK(student.grad()[0][1].item<double>() == Approx(known.second).scale(0).epsilon(digits));
+    }
+  }
+  // The other limit.
+  Tensor student = tensor({{1.0, 3.0}}, kFloat32).requires_grad_();
+  const Tensor loss = distillation_loss(student, tensor({{2.0, 1.0}}, kFloat32), tensor({0}),
+                                        {.temperature = 1e-40, .alpha = 1});
+  loss.backward();
+  CHECK(loss.item<double>() == Approx(0).epsilon(1e-20));
+  CHECK(all_zero(retrace::round(student.grad())));
 }
 
 TEST_CASE("distillation_loss: parts, rows that do not count, a teacher that is a constant") {
@@ -119,6 +150,44 @@ TEST_CASE("generalized_jsd is KL one way at β = 0, the other at β = 1, and bet
         Approx(0.0));
   CHECK(generalized_jsd(student, teacher, labels, {.reduction = Reduction::sum}).item<double>() ==
         Approx(3 * jsd(0.5)));
+}
+
+TEST_CASE(
+    "generalized_jsd of nearly equal rows, and with β near 0 or 1, to the digits of float32") {
+  struct Known {
+    double beta, value, first, last;
+  };
+  const auto check = [](const Tensor& from, const Tensor& teacher, const Known& known) {
+    CAPTURE(known.beta);
+    Tensor student = from.clone().requires_grad_();
+    const Tensor loss = generalized_jsd(student, teacher, tensor({0}), {.beta = known.beta});
+    loss.backward();
+    CHECK(loss.item<double>() == Approx(known.value).scale(0).epsilon(1e-6));
+    CHECK(student.grad()[0][0].item<double>() == Approx(known.first).scale(0).epsilon(1e-6));
+    CHECK(student.grad()[0][2].item<double>() == Approx(known.last).scale(0).epsilon(1e-6));
+  };
+  const Tensor near = tensor({{0x1p-10, 0.0, -0x1p-11}}, kFloat32), equal = zeros({1, 3});
+  check(near, equal, {0, 1.854510363e-7, 2.713159027e-4, -2.170050384e-4});
+  check(near, equal, {1e-6, 1.854508509e-13, 2.713156314e-10, -2.170048214e-10});
+  check(near, equal, {0.5, 4.636455238e-8, 6.783503708e-5, -5.425014828e-5});
+  check(near, equal, {1, 1.854653914e-7, 2.713644191e-4, -2.169961679e-4});
+  const Tensor a = tensor({{0.0, 1.0, 2.0}}, kFloat32), b = tensor({{2.0, 1.0, 0.0}}, kFloat32);
+  check(a, b, {1e-6, 1.150418679e-6, -5.752081577e-7, 5.752086683e-7});
+  check(a, b, {0.999999, 1.150418679e-6, -2.836337337e-7, 5.651734276e-7});
+}
+
+TEST_CASE("derivatives of divergences from a teacher, first and second, of close rows and others") {
+  for (const double distance : {1.0, 1e-2}) {
+    const Tensor teacher = random({2, 4}), labels = tensor({1, 3});
+    const std::vector<Tensor> student = {(teacher + random({2, 4}) * distance).requires_grad_()};
+    for (const double beta : {0.0, 0.3, 1.0}) {
+      const auto f = [&](const std::vector<Tensor>& in) {
+        return generalized_jsd(in[0], teacher, labels, {.beta = beta, .temperature = 1.5});
+      };
+      CHECK(gradcheck(f, student));
+      CHECK(gradgradcheck(f, student));
+    }
+  }
 }
 
 TEST_CASE("divergences from a teacher stay finite at ±1e4 and where a class is impossible") {

@@ -184,5 +184,8 @@ TEST_CASE("divergences of what is nearly equal keep their digits in float32") {
     const double noise = 1e-7 * distance + 1e-3 * exact;
     CHECK(std::abs(each.mean().item<double>() - exact) < noise);
   }
+  const Tensor near = tensor({0x1p-10, 0.0, -0x1p-11}, kFloat32);
+  CHECK(js_divergence(near, zeros({3})).item<double>() ==
+        doctest::Approx(4.636455238e-8).scale(0).epsilon(5e-7));
   CHECK(largest(js_divergence(a, a, {.reduction = Reduction::none})) == 0);
 }
