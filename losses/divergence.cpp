@@ -1,12 +1,16 @@
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/math.h>
+#include <retrace/autograd/ops/moments.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/softmax.h>
 #include <retrace/losses/checks.h>
 #include <retrace/losses/divergence.h>
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/relative_entropy.h>
+
+#include <limits>
 
 namespace retrace::losses {
 namespace {
@@ -81,6 +85,20 @@ struct CosineEmbedding {
   }
 };
 
+/// Vectors and their squared lengths plus 1e-12. Where those are large, all divided by a power of
+/// 2, which changes no cosine and no digit, so that products of squares cannot overflow.
+struct Scaled {
+  Tensor x, square;
+  explicit Scaled(const Tensor& vectors) : x(vectors), square(x.square().sum(-1) + 1e-12) {
+    constexpr double kLargest = std::numeric_limits<double>::infinity();
+    if (all(lt(square.detach(), 1e12)).item<bool>()) return;
+    const Tensor size = without_recording(
+        [&] { return pow(2, floor(log2(norm(vectors, kLargest, -1, true).clamp(1)))); });
+    x = vectors / size;
+    square = x.square().sum(-1) + (1e-12 / size / size).squeeze(-1);
+  }
+};
+
 }  // namespace
 
 Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivOptions& options) {
@@ -138,9 +156,8 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
   return composite<CosineEmbedding>(
       [rule = CosineEmbedding{options.margin}, how = options.reduction, target = target.detach()](
           const Tensor& a, const Tensor& b) {
-        constexpr double kAdded = 1e-12;
-        const Tensor squares = (a.square().sum(-1) + kAdded) * (b.square().sum(-1) + kAdded);
-        return reduced(rule, how, (a * b).sum(-1) * rsqrt(squares), target);
+        const Scaled u(a), v(b);
+        return reduced(rule, how, (u.x * v.x).sum(-1) * rsqrt(u.square * v.square), target);
       },
       input1, input2);
 }

@@ -139,6 +139,22 @@ TEST_CASE("cosine embedding: 1 - cos for pairs, what exceeds the margin for othe
   CHECK(isfinite(zero.grad()).all().item<bool>());
 }
 
+TEST_CASE("cosine embedding of vectors of any size: their direction alone counts") {
+  const auto check = [](const Numbers& a, const Numbers& b, double loss, const Numbers& gradient) {
+    const Tensor x = from_vector(a).to(kFloat32).requires_grad_(), y = from_vector(b).to(kFloat32);
+    const Tensor of_pair = cosine_embedding_loss(x, y, ones({}));
+    of_pair.backward();
+    CHECK(std::abs(of_pair.item<double>() - loss) < 1e-7);
+    CHECK(holds(x.grad() * a[0], gradient, 2e-7));
+  };
+  for (const double size : {1.0, 1e7, 1e10, 1e20, 1e38}) {
+    CAPTURE(size);
+    check({size, size}, {size, size}, 0, {0, 0});
+    check({size, size}, {1, 1}, 0, {0, 0});
+    check({size, 2 * size}, {2 * size, size}, 0.2, {-0.24, 0.12});
+  }
+}
+
 TEST_CASE("what divergences refuse") {
   const Tensor x = zeros({2, 3}), scalar = tensor(0.0);
   CHECK_THROWS_WITH_AS(kl_div(x, zeros({2, 4}), {.reduction = Reduction::batchmean}),
