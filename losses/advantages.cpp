@@ -264,8 +264,10 @@ Tensor masked_whiten(const Tensor& values, const Tensor& mask, const MaskedWhite
   return composite<WhitenTexts>(
       [options, n](const Tensor& x, const Tensor& keep) {
         const Tensor padded = eq(keep, 0);
-        const Tensor mean = masked_fill(x, padded, 0).sum() / n;
-        const Tensor d = masked_fill(x - mean, padded, 0);
+        const auto mean_of = [&](const Tensor& v) { return masked_fill(v, padded, 0).sum() / n; };
+        const Tensor mean = mean_of(x), near = x - mean;
+        // Once more, since the mean itself was rounded.
+        const Tensor d = masked_fill(near - mean_of(near), padded, 0);
         const Tensor y = d * rsqrt(d.square().sum() / (n - 1) + options.eps);
         return options.shift_mean ? y : y + keep * mean;
       },
