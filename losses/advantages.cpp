@@ -7,6 +7,7 @@
 #include <retrace/losses/checks.h>
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/named.h>
+#include <retrace/losses/relative_entropy.h>
 #include <retrace/losses/token_mask.h>
 
 #include <cmath>
@@ -42,7 +43,7 @@ struct K3 : KlRule {
                                     gradient = "dlog π = g (1 - exp(-δ))";
   template <class T>
   T y(T p, T r) const {
-    return math::expm1(r - p) + (p - r);
+    return exp_remainder(r - p);
   }
   template <class T>
   T dy_da(T p, T r) const {

@@ -6,6 +6,7 @@
 #include <retrace/losses/named.h>
 #include <retrace/losses/preference.h>
 #include <retrace/losses/preference_rules.h>
+#include <retrace/losses/relative_entropy.h>
 
 namespace retrace::losses {
 namespace {
@@ -93,11 +94,23 @@ struct ExoPair : DpoRule {
       gradient = "dπw = g β σ(x) σ(-x) (x - log(1 - ε) + log ε), dπl = -dπw",
       smoothings = "above 0 and below 1, 0.001 say";
   static bool takes(double smoothing) { return smoothing > 0 && smoothing < 1; }
+  double best() const { return std::log1p(-smoothing) - std::log(smoothing); }
+  // The divergence of (σ(x), σ(-x)) from (1 - ε, ε), of how far x is from where it is 0.
   template <class T>
   T y(T c, T l) const {
+    const T x = T(beta) * (c - l), d = x - T(best()), p = math::sigmoid(x), q = math::sigmoid(-x);
+    const T likely = T(1 - smoothing), unlikely = T(smoothing);
+    return OverMixture<T>(p, likely, -d, unlikely).entropy(p, likely) +
+           OverMixture<T>(q, unlikely, d, likely).entropy(q, unlikely);
+  }
+  template <class T>
+  T dy_da(T c, T l) const {
     const T x = T(beta) * (c - l);
-    return math::sigmoid(x) * (log_sigmoid(x) - T(std::log1p(-smoothing))) +
-           math::sigmoid(-x) * (log_sigmoid(-x) - T(std::log(smoothing)));
+    return T(beta) * math::sigmoid(x) * math::sigmoid(-x) * (x - T(best()));
+  }
+  template <class T>
+  T dy_db(T c, T l) const {
+    return -dy_da(c, l);
   }
 };
 

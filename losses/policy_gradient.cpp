@@ -7,6 +7,7 @@
 #include <retrace/losses/elementwise.h>
 #include <retrace/losses/named.h>
 #include <retrace/losses/policy_gradient.h>
+#include <retrace/losses/relative_entropy.h>
 #include <retrace/losses/token_mask.h>
 
 #include <cmath>
@@ -21,7 +22,7 @@ struct Surrogate {
   double cap = std::numeric_limits<double>::infinity();
 
   template <class T>
-  T value(T d, T a) const {
+  [[gnu::always_inline]] T value(T d, T a) const {
     return -math::min(unclipped(d, a), clipped(d, a));
   }
   /// By d. Of equal terms the unclipped one counts; a ratio of NaN is not hidden.
@@ -176,8 +177,8 @@ struct GrpoRule {
 
  protected:
   template <class T>
-  T penalty(T delta) const {
-    return T(beta) * (math::expm1(-delta) + delta);
+  [[gnu::always_inline]] T penalty(T delta) const {
+    return T(beta) * exp_remainder(-delta);
   }
   template <class T>
   T penalty_slope(T delta) const {
