@@ -15,8 +15,8 @@ namespace {
 
 // Powers that are 0 at 0 -------------------------------------------------------------------------
 //
-// The derivatives of norms and standard deviations at 0 are taken to be 0; these powers carry that
-// through every further derivative.
+// The derivatives of norms and standard deviations at 0 are taken to be 0; these powers and shares
+// carry that through every further derivative.
 
 template <bool Signed>
 Tensor power_of_magnitude(const Tensor& x, double exponent);
@@ -57,36 +57,77 @@ Tensor power_of_magnitude(const Tensor& x, double exponent) {
       std::move(y), {&x}, [&](auto& node) { node.save_input(0, x); }, exponent);
 }
 
-Tensor reciprocal_or_zero(const Tensor& x) { return power_of_magnitude<true>(x, -1); }
+/// x / y, 0 where y is 0, y being a root of a sum of powers of x. (1 / y may be infinite where that
+/// is not.)
+Tensor share_of_root(const Tensor& x, const Tensor& y) {
+  const Tensor none = without_recording([&] { return eq(y, 0.0); });
+  return div(x, masked_fill(y, none, std::numeric_limits<double>::infinity()));
+}
 
 // Variance ----------------------------------------------------------------------------------------
 
-/// Of numbers that are centred up to rounding; what is left of their mean is taken out again.
-template <class T>
-struct Variance {
-  struct Acc {
-    double sum = 0, squares = 0;
-  };
-  double count, divisor;
-  Variance(double n, double d) : count(n), divisor(d) {}
-  Acc initial() const { return {}; }
-  Acc step(Acc acc, T x) const {
-    const auto d = static_cast<double>(x);
-    return {acc.sum + d, acc.squares + d * d};
-  }
-  Acc combine(Acc a, Acc b) const { return {a.sum + b.sum, a.squares + b.squares}; }
-  double value(Acc acc) const {
-    return std::max(acc.squares - acc.sum * (acc.sum / count), acc.squares * 0.0) / divisor;
-  }
-  T finish(Acc acc) const { return static_cast<T>(value(acc)); }
+struct PlainSum {
+  double initial() const { return 0; }
+  double combine(double a, double b) const { return a + b; }
 };
 
 template <class T>
-struct StandardDeviation : Variance<T> {
-  using Variance<T>::Variance;
-  T finish(typename Variance<T>::Acc acc) const {
-    return static_cast<T>(std::sqrt(this->value(acc)));
+struct Mean : PlainSum {
+  double count;
+  explicit Mean(std::int64_t n) : count(static_cast<double>(n)) {}
+  double step(double acc, T x) const { return acc + static_cast<double>(x); }
+  double finish(double acc) const { return acc / count; }
+};
+
+/// y = x - mean x. The mean of doubles is rounded itself: what is left of it is taken out, too,
+/// which leaves nothing of numbers that are equal.
+template <class T>
+void centre(const Tensor& y, const Tensor& x, const Reduced& reduced) {
+  const Tensor means = empty(reduced.kept_as_one, kFloat64);
+  const auto take_out_mean = [&](const Tensor& of) {
+    kernels::reduce<T, double>(Mean<T>(reduced.count), means, of, reduced.marked);
+    kernels::map<T, T, double>(
+        [](T a, double m) { return static_cast<T>(static_cast<double>(a) - m); }, y, of, means);
+  };
+  take_out_mean(x);
+  if (std::is_same_v<T, double>) take_out_mean(y);
+}
+
+Tensor centred(const Tensor& x, const Shape& dims);
+
+struct CentredNode final : NodeOf<CentredNode> {
+  static constexpr std::string_view op = "centred", formula = "y = x - mean x",
+                                    gradient = "dx = g - mean g";
+  explicit CentredNode(const Shape& d) : dims(d) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    gradients.give(0, centred(g, dims));
   }
+  Shape dims;
+};
+
+/// x - mean x, for the gradients.
+Tensor centred(const Tensor& x, const Shape& dims) {
+  const Reduced reduced(CentredNode::op, x, &dims);
+  Tensor y = empty(x.sizes(), x.dtype());
+  visit_float(x.dtype(), CentredNode::op, [&]<class T>() { centre<T>(y, x, reduced); });
+  return record<CentredNode>(
+      std::move(y), {&x}, [](CentredNode&) {}, dims);
+}
+
+template <class T>
+struct MeanSquare : PlainSum {
+  double divisor;
+  explicit MeanSquare(double d) : divisor(d) {}
+  double step(double acc, T x) const {
+    return acc + static_cast<double>(x) * static_cast<double>(x);
+  }
+  T finish(double acc) const { return static_cast<T>(acc / divisor); }
+};
+
+template <class T>
+struct RootMeanSquare : MeanSquare<T> {
+  using MeanSquare<T>::MeanSquare;
+  T finish(double acc) const { return static_cast<T>(std::sqrt(acc / this->divisor)); }
 };
 
 struct Moment {
@@ -94,17 +135,13 @@ struct Moment {
   double divisor;
 };
 
-/// (x - mean x) / divisor, for the gradients.
-Tensor centred(const Tensor& x, const Moment& moment) {
-  return div(sub(x, mean(x, moment.dims, /*keepdim=*/true)), moment.divisor);
-}
-
 struct VarNode final : NodeOf<VarNode> {
   static constexpr std::string_view op = "var", formula = "y = Σ (x - mean x)² / (n - 1)",
                                     gradient = "dx = g · 2 (x - mean x) / (n - 1)";
   explicit VarNode(const Moment& m) : moment(m) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    gradients.give(0, mul(mul(g, 2).reshape(moment.kept_as_one), centred(saved_input(0), moment)));
+    const Tensor spread = div(mul(g, 2), moment.divisor).reshape(moment.kept_as_one);
+    gradients.give(0, mul(spread, centred(saved_input(0), moment.dims)));
   }
   Moment moment;
 };
@@ -114,8 +151,9 @@ struct StdNode final : NodeOf<StdNode> {
                                     gradient = "dx = g · (x - mean x) / ((n - 1) · y)";
   explicit StdNode(const Moment& m) : moment(m) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor by_y = mul(g, reciprocal_or_zero(saved_output())).reshape(moment.kept_as_one);
-    gradients.give(0, mul(by_y, centred(saved_input(0), moment)));
+    const Tensor spread = div(g, moment.divisor).reshape(moment.kept_as_one);
+    const Tensor y = saved_output().reshape(moment.kept_as_one);
+    gradients.give(0, mul(spread, share_of_root(centred(saved_input(0), moment.dims), y)));
   }
   Moment moment;
 };
@@ -129,9 +167,8 @@ Tensor moment_over(const Tensor& x, const Shape* dims, bool unbiased, bool keepd
   Tensor y = empty(reduced.sizes(keepdim), x.dtype());
   visit_float(x.dtype(), N::op, [&]<class T>() {
     const Tensor offsets = empty(x.sizes(), x.dtype());
-    const Tensor means = without_recording([&] { return mean(x, reduced.dims, true); });
-    kernels::map<T, T, T>([](T a, T m) { return a - m; }, offsets, x, means);
-    kernels::reduce<T, T>(Reducer<T>(count, divisor), y, offsets, reduced.marked);
+    centre<T>(offsets, x, reduced);
+    kernels::reduce<T, T>(Reducer<T>(divisor), y, offsets, reduced.marked);
   });
   return record<N>(
       y, {&x},
@@ -144,24 +181,12 @@ Tensor moment_over(const Tensor& x, const Shape* dims, bool unbiased, bool keepd
 
 // Norms -------------------------------------------------------------------------------------------
 
-/// Σ |x|^p for any finite p; those for 1 and 2 apart, so that their loops are vectorised.
-struct PlainSum {
-  double initial() const { return 0; }
-  double combine(double a, double b) const { return a + b; }
-};
+// Σ |x|^p for any finite p; those for 1 and 2 apart, so that their loops are vectorised.
 
 template <class T>
 struct MagnitudeSum : PlainSum {
   double step(double acc, T x) const { return acc + std::abs(static_cast<double>(x)); }
   T finish(double acc) const { return static_cast<T>(acc); }
-};
-
-template <class T>
-struct SquareSum : PlainSum {
-  double step(double acc, T x) const {
-    return acc + static_cast<double>(x) * static_cast<double>(x);
-  }
-  T finish(double acc) const { return static_cast<T>(std::sqrt(acc)); }
 };
 
 template <class T>
@@ -205,10 +230,7 @@ struct NormNode final : NodeOf<NormNode> {
     } else if (std::isinf(p)) {
       gradients.give(0, mul(spread, without_recording([&] { return share_of_ties(x); })));
     } else {
-      // Where y is 0, so is x. (1 / y may be infinite where x / y is not.)
-      const Tensor y = saved_output().reshape(kept_as_one);
-      const Tensor none = without_recording([&] { return eq(y, 0.0); });
-      const Tensor share = masked_fill(div(x, masked_fill(y, none, 1.0)), none, 0.0);
+      const Tensor share = share_of_root(x, saved_output().reshape(kept_as_one));
       gradients.give(0, mul(spread, p == 2 ? share : power_of_magnitude<true>(share, p - 1)));
     }
   }
@@ -235,7 +257,7 @@ Tensor norm_over(const Tensor& x, double p, const Shape* dims, bool keepdim) {
   Tensor y = empty(reduced.sizes(keepdim), x.dtype());
   visit_float(x.dtype(), "norm", [&]<class T>() {
     if (p == 2) {
-      kernels::reduce<T, T>(SquareSum<T>(), y, x, reduced.marked);
+      kernels::reduce<T, T>(RootMeanSquare<T>(1), y, x, reduced.marked);
     } else if (p == 1) {
       kernels::reduce<T, T>(MagnitudeSum<T>(), y, x, reduced.marked);
     } else if (!std::isinf(p)) {
@@ -258,23 +280,23 @@ Tensor norm_over(const Tensor& x, double p, const Shape* dims, bool keepdim) {
 }  // namespace
 
 Tensor var(const Tensor& x, bool unbiased) {
-  return moment_over<VarNode, Variance>(x, nullptr, unbiased, false);
+  return moment_over<VarNode, MeanSquare>(x, nullptr, unbiased, false);
 }
 Tensor var(const Tensor& x, std::int64_t dim, bool unbiased, bool keepdim) {
   return var(x, Shape{dim}, unbiased, keepdim);
 }
 Tensor var(const Tensor& x, const Shape& dims, bool unbiased, bool keepdim) {
-  return moment_over<VarNode, Variance>(x, &dims, unbiased, keepdim);
+  return moment_over<VarNode, MeanSquare>(x, &dims, unbiased, keepdim);
 }
 
 Tensor std(const Tensor& x, bool unbiased) {
-  return moment_over<StdNode, StandardDeviation>(x, nullptr, unbiased, false);
+  return moment_over<StdNode, RootMeanSquare>(x, nullptr, unbiased, false);
 }
 Tensor std(const Tensor& x, std::int64_t dim, bool unbiased, bool keepdim) {
   return std(x, Shape{dim}, unbiased, keepdim);
 }
 Tensor std(const Tensor& x, const Shape& dims, bool unbiased, bool keepdim) {
-  return moment_over<StdNode, StandardDeviation>(x, &dims, unbiased, keepdim);
+  return moment_over<StdNode, RootMeanSquare>(x, &dims, unbiased, keepdim);
 }
 
 Tensor norm(const Tensor& x, double p) { return norm_over(x, p, nullptr, false); }

@@ -26,6 +26,21 @@ TEST_CASE("var is accurate where the mean is large") {
   CHECK(x.var(0, false).item<float>() == doctest::Approx(8.0 / 9).epsilon(1e-6));
 }
 
+TEST_CASE("the gradients of var and std are accurate where the mean is large, or tiny") {
+  // The means of these are no numbers of their dtypes.
+  Tensor x = tensor({1e8, 100000008.0}).requires_grad_();
+  CHECK(holds(gradient_of(x.var(), x, {1}), {-8, 8}));
+  x = tensor({1e6, 1000000.125, 1000000.3125}).requires_grad_();
+  CHECK(holds(gradient_of(x.std(), x, {1}),
+              {-0.463586324972765, -0.0662266178532522, 0.529812942826018}, 1e-7));
+  x = leaf({1e15, 1e15 + 1, 1e15 + 3});
+  const Numbers slopes = {-0.436435780471985, -0.109108945117996, 0.545544725589981};
+  CHECK(holds(gradient_of(x.std(), x, {1}), slopes, 4e-16));
+  CHECK(holds(grad({x.std()}, {x}, {}, false, /*create_graph=*/true)[0], slopes, 4e-16));
+  x = tensor({1e-39, 2e-39}).requires_grad_();
+  CHECK(holds(gradient_of(x.std(), x, {1}), {-std::sqrt(0.5), std::sqrt(0.5)}, 1e-6));
+}
+
 TEST_CASE("var and std of one element and of none") {
   Tensor x = leaf({3});
   CHECK(holds(x.var(), {}, {kNan}));
@@ -43,7 +58,11 @@ TEST_CASE("std has gradient 0 where all elements are equal") {
   Tensor x = leaf({2, 2, 2, 1, 2, 3}, {2, 3});
   CHECK(holds(gradient_of(x.std(1), x, {1, 1}), {2, 3}, {0, 0, 0, -.5, 0, .5}, 1e-15));
   CHECK(holds(gradient_of(x.var(1), x, {1, 1}), {2, 3}, {0, 0, 0, -1, 0, 1}, 1e-15));
-  CHECK(holds(full({1000}, 0.1, kFloat64).std(), {}, {0}));
+  for (const std::int64_t n : {3, 7, 1000, 99999}) {
+    x = full({n}, 0.1, kFloat64).requires_grad_();
+    CHECK(holds(x.std(), {}, {0}));
+    CHECK(gradient_of(x.std(), x, {1}).equal(zeros({n}, kFloat64)));
+  }
   CHECK(full({1000}, 0.1f).var().item<float>() == 0.0f);
 }
 
