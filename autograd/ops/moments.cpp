@@ -64,6 +64,53 @@ Tensor share_of_root(const Tensor& x, const Tensor& y) {
   return div(x, masked_fill(y, none, std::numeric_limits<double>::infinity()));
 }
 
+// Roots of sums of powers ------------------------------------------------------------------------
+
+template <class T>
+struct LargestMagnitude {
+  T initial() const { return 0; }
+  T step(T acc, T x) const { return math::max(acc, std::abs(x)); }
+  T combine(T a, T b) const { return math::max(a, b); }
+  T finish(T acc) const { return acc; }
+};
+
+template <class T>
+struct SmallestMagnitude {
+  T initial() const { return std::numeric_limits<T>::infinity(); }
+  T step(T acc, T x) const { return math::min(acc, std::abs(x)); }
+  T combine(T a, T b) const { return math::min(a, b); }
+  T finish(T acc) const { return acc; }
+};
+
+/// y = the root of a sum of |x|^p, as `root` reduces it. Where powers leave the range of double,
+/// they are taken of x / s, s being the power of two below the largest |x|, for p < 0 the smallest.
+template <class T, class Root>
+void root_of_powers(const Root& root, double p, const Tensor& y, const Tensor& x,
+                    const Reduced& reduced) {
+  kernels::reduce<T, T>(root, y, x, reduced.marked);
+  using Limits = std::numeric_limits<T>;
+  const auto [least, most] = std::minmax({std::pow(1e-290, 1 / p), std::pow(1e308, 1 / p)});
+  if (least < Limits::denorm_min() && most > Limits::max()) return;
+  const auto lost = [least = static_cast<T>(least), most = static_cast<T>(most)](T v) {
+    return v < least || v > most;
+  };
+  T* const out = elements<T>(y);
+  if (std::none_of(out, out + y.numel(), lost)) return;
+  const Tensor scale = empty(reduced.kept_as_one, x.dtype());
+  if (p > 0) {
+    kernels::reduce<T, T>(LargestMagnitude<T>(), scale, x, reduced.marked);
+  } else {
+    kernels::reduce<T, T>(SmallestMagnitude<T>(), scale, x, reduced.marked);
+  }
+  kernels::map<T, T>([](T v) { return std::exp2(std::logb(v)); }, scale, scale);
+  const Tensor scaled = empty(x.sizes(), x.dtype()), roots = empty(y.sizes(), y.dtype());
+  kernels::map<T, T, T>([](T v, T s) { return v / s; }, scaled, x, scale);
+  kernels::reduce<T, T>(root, roots, scaled, reduced.marked);
+  const T *s = elements<const T>(scale), *of_scaled = elements<const T>(roots);
+  for (std::int64_t i = 0; i < y.numel(); ++i)
+    if (lost(out[i]) && s[i] > T(0) && s[i] <= Limits::max()) out[i] = s[i] * of_scaled[i];
+}
+
 // Variance ----------------------------------------------------------------------------------------
 
 struct PlainSum {
@@ -158,7 +205,7 @@ struct StdNode final : NodeOf<StdNode> {
   Moment moment;
 };
 
-template <class N, template <class> class Reducer>
+template <class N>
 Tensor moment_over(const Tensor& x, const Shape* dims, bool unbiased, bool keepdim) {
   require_defined(N::op, {&x});
   const Reduced reduced(N::op, x, dims);
@@ -168,7 +215,11 @@ Tensor moment_over(const Tensor& x, const Shape* dims, bool unbiased, bool keepd
   visit_float(x.dtype(), N::op, [&]<class T>() {
     const Tensor offsets = empty(x.sizes(), x.dtype());
     centre<T>(offsets, x, reduced);
-    kernels::reduce<T, T>(Reducer<T>(divisor), y, offsets, reduced.marked);
+    if constexpr (std::is_same_v<N, StdNode>) {
+      root_of_powers<T>(RootMeanSquare<T>(divisor), 2, y, offsets, reduced);
+    } else {
+      kernels::reduce<T, T>(MeanSquare<T>(divisor), y, offsets, reduced.marked);
+    }
   });
   return record<N>(
       y, {&x},
@@ -198,22 +249,6 @@ struct PowerSum : PlainSum {
     return acc + (p == 0 ? static_cast<double>(size != 0) : std::pow(size, p));
   }
   T finish(double acc) const { return static_cast<T>(p == 0 ? acc : std::pow(acc, 1 / p)); }
-};
-
-template <class T>
-struct LargestMagnitude {
-  T initial() const { return 0; }
-  T step(T acc, T x) const { return math::max(acc, std::abs(x)); }
-  T combine(T a, T b) const { return math::max(a, b); }
-  T finish(T acc) const { return acc; }
-};
-
-template <class T>
-struct SmallestMagnitude {
-  T initial() const { return std::numeric_limits<T>::infinity(); }
-  T step(T acc, T x) const { return math::min(acc, std::abs(x)); }
-  T combine(T a, T b) const { return math::min(a, b); }
-  T finish(T acc) const { return acc; }
 };
 
 struct NormNode final : NodeOf<NormNode> {
@@ -257,11 +292,11 @@ Tensor norm_over(const Tensor& x, double p, const Shape* dims, bool keepdim) {
   Tensor y = empty(reduced.sizes(keepdim), x.dtype());
   visit_float(x.dtype(), "norm", [&]<class T>() {
     if (p == 2) {
-      kernels::reduce<T, T>(RootMeanSquare<T>(1), y, x, reduced.marked);
+      root_of_powers<T>(RootMeanSquare<T>(1), p, y, x, reduced);
     } else if (p == 1) {
       kernels::reduce<T, T>(MagnitudeSum<T>(), y, x, reduced.marked);
     } else if (!std::isinf(p)) {
-      kernels::reduce<T, T>(PowerSum<T>(p), y, x, reduced.marked);
+      root_of_powers<T>(PowerSum<T>(p), p, y, x, reduced);
     } else if (p > 0) {
       kernels::reduce<T, T>(LargestMagnitude<T>(), y, x, reduced.marked);
     } else {
@@ -280,23 +315,23 @@ Tensor norm_over(const Tensor& x, double p, const Shape* dims, bool keepdim) {
 }  // namespace
 
 Tensor var(const Tensor& x, bool unbiased) {
-  return moment_over<VarNode, MeanSquare>(x, nullptr, unbiased, false);
+  return moment_over<VarNode>(x, nullptr, unbiased, false);
 }
 Tensor var(const Tensor& x, std::int64_t dim, bool unbiased, bool keepdim) {
   return var(x, Shape{dim}, unbiased, keepdim);
 }
 Tensor var(const Tensor& x, const Shape& dims, bool unbiased, bool keepdim) {
-  return moment_over<VarNode, MeanSquare>(x, &dims, unbiased, keepdim);
+  return moment_over<VarNode>(x, &dims, unbiased, keepdim);
 }
 
 Tensor std(const Tensor& x, bool unbiased) {
-  return moment_over<StdNode, RootMeanSquare>(x, nullptr, unbiased, false);
+  return moment_over<StdNode>(x, nullptr, unbiased, false);
 }
 Tensor std(const Tensor& x, std::int64_t dim, bool unbiased, bool keepdim) {
   return std(x, Shape{dim}, unbiased, keepdim);
 }
 Tensor std(const Tensor& x, const Shape& dims, bool unbiased, bool keepdim) {
-  return moment_over<StdNode, RootMeanSquare>(x, &dims, unbiased, keepdim);
+  return moment_over<StdNode>(x, &dims, unbiased, keepdim);
 }
 
 Tensor norm(const Tensor& x, double p) { return norm_over(x, p, nullptr, false); }

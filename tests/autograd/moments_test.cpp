@@ -83,6 +83,24 @@ TEST_CASE("norms") {
   CHECK(tensor({3e30, 4e30}).norm().item<float>() == 5e30f);
 }
 
+TEST_CASE("norms and std of numbers whose powers leave the range of double") {
+  for (const double scale : {0x1p-1000, 0x1p-600, 0x1p600, 0x1p1000}) {
+    CAPTURE(scale);
+    const Tensor x = tensor({{3.0, 4.0}, {0.0, 0.0}, {1.0, 1.0}}, kFloat64) * scale;
+    CHECK((x.norm(2, 1) / scale).equal(tensor({5.0, 0.0, std::sqrt(2.0)}, kFloat64)));
+    CHECK(holds(x.norm(3, 1) / scale, {std::cbrt(91.0), 0, std::cbrt(2.0)}, 1e-15));
+    CHECK(holds(x.norm(-2, 1) / scale, {2.4, 0, std::sqrt(0.5)}, 1e-15));
+    CHECK(holds(x.std(1) / scale, {std::sqrt(0.5), 0, 0}, 1e-15));
+    Tensor row = x[0].clone().requires_grad_();
+    CHECK(holds(gradient_of(row.norm(), row, {1}), {.6, .8}, 1e-15));
+    CHECK(holds(gradient_of(row.std(), row, {1}), {-std::sqrt(0.5), std::sqrt(0.5)}, 1e-15));
+  }
+  CHECK(holds(tensor({{100.0, 50.0}, {0.5, 0.25}}).norm(200, 1), {100, 0.5}));
+  CHECK(holds(tensor({kInf, 1.0}, kFloat64).norm(), {}, {kInf}));
+  CHECK(holds(tensor({kNan, 1e200}, kFloat64).norm(), {}, {kNan}));
+  CHECK(holds(zeros({2, 0}, kFloat64).norm(2, 1), {0, 0}));
+}
+
 TEST_CASE("norms have gradient 0 at the zero vector") {
   for (const double p : {0.5, 1.0, 2.0, 3.0, kInf}) {
     Tensor x = leaf({0, 0});
