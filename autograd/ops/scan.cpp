@@ -4,15 +4,19 @@
 #include <retrace/autograd/ops/rearranging.h>
 #include <retrace/autograd/ops/scan.h>
 
+#include <utility>
+
 namespace retrace {
 namespace {
 
 template <class T>
 using Carry = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
+enum class From { start, end };
+
 /// Walks [outer, n, inner] along the middle, up to 64 inner columns side by side. f(carry, i) takes
 /// element i into the carry and gives out[i].
-template <class T, class F>
+template <class T, From kFrom = From::start, class F>
 void scan(const Tensor& out, int dim, double initial, F f) {
   if (out.numel() == 0) return;
   constexpr std::int64_t kColumns = 64;
@@ -25,10 +29,17 @@ void scan(const Tensor& out, int dim, double initial, F f) {
                  for (std::int64_t task = begin; task < end; ++task) {
                    const std::int64_t first = task % blocks * kColumns;
                    const std::int64_t width = std::min(kColumns, inner - first);
+                   constexpr bool kBack = kFrom == From::end;
+                   const std::int64_t step = kBack ? -inner : inner;
+                   std::int64_t i = (task / blocks * n + (kBack ? n - 1 : 0)) * inner + first;
+                   if (width == 1) {
+                     auto carry = static_cast<Carry<T>>(initial);  // in a register
+                     for (std::int64_t k = 0; k < n; ++k, i += step) y[i] = f(carry, i);
+                     continue;
+                   }
                    Carry<T> carry[kColumns];
                    std::fill_n(carry, width, static_cast<Carry<T>>(initial));
-                   std::int64_t i = task / blocks * n * inner + first;
-                   for (std::int64_t k = 0; k < n; ++k, i += inner) {
+                   for (std::int64_t k = 0; k < n; ++k, i += step) {
                      for (std::int64_t c = 0; c < width; ++c) y[i + c] = f(carry[c], i + c);
                    }
                  }
@@ -65,9 +76,29 @@ struct CumprodNode final : NodeOf<CumprodNode> {
                                         "dx_i = y_{i-1} · u_i with u_i = g_i + x_{i+1} · u_{i+1}";
   explicit CumprodNode(int d) : dim(d) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    // Without a division by x, so that zeros do no harm.
-    const Tensor before = one_before(saved_output(), dim, 1);
-    gradients.give(0, mul(before, recurrence_back(saved_input(0), g, dim)));
+    // In double as the product itself: y or u may overflow where dx does not. Without a division by
+    // x, so that zeros do no harm.
+    const Tensor x = saved_input(0);
+    if (GradMode::is_enabled()) {
+      const Tensor wide = x.to(kFloat64), u = recurrence_back(wide, g.to(kFloat64), dim);
+      return gradients.give(0, mul(cumprod_exclusive(wide, dim), u).to(g.dtype()));
+    }
+    const Tensor factors = as_contiguous(x), upstream = as_contiguous(g);
+    const Tensor before = empty(x.sizes(), kFloat64);
+    Tensor dx = empty(x.sizes(), x.dtype());
+    visit_float(x.dtype(), op, [&]<class T>() {
+      const T *f = elements<const T>(factors), *from = elements<const T>(upstream);
+      const double* y = elements<const double>(before);
+      scan<double>(before, dim, 1, [f](double& carry, std::int64_t i) {
+        return std::exchange(carry, carry * static_cast<double>(f[i]));
+      });
+      scan<T, From::end>(dx, dim, 0, [=](double& carry, std::int64_t i) {
+        const double u = static_cast<double>(from[i]) + carry;
+        carry = static_cast<double>(f[i]) * u;
+        return static_cast<T>(y[i] * u);
+      });
+    });
+    gradients.give(0, std::move(dx));
   }
   int dim;
 };
@@ -117,12 +148,7 @@ Tensor cumprod(const Tensor& x, std::int64_t dim) {
     });
   });
   return record<CumprodNode>(
-      y, {&x},
-      [&](CumprodNode& node) {
-        node.save_input(0, x);
-        node.save_output(y);
-      },
-      d);
+      std::move(y), {&x}, [&](CumprodNode& node) { node.save_input(0, x); }, d);
 }
 
 Tensor cumprod_exclusive(const Tensor& x, std::int64_t dim) {

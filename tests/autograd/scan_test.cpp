@@ -45,6 +45,12 @@ TEST_CASE("cumprod has the right gradient with zeros") {
   check(2, 3, 4, 0);
 }
 
+TEST_CASE("the gradient of cumprod where its parts leave the range of float32") {
+  Tensor x = tensor({1e-30, 1e-30, 1e30, 1e30}).requires_grad_();
+  const Tensor g = gradient_of(cumprod(x, 0), x, {0, 0, 0, 1});
+  CHECK(allclose(g, tensor({1e30, 1e30, 1e-30, 1e-30}), 1e-7, 0));
+}
+
 TEST_CASE("a linear recurrence and its gradient") {
   // h = p, bp' ... with h0 = p, h1 = b p + q, h2 = c h1 + r
   Tensor a = leaf({kInf, 2, 3}), b = leaf({1, 10, 100});
