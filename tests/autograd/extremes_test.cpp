@@ -4,6 +4,7 @@
 
 #include <retrace/retrace.h>
 #include <retrace/tests/autograd/numbers.h>
+#include <retrace/tests/random.h>
 
 using namespace retrace;
 using testing::kInf;
@@ -109,14 +110,47 @@ TEST_CASE("a linear layer without outputs gives zeros back") {
 }
 
 TEST_CASE("cosine similarity of long and short vectors") {
-  for (const float scale : {1e-15f, 1e-5f, 1.0f, 1e9f, 1e18f}) {
+  for (const float scale : {1e-36f, 1e-15f, 1e-5f, 1.0f, 1e9f, 1e18f, 1e20f, 1e36f}) {
     const Tensor a = floats({3 * scale, 4 * scale}), b = floats({4 * scale, 3 * scale});
     CAPTURE(scale);
     CHECK(near(cosine_similarity(a, b, 0, 0.0).reshape({1}), {0.96f}));
     const Tensor d =
         slope([&](const Tensor& v) { return cosine_similarity(v, b.detach(), 0, 0.0); }, a);
-    CHECK(near(d * scale, {0.0448f, -0.0336f}, 1e-4));
+    CHECK(near(d * scale, {0.0448f, -0.0336f}));
   }
+  for (const double scale : {1e-200, 1e200}) {
+    CAPTURE(scale);
+    const Tensor a = leaf({3 * scale, 4 * scale}), b = leaf({4 * scale, 3 * scale});
+    const Tensor y = cosine_similarity(a, b, 0, 0.0);
+    CHECK(testing::holds(y, {}, {0.96}, 1e-15));
+    CHECK(testing::holds(testing::gradient_of(y, a, {scale}), {0.0448, -0.0336}, 1e-15));
+  }
+}
+
+TEST_CASE("cosine similarity is at most 1, and a distance of it not below 0") {
+  for (std::int64_t n = 2; n < 40; ++n) {
+    const Tensor x = random({50, n}, kFloat32);
+    CHECK(cosine_similarity(x, x).equal(ones({50})));
+    CHECK(cosine_distance(x, x * -3).equal(full({50}, 2.0f)));
+    CHECK(cosine_similarity(x.t(), x.t(), 0).equal(ones({50})));
+    const Tensor wide = x.to(kFloat64), y = cosine_similarity(wide, wide * 7);
+    CHECK((y <= 1).all().item<bool>());
+    CHECK((y > 1 - 1e-15).all().item<bool>());
+  }
+}
+
+TEST_CASE("where eps stands for the lengths, cosine similarity is a product") {
+  for (const std::int64_t dim : {0, 1}) {
+    const Tensor a = leaf({0, 0, 3e-5, 4e-5}, {2, 2}), b = leaf({1, 2, 1e-5, 0}, {2, 2});
+    const auto turned = [&](const Tensor& x) { return dim == 0 ? x.t() : x; };
+    const Tensor y = cosine_similarity(turned(a), turned(b), dim);
+    CHECK(testing::holds(y, {2}, {0, 0.03}, 1e-15));
+    CHECK(testing::holds(testing::gradient_of(y, a, {1, 1}), {2, 2}, {1e8, 2e8, 1e3, 0}, 1e-15));
+  }
+  const Tensor none = leaf({0, 0});  // without eps it has no direction
+  const Tensor y = cosine_similarity(none, leaf({1, 2}), 0, 0.0);
+  CHECK(testing::holds(y, {}, {0}));
+  CHECK(testing::holds(testing::gradient_of(y, none, {1}), {0, 0}));
 }
 
 TEST_CASE("lerp ends at its ends, with a weight of each element, too") {
