@@ -124,12 +124,12 @@ void pull(const Points<T>& x, const Points<T>& others, std::int64_t step, std::i
     for (std::int64_t j = 0; j < others.count; ++j) {
       const std::int64_t at = i * step + j * across;
       if (g[at] == T(0) || y[at] == T(0)) continue;
-      const T weight = g[at] / y[at];
+      const double weight = static_cast<double>(g[at]) / static_cast<double>(y[at]);
       const T* to = others[j];
       double* into = sum.data();
 #pragma omp simd
       for (std::int64_t k = 0; k < x.width; ++k)
-        into[k] += static_cast<double>(weight * (from[k] - to[k]));
+        into[k] += weight * static_cast<double>(from[k] - to[k]);
     }
     for (std::int64_t k = 0; k < x.width; ++k)
       dx[i * x.width + k] = static_cast<T>(sum[static_cast<std::size_t>(k)]);

@@ -201,4 +201,8 @@ TEST_CASE("distances of what is very near or far") {
                    .reshape({2}),
                {0.6f, 0.8f}));
   }
+  // 1 / 5e-40 is no float32.
+  const Tensor x = floats({3e-40f, 4e-40f}).detach().reshape({1, 2}).requires_grad_();
+  const auto distance = [](const Tensor& v) { return cdist(v, zeros({1, 2})); };
+  CHECK(near(slope(distance, x).reshape({2}), {0.6f, 0.8f}, 1e-5));
 }
