@@ -64,7 +64,7 @@ Statistics statistics(const T* x, const Slices& slices, std::int64_t slice, doub
   for (std::int64_t r = 0; r < slices.runs; ++r)
     moments.add(x + slices.run(slice, r) * slices.length, slices.length);
   if (var != nullptr) *var = moments.var();
-  return {moments.mean(), 1.0 / std::sqrt(moments.var() + eps)};
+  return {moments.mean(), moments.var(), eps};
 }
 
 template <class T>
@@ -196,16 +196,16 @@ struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
   }
   Tensor normalized(const Tensor& x) const {
     Shape dims = {-1};
-    Tensor of_slices = x.to(kFloat64);  // whose squares neither overflow nor vanish
+    Tensor of_slices = x.to(kFloat64);
     if (slices.over_batch) {
       dims = {0};
       for (int d = 2; d < x.dim(); ++d) dims.push_back(d);
     } else {
       of_slices = of_slices.reshape({slices.count, slices.size()});
     }
-    const Tensor centered = of_slices - of_slices.mean(dims, true);
-    const Tensor var = centered.square().mean(dims, true);
-    return (centered / sqrt(var + eps)).view(x.sizes()).to(x.dtype());
+    const Tensor n =
+        normalized_by_ops(of_slices, dims, /*centered=*/true, eps, this->saved_extra(0));
+    return n.view(x.sizes()).to(x.dtype());
   }
   // By the statistics of other batches, one for each channel.
   Tensor shifted(const Tensor& x) const {
@@ -334,7 +334,7 @@ Tensor running_statistics(const Tensor& mean, const Tensor& var, double eps) {
   Tensor stats = empty({mean.numel(), 2}, kFloat64);
   const std::vector<double> means = mean.to_vector<double>(), vars = var.to_vector<double>();
   for (std::size_t c = 0; c < means.size(); ++c)
-    elements<Statistics>(stats)[c] = {means[c], 1.0 / std::sqrt(vars[c] + eps)};
+    elements<Statistics>(stats)[c] = {means[c], vars[c], eps};
   return stats;
 }
 

@@ -18,7 +18,7 @@ Statistics statistics(const T* x, std::int64_t n, double eps, bool centered) {
   Moments moments(centered ? static_cast<double>(x[0]) : 0.0);
   moments.add(x, n);
   const double var = centered ? moments.var() : moments.mean_square();
-  return {centered ? moments.mean() : 0.0, 1.0 / std::sqrt(var + eps)};
+  return {centered ? moments.mean() : 0.0, var, eps};
 }
 
 template <class T>
@@ -157,10 +157,9 @@ struct RowNormNode final : NodeOf<RowNormNode<Kind>> {
     recorded_backward(std::array{x, weight, bias}, {g}, gradients, [&] {
       Shape dims;
       for (int d = 1; d <= normalized_shape.size(); ++d) dims.push_back(-d);
-      const Tensor wide = x.to(kFloat64);  // whose squares neither overflow nor vanish
-      const Tensor centered = Kind::centered ? wide - wide.mean(dims, true) : wide;
-      const Tensor var = centered.square().mean(dims, true);
-      const Tensor y = (centered / sqrt(var + eps)).to(x.dtype()) * weight;
+      const Tensor n =
+          normalized_by_ops(x.to(kFloat64), dims, Kind::centered, eps, this->saved_extra(0));
+      const Tensor y = n.to(x.dtype()) * weight;
       return bias.defined() ? y + bias : y;
     });
   }

@@ -2,8 +2,10 @@
 
 // Normalisations: numbers that belong together are brought to mean 0 and variance 1, then scaled
 // and shifted by learned parameters. They differ in which numbers share their statistics. These are
-// computed in double. Errors, all of them: ShapeError,
-// DTypeError, ValueError for an eps that is negative or NaN.
+// computed in double, so squares must lie within its range, and x - mean within that of x. Where
+// var + eps is 0, so is 1 / sqrt(var + eps): with eps = 0, too, numbers that are equal give bias,
+// and a gradient of 0. Errors, all of them: ShapeError, DTypeError, ValueError for an eps that is
+// negative or NaN.
 
 #include <retrace/tensor/tensor.h>
 

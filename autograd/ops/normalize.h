@@ -4,15 +4,37 @@
 
 #include <cmath>
 
+#include <retrace/autograd/node.h>
+#include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/comparison.h>
+#include <retrace/autograd/ops/math.h>
+#include <retrace/autograd/ops/reduction.h>
+#include <retrace/autograd/ops/selection.h>
 #include <retrace/tensor/kernels/math.h>
 #include <retrace/tensor/kernels/reduce.h>
 
 namespace retrace {
 
-/// Mean and 1 / sqrt(var + eps) of one slice.
+/// Mean and 1 / sqrt(var + eps) of one slice; 0 instead of 1 / 0, so that n is 0 where nothing
+/// deviates from the mean.
 struct Statistics {
+  Statistics(double m, double var, double eps)
+      : mean(m), rstd(var + eps == 0 ? 0.0 : 1.0 / std::sqrt(var + eps)) {}
   double mean, rstd;
 };
+
+/// n by ops that record themselves, for second derivatives: `x` in double, whose squares neither
+/// overflow nor vanish, `dims` a slice's, its mean 0 unless `centered`.
+inline Tensor normalized_by_ops(const Tensor& x, const Shape& dims, bool centered, double eps,
+                                const Tensor& statistics) {
+  const auto less_mean = [&](const Tensor& of) { return of - of.mean(dims, /*keepdim=*/true); };
+  // Twice: rounding leaves a part of a mean that is far from 0.
+  const Tensor offsets = centered ? less_mean(less_mean(x)) : x;
+  const Tensor var = offsets.square().mean(dims, /*keepdim=*/true);
+  const Tensor none =
+      without_recording([&] { return eq(statistics.select(1, 1), 0.0).reshape(var.sizes()); });
+  return offsets / sqrt(masked_fill(var + eps, none, std::numeric_limits<double>::infinity()));
+}
 
 inline constexpr std::int64_t kLanes = 16;
 

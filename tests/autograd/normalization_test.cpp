@@ -76,6 +76,24 @@ TEST_CASE("a constant slice gives the bias, and a finite gradient") {
   for (const double g : x.grad().to_vector<double>()) CHECK(std::isfinite(g));
 }
 
+TEST_CASE("without eps, too, equal numbers give the bias, and no gradient") {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    const Tensor x = full({2, 7}, 0.1, dtype).requires_grad_(), none = zeros({2, 7}, dtype);
+    const Tensor bias = random({7}, dtype), g = random({2, 7}, dtype);
+    const auto check = [&](const Tensor& y, const Tensor& expected) {
+      CHECK(y.detach().equal(expected));
+      CHECK(grad({y}, {x}, {g}, /*retain_graph=*/true)[0].equal(none));
+      CHECK(grad({y}, {x}, {g}, false, /*create_graph=*/true)[0].detach().equal(none));
+    };
+    check(layer_norm(x, {7}, {}, bias, 0.0), bias.expand({2, 7}));
+    check(rms_norm(x * 0, {7}, {}, 0.0), none);
+    check(batch_norm(x, {}, {}, {}, bias, /*training=*/true, 0.1, 0.0), bias.expand({2, 7}));
+    check(group_norm(x, 1, {}, bias, 0.0), bias.expand({2, 7}));
+    check(batch_norm(x, x[0].detach(), zeros({7}, dtype), {}, bias, false, 0.1, 0.0),
+          bias.expand({2, 7}));
+  }
+}
+
 TEST_CASE("layer_norm over several dims, with weight and bias or one of them") {
   const Tensor x = random({2, 3, 4}), w = random({3, 4}), b = random({3, 4});
   const Tensor n = layer_norm(x, {3, 4});
