@@ -31,8 +31,8 @@ Tensor norm(const Tensor& x, double p, std::int64_t dim, bool keepdim = false);
 Tensor norm(const Tensor& x, double p, const Shape& dims, bool keepdim = false);
 
 /// y = x / max(‖x‖_p, eps) along `dim`: vectors of length 1. One of length 0 stays 0.
-/// dx = (g - y · Σ g y) / ‖x‖ for p = 2; g / eps where ‖x‖ < eps. ValueError unless eps is
-/// positive.
+/// dx = (g - y · Σ g y) / ‖x‖ for p = 2; g / eps where ‖x‖ < eps. An eps below the smallest number
+/// of the dtype of x is taken for that one. ValueError unless eps is positive.
 Tensor normalize(const Tensor& x, double p = 2, std::int64_t dim = 1, double eps = 1e-12);
 
 /// A literal 1 or 0 is a dim, not a truth value.

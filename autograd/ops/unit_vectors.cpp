@@ -30,6 +30,29 @@ void for_vectors(const Tensor& x, F f) {
                });
 }
 
+/// √ Σ x² where squares leave the range of double: of x / s, s being the power of two below the
+/// largest |x|.
+template <class T>
+double scaled_length(const T* x, std::int64_t n) {
+  double largest = 0, squares = 0;
+  for (std::int64_t i = 0; i < n; ++i)
+    largest = math::max(largest, std::abs(static_cast<double>(x[i])));
+  if (largest == 0 || !std::isfinite(largest)) return largest;
+  const double scale = std::exp2(std::logb(largest));
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double v = static_cast<double>(x[i]) / scale;
+    squares += v * v;
+  }
+  return scale * std::sqrt(squares);
+}
+
+template <class T>
+double length_of(const T* x, std::int64_t n) {
+  const double squares = kernels::dot_run(x, x, n);
+  const bool lost = std::is_same_v<T, double> && !(squares > 1e-290 && squares < 1e308);
+  return lost ? scaled_length(x, n) : std::sqrt(squares);
+}
+
 /// Euclidean length, along the last dim.
 struct NormalizeNode final : NodeOf<NormalizeNode> {
   static constexpr std::string_view op = NormalizeTexts::op, formula = NormalizeTexts::formula,
@@ -40,7 +63,7 @@ struct NormalizeNode final : NodeOf<NormalizeNode> {
     if (GradMode::is_enabled()) {
       const Tensor x = bounded_input(*this, 0);
       return recorded_backward(std::array{x}, {g}, gradients,
-                               [&] { return by_parts(x, 2, -1, eps); });
+                               [&] { return by_parts(x.to(kFloat64), 2, -1, eps).to(x.dtype()); });
     }
     const Tensor y = saved_output(), lengths = saved_extra(), upstream = as_contiguous(g);
     Tensor dx = empty(y.sizes(), y.dtype());
@@ -52,10 +75,18 @@ struct NormalizeNode final : NodeOf<NormalizeNode> {
       for_vectors(y, [&](std::int64_t at, std::int64_t row) {
         const bool clamped = length[row] < eps;
         const double along = clamped ? 0.0 : kernels::dot_run(from + at, unit + at, width);
-        const T shrink = static_cast<T>(1 / std::max(length[row], eps));
-        kernels::dense_row([shrink, along = static_cast<T>(along)](
-                               T gg, T u) { return shrink * (gg - along * u); },
-                           width, out + at, from + at, unit + at);
+        const double divisor = std::max(length[row], eps);
+        const T shrink = static_cast<T>(1 / divisor), part = static_cast<T>(along);
+        if (std::isnormal(shrink)) {
+          kernels::dense_row([shrink, part](T gg, T u) { return shrink * (gg - part * u); }, width,
+                             out + at, from + at, unit + at);
+        } else {
+          kernels::dense_row(
+              [divisor, part](T gg, T u) {
+                return static_cast<T>(static_cast<double>(gg - part * u) / divisor);
+              },
+              width, out + at, from + at, unit + at);
+        }
       });
     });
     gradients.give(0, std::move(dx));
@@ -74,9 +105,16 @@ Tensor unit_vectors(const Tensor& x, double eps) {
     auto* length = elements<double>(lengths);
     T* out = elements<T>(y);
     for_vectors(x, [&](std::int64_t at, std::int64_t row) {
-      length[row] = std::sqrt(kernels::dot_run(in + at, in + at, width));
-      const T shrink = static_cast<T>(1 / std::max(length[row], eps));
-      kernels::dense_row([shrink](T v) { return v * shrink; }, width, out + at, in + at);
+      length[row] = length_of(in + at, width);
+      const double divisor = std::max(length[row], eps);
+      const T shrink = static_cast<T>(1 / divisor);
+      if (std::isnormal(shrink)) {
+        kernels::dense_row([shrink](T v) { return v * shrink; }, width, out + at, in + at);
+      } else {
+        kernels::dense_row(
+            [divisor](T v) { return static_cast<T>(static_cast<double>(v) / divisor); }, width,
+            out + at, in + at);
+      }
     });
   });
   return record<NormalizeNode>(
@@ -96,9 +134,14 @@ Tensor normalize(const Tensor& x, double p, std::int64_t dim, double eps) {
   if (!x.is_floating_point()) refuse_dtype("normalize", x.dtype(), "float32 or float64");
   require<ValueError>(eps > 0, "normalize: eps = {}; give a positive number", eps);
   const bool last = x.dim() > 0 && wrap_dim("normalize", dim, x.sizes()) == x.dim() - 1;
-  if (p == 2 && last) return unit_vectors(x, eps);
+  // Where eps is 0 as a number of x, the smallest one does: there is no shorter vector but 0.
+  const double smallest = x.dtype() == kFloat32
+                              ? static_cast<double>(std::numeric_limits<float>::denorm_min())
+                              : std::numeric_limits<double>::denorm_min();
+  const double least = std::max(eps, smallest);
+  if (p == 2 && last) return unit_vectors(x, least);
   return composite<NormalizeTexts>(
-      [p, dim, eps](const Tensor& v) { return by_parts(v, p, dim, eps); }, x);
+      [p, dim, least](const Tensor& v) { return by_parts(v, p, dim, least); }, x);
 }
 
 }  // namespace retrace

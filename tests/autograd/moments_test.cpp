@@ -133,6 +133,23 @@ TEST_CASE("normalize gives vectors of length 1, and leaves zeros") {
   CHECK_THROWS_AS(normalize(x, 2, 1, 0), ValueError);
 }
 
+TEST_CASE("normalize of the longest and the shortest vectors, with the smallest eps") {
+  for (const double eps : {1e-45, 1e-60}) {
+    CHECK(holds(normalize(zeros({2}), 2, 0, eps), {0, 0}));
+    CHECK(holds(normalize(zeros({2}), 3, 0, eps), {0, 0}));
+    CHECK(holds(normalize(zeros({2}, kFloat64), 2, 0, eps), {0, 0}));
+    CHECK(holds(normalize(tensor({3e-39, 4e-39}), 2, 0, eps), {0.6, 0.8}, 1e-6));
+  }
+  CHECK(holds(normalize(tensor({3e38, 3e38}), 2, 0), {std::sqrt(0.5), std::sqrt(0.5)}, 1e-7));
+  for (const double scale : {0x1p-1000, 0x1p-600, 0x1p600, 0x1p1000}) {
+    CAPTURE(scale);
+    Tensor x = leaf({3 * scale, 4 * scale});
+    const Tensor y = normalize(x, 2, 0, 1e-305);
+    CHECK(holds(y, {.6, .8}, 1e-15));
+    CHECK(holds(gradient_of(y, x, {1, 0}) * scale, {.128, -.096}, 1e-15));
+  }
+}
+
 TEST_CASE("what variances and norms refuse") {
   CHECK_THROWS_AS(tensor({1, 2}).var(), DTypeError);
   CHECK(says(message_of<DTypeError>([] { tensor({1, 2}).norm(); }), "norm: needs float32"));
