@@ -64,7 +64,7 @@ Statistics statistics(const T* x, const Slices& slices, std::int64_t slice, doub
   for (std::int64_t r = 0; r < slices.runs; ++r)
     moments.add(x + slices.run(slice, r) * slices.length, slices.length);
   if (var != nullptr) *var = moments.var();
-  return {moments.mean(), moments.var(), eps};
+  return moments.statistics(eps);
 }
 
 template <class T>
@@ -234,7 +234,7 @@ struct ChannelNormNode final : NodeOf<ChannelNormNode<Kind>> {
 /// Statistics of slices, and their variances if `vars` is not null.
 Tensor statistics_of(std::string_view op, const Tensor& x, const Slices& slices, double eps,
                      std::vector<double>* vars) {
-  Tensor result = empty({slices.count, 2}, kFloat64);
+  Tensor result = empty_statistics(slices.count);
   if (slices.size() == 0) return result;
   visit_float(x.dtype(), op, [&]<class T>() {
     auto* stats = elements<Statistics>(result);
@@ -331,7 +331,7 @@ void move_running(const Tensor& running, double momentum, F batch) {
 }
 
 Tensor running_statistics(const Tensor& mean, const Tensor& var, double eps) {
-  Tensor stats = empty({mean.numel(), 2}, kFloat64);
+  Tensor stats = empty_statistics(mean.numel());
   const std::vector<double> means = mean.to_vector<double>(), vars = var.to_vector<double>();
   for (std::size_t c = 0; c < means.size(); ++c)
     elements<Statistics>(stats)[c] = {means[c], vars[c], eps};

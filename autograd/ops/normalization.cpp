@@ -17,8 +17,7 @@ template <class T>
 Statistics statistics(const T* x, std::int64_t n, double eps, bool centered) {
   Moments moments(centered ? static_cast<double>(x[0]) : 0.0);
   moments.add(x, n);
-  const double var = centered ? moments.var() : moments.mean_square();
-  return {centered ? moments.mean() : 0.0, var, eps};
+  return centered ? moments.statistics(eps) : Statistics(0.0, moments.mean_square(), eps);
 }
 
 template <class T>
@@ -213,7 +212,7 @@ Tensor normalize_rows(const Tensor& x, const Shape& normalized_shape, const Tens
   const Tensor shift = bias.defined() ? as_contiguous(bias) : zeros(normalized_shape, x.dtype());
   const std::int64_t n = normalized_shape.numel(), rows = n == 0 ? 0 : x.numel() / n;
   Tensor y = empty(x.sizes(), x.dtype());
-  const Tensor statistics_of_rows = empty({rows, 2}, kFloat64);
+  const Tensor statistics_of_rows = empty_statistics(rows);
   visit_float(x.dtype(), Kind::op, [&]<class T>() {
     const T *in = elements<T>(rows_of_x), *w = elements<T>(scale), *b = elements<T>(shift);
     T* out = elements<T>(y);

@@ -16,12 +16,14 @@
 namespace retrace {
 
 /// Mean and 1 / sqrt(var + eps) of one slice; 0 instead of 1 / 0, so that n is 0 where nothing
-/// deviates from the mean.
+/// deviates from the mean. mean + low is the mean beyond the digits of a double.
 struct Statistics {
-  Statistics(double m, double var, double eps)
-      : mean(m), rstd(var + eps == 0 ? 0.0 : 1.0 / std::sqrt(var + eps)) {}
-  double mean, rstd;
+  Statistics(double m, double var, double eps, double l = 0)
+      : mean(m), rstd(var + eps == 0 ? 0.0 : 1.0 / std::sqrt(var + eps)), low(l) {}
+  double mean, rstd, low;
 };
+/// Of so many slices, a row each.
+inline Tensor empty_statistics(std::int64_t slices) { return empty({slices, 3}, kFloat64); }
 
 /// n by ops that record themselves, for second derivatives: `x` in double, whose squares neither
 /// overflow nor vanish, `dims` a slice's, its mean 0 unless `centered`.
@@ -67,12 +69,10 @@ class Moments {
     count_ += n;
   }
 
-  double mean() const { return shift_ + distance(); }
-  double var() const {
-    const double d = distance();
-    // Rounding may leave it a trifle below 0; a NaN stays one.
-    return math::max(kernels::sum_lanes<kLanes>(square_) / static_cast<double>(count_) - d * d,
-                     0.0);
+  double var() const { return var_about(distance()); }
+  Statistics statistics(double eps) const {
+    const double d = distance(), mean = shift_ + d;
+    return {mean, var_about(d), eps, shift_ - mean + d};
   }
   /// Mean of the squares of x - shift.
   double mean_square() const {
@@ -80,6 +80,10 @@ class Moments {
   }
 
  private:
+  double var_about(double d) const {
+    // Rounding may leave it a trifle below 0; a NaN stays one.
+    return math::max(mean_square() - d * d, 0.0);
+  }
   double distance() const { return kernels::sum_lanes<kLanes>(sum_) / static_cast<double>(count_); }
 
   double shift_, sum_[kLanes] = {}, square_[kLanes] = {};
@@ -93,7 +97,7 @@ struct Normalize {
   explicit Normalize(const Statistics& s)
       : center(static_cast<T>(s.mean)),
         rstd(static_cast<T>(s.rstd)),
-        rest(static_cast<T>((static_cast<double>(center) - s.mean) * s.rstd)) {}
+        rest(static_cast<T>((static_cast<double>(center) - s.mean - s.low) * s.rstd)) {}
   T operator()(T x) const { return math::mul_add(x - center, rstd, rest); }
   T center, rstd, rest;
 };

@@ -66,6 +66,20 @@ TEST_CASE("float32 statistics stay right far from 0, with outliers and for long 
   CHECK(layer_norm(extreme, {4}).equal(tensor({{1.0, -1.0, 1.0, -1.0}})));
 }
 
+TEST_CASE("float64 slices far from 0 are what they are near it") {
+  const Tensor near = round(random({3, 17}) * 1000.0).requires_grad_(), g = random({3, 17});
+  const auto norms = {+[](const Tensor& x) { return layer_norm(x, {17}); },
+                      +[](const Tensor& x) { return batch_norm(x, {}, {}, {}, {}, true); }};
+  for (const auto& norm : norms) {
+    const Tensor far = (near.detach() + 1e12).requires_grad_();
+    const Tensor y = norm(near), shifted = norm(far);
+    CHECK(largest_difference(shifted, y.to_vector<double>()) <= 1e-14);
+    for (const bool recorded : {false, true})
+      CHECK(largest_difference(grad({shifted}, {far}, {g}, true, recorded)[0],
+                               grad({y}, {near}, {g}, true)[0].to_vector<double>()) <= 1e-16);
+  }
+}
+
 TEST_CASE("a constant slice gives the bias, and a finite gradient") {
   Tensor x = full({2, 5}, 7.3f).requires_grad_();
   const Tensor bias = tensor({1.0, 2.0, 3.0, 4.0, 5.0});
