@@ -2,6 +2,7 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/distance.h>
+#include <retrace/autograd/ops/length.h>
 #include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/moments.h>
 #include <retrace/autograd/ops/reduction.h>
@@ -97,12 +98,17 @@ double sum_of_squares(const T* a, const T* b, std::int64_t n) {
   return total;
 }
 
-/// That in T, or in double where squares of T come to their ends.
+/// ‖a - b‖ by squares in T, or in double where squares of T come to their ends.
 template <class T>
-double squared_distance(const T* a, const T* b, std::int64_t n) {
-  const double total = sum_of_squares<T>(a, b, n);
-  if (std::is_same_v<T, double> || (total > 1e-30 && total < 1e37)) return total;
-  return sum_of_squares<double>(a, b, n);
+double distance_of(const T* a, const T* b, std::int64_t n) {
+  const double squares = sum_of_squares<T>(a, b, n);
+  if constexpr (std::is_same_v<T, float>) {
+    if (squares > 1e-30 && squares < 1e37) return std::sqrt(squares);
+    return std::sqrt(sum_of_squares<double>(a, b, n));
+  } else {
+    if (squares_fit(squares)) return std::sqrt(squares);
+    return scaled_length(n, [a, b](std::int64_t i) { return a[i] - b[i]; });
+  }
 }
 
 template <class F>
@@ -209,7 +215,7 @@ Tensor cdist(const Tensor& x1, const Tensor& x2) {
     if (y.numel() == 0) return;  // of however many points
     for_points(a.count, b.count * a.width, [&](std::int64_t i) {
       for (std::int64_t j = 0; j < b.count; ++j)
-        out[i * b.count + j] = static_cast<T>(std::sqrt(squared_distance(a[i], b[j], a.width)));
+        out[i * b.count + j] = static_cast<T>(distance_of(a[i], b[j], a.width));
     });
   });
   return record<CdistNode>(y, {&x1, &x2}, [&](CdistNode& node) {

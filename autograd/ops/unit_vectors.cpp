@@ -1,6 +1,7 @@
 #include <retrace/autograd/composite.h>
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
+#include <retrace/autograd/ops/length.h>
 #include <retrace/autograd/ops/moments.h>
 #include <retrace/tensor/kernels/softmax.h>
 
@@ -30,27 +31,11 @@ void for_vectors(const Tensor& x, F f) {
                });
 }
 
-/// √ Σ x² where squares leave the range of double: of x / s, s being the power of two below the
-/// largest |x|.
-template <class T>
-double scaled_length(const T* x, std::int64_t n) {
-  double largest = 0, squares = 0;
-  for (std::int64_t i = 0; i < n; ++i)
-    largest = math::max(largest, std::abs(static_cast<double>(x[i])));
-  if (largest == 0 || !std::isfinite(largest)) return largest;
-  const double scale = std::exp2(std::logb(largest));
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double v = static_cast<double>(x[i]) / scale;
-    squares += v * v;
-  }
-  return scale * std::sqrt(squares);
-}
-
 template <class T>
 double length_of(const T* x, std::int64_t n) {
   const double squares = kernels::dot_run(x, x, n);
-  const bool lost = std::is_same_v<T, double> && !(squares > 1e-290 && squares < 1e308);
-  return lost ? scaled_length(x, n) : std::sqrt(squares);
+  if (std::is_same_v<T, float> || squares_fit(squares)) return std::sqrt(squares);
+  return scaled_length(n, [x](std::int64_t i) { return static_cast<double>(x[i]); });
 }
 
 /// Euclidean length, along the last dim.

@@ -41,6 +41,18 @@ TEST_CASE("close points far from the origin keep their distance, equal ones have
   CHECK(a.grad().to_vector<double>() == std::vector<double>{0, -2, 0, 2});
 }
 
+TEST_CASE("distances of float64 whose squares leave its range") {
+  for (const double scale : {0x1p-1000, 0x1p-600, 0x1p600, 0x1p1000}) {
+    CAPTURE(scale);
+    const Tensor a = (tensor({{3.0, 4.0}}, kFloat64) * scale).requires_grad_();
+    const Tensor y = cdist(a, zeros({1, 2}, kFloat64));
+    CHECK(y.item<double>() == 5 * scale);
+    y.backward();
+    CHECK(allclose(a.grad(), tensor({{0.6, 0.8}}, kFloat64), 1e-15, 0));
+    CHECK(euclidean_distance(a.detach(), a.detach() * 2).item<double>() == 5 * scale);
+  }
+}
+
 TEST_CASE("named distances of known points") {
   const Tensor a = tensor({{0.0, 0.0}, {1.0, 0.0}}, kFloat64);
   const Tensor b = tensor({{3.0, 4.0}, {0.0, 2.0}}, kFloat64);
