@@ -128,7 +128,7 @@ struct Hardswish {
   }
   template <class T>
   T dy_dx(T x) const {
-    const T inside = math::mul_add(x, T(1.0 / 3), T(0.5));
+    const T inside = math::mul_add(T(2), x, T(3)) * T(1.0 / 6);
     return math::select(x < T(-3), T(0), math::select(x > T(3), T(1), inside));
   }
 };

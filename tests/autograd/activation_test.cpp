@@ -200,6 +200,7 @@ TEST_CASE("slopes where pieces meet") {
   CHECK(at(hardsigmoid, 3) == 0);
   CHECK(at(hardswish, -3) == doctest::Approx(-0.5).epsilon(1e-15));
   CHECK(at(hardswish, 3) == doctest::Approx(1.5).epsilon(1e-15));
+  CHECK(slope_of(hardswish, tensor({-1.5})).item<float>() == 0);  // the lowest point
   CHECK(at([](const Tensor& x) { return hardtanh(x); }, 1) == 0);
   CHECK(at([](const Tensor& x) { return softshrink(x); }, 0.5) == 0);
   CHECK(at([](const Tensor& x) { return hardshrink(x); }, -0.5) == 0);
