@@ -41,46 +41,46 @@ struct Prelu {
   }
 };
 
-// Below 0 the slope is that of the exponential, which y gives back: α exp(x) = y + α.
+// Slopes are computed from x: far below 0 they are smaller than a rounding error of y.
 struct Elu {
   static constexpr std::string_view op = "elu", formula = "y = x, below 0 α (exp(x) - 1)",
-                                    gradient = "dx = g where y > 0, else g · (y + α)";
+                                    gradient = "dx = g where x > 0, else g · α exp(x)";
   double alpha;
   template <class T>
   T y(T x) const {
     return math::select(x > T(0), x, T(alpha) * math::expm1(x));
   }
   template <class T>
-  T dy_dx_from_y(T y) const {
-    return math::select(y > T(0), T(1), y + T(alpha));
+  T dy_dx(T x) const {
+    return math::select(x > T(0), T(1), T(alpha) * math::exp(x));
   }
 };
 
 struct Selu {
   static constexpr std::string_view op = "selu", formula = "y = λ x, below 0 λ α (exp(x) - 1)",
-                                    gradient = "dx = g · λ where y > 0, else g · (y + λ α)";
+                                    gradient = "dx = g · λ where x > 0, else g · λ α exp(x)";
   static constexpr double kScale = 1.0507009873554804934, kAlpha = 1.6732632423543772848;
   template <class T>
   T y(T x) const {
     return math::select(x > T(0), T(kScale) * x, T(kScale * kAlpha) * math::expm1(x));
   }
   template <class T>
-  T dy_dx_from_y(T y) const {
-    return math::select(y > T(0), T(kScale), y + T(kScale * kAlpha));
+  T dy_dx(T x) const {
+    return math::select(x > T(0), T(kScale), T(kScale * kAlpha) * math::exp(x));
   }
 };
 
 struct Celu {
   static constexpr std::string_view op = "celu", formula = "y = x, below 0 α (exp(x / α) - 1)",
-                                    gradient = "dx = g where y > 0, else g · (y / α + 1)";
+                                    gradient = "dx = g where x > 0, else g · exp(x / α)";
   double alpha;
   template <class T>
   T y(T x) const {
     return math::select(x > T(0), x, T(alpha) * math::expm1(x / T(alpha)));
   }
   template <class T>
-  T dy_dx_from_y(T y) const {
-    return math::select(y > T(0), T(1), y / T(alpha) + T(1));
+  T dy_dx(T x) const {
+    return math::select(x > T(0), T(1), math::exp(x / T(alpha)));
   }
 };
 

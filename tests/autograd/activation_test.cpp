@@ -154,6 +154,26 @@ TEST_CASE("gelu's slope in float32 is that of its formula") {
   CHECK(worst < 2.5e-7);
 }
 
+TEST_CASE("slopes of exponential units keep their digits far below 0") {
+  const std::tuple<Function, double, double> units[] = {
+      {[](const Tensor& x) { return elu(x, 0.3); }, 0.3, 1},
+      {selu, kLambda * kAlpha, 1},
+      {[](const Tensor& x) { return celu(x, 0.5); }, 1, 0.5}};
+  for (const auto& [unit, factor, alpha] : units) {
+    for (const double at : {-1.0, -15.0, -18.0, -40.0}) {
+      CAPTURE(at);
+      const double slope = factor * std::exp(at / alpha);
+      CHECK(slopes(unit, {at})[0] == doctest::Approx(slope).epsilon(1e-15).scale(0));
+      CHECK(slope_of(unit, full({1}, at)).item<double>() ==
+            doctest::Approx(slope).epsilon(3e-7).scale(0));
+      const Tensor x = doubles({at}).requires_grad_();
+      const Tensor first = grad({unit(x)}, {x}, {}, false, /*create_graph=*/true)[0];
+      CHECK(grad({first}, {x})[0].item<double>() ==
+            doctest::Approx(slope / alpha).epsilon(1e-15).scale(0));
+    }
+  }
+}
+
 TEST_CASE("activations have first and second derivatives in any layout") {
   const Tensor x = doubles({-1.5, -0.7, 0.2, 0.9, 1.4, 2.7}).view({2, 3});
   for (const Case& c : kCases) {
