@@ -32,6 +32,10 @@ struct Gated {
 struct Glu : Gated<rules::Sigmoid> {
   static constexpr std::string_view op = "glu", formula = "y = σ(a) · v",
                                     gradient = "da = g · v σ(a) σ(-a), dv = g · σ(a)";
+  template <class T>
+  T dy_da(T a, T v) const {
+    return math::sigmoid(a) * math::sigmoid(-a) * v;
+  }
 };
 struct Swiglu : Gated<rules::Silu> {
   static constexpr std::string_view op = "swiglu", formula = "y = silu(a) · v",

@@ -70,6 +70,19 @@ TEST_CASE("each unit is one node and takes any layout") {
   }
 }
 
+TEST_CASE("glu's gradient to the gate keeps its digits where the gate is open") {
+  for (const DType dtype : {kFloat32, kFloat64})
+    for (const double a : {20.0, -20.0}) {
+      const Tensor x = tensor({3.0, a}, dtype).requires_grad_();
+      const Tensor plain = grad({glu(x).sum()}, {x})[0];
+      const Tensor recorded = grad({glu(x).sum()}, {x}, {}, false, /*create_graph=*/true)[0];
+      for (const Tensor& dx : {plain, recorded.detach()})
+        CHECK(numbers(dx)[1] == doctest::Approx(3 * 2.0611536139418493e-9)
+                                    .epsilon(dtype == kFloat32 ? 3e-7 : 1e-15)
+                                    .scale(0));
+    }
+}
+
 TEST_CASE("finite at ±1e4 in values and gradients") {
   for (const Unit& unit : kUnits)
     for (const DType dtype : {kFloat64, kFloat32}) {
