@@ -55,8 +55,9 @@ struct LearnedSwish {
   }
   template <class T>
   T dy_db(T x, T beta) const {
-    const T s = math::sigmoid(beta * x);
-    return s * (T(1) - s) * x * x;
+    // σ(z) σ(-z) = e / (1 + e)²; far out, 1 - σ(z) would be 0.
+    const T e = math::exp(-math::abs(beta * x)), q = T(1) / (T(1) + e);
+    return e * q * q * x * x;
   }
 };
 

@@ -268,6 +268,19 @@ TEST_CASE("swish learns β") {
   CHECK(b.grad().item<double>() == 0);
 }
 
+TEST_CASE("swish's gradient of β keeps its digits where the gate is open") {
+  for (const DType dtype : {kFloat32, kFloat64})
+    for (const auto& [at, beta] :
+         {std::pair{10.0, 1.0}, {17.0, 1.0}, {-40.0, 1.0}, {1280.0, 0x1p-6}}) {
+      const double x = at;
+      CAPTURE(x);
+      const Function f = [&](const Tensor& b) { return swish(full({1}, x, dtype), b); };
+      const double exact = x * x * sigma(beta * x) * sigma(-beta * x);
+      CHECK(slope_of(f, full({1}, beta, dtype)).item<double>() ==
+            doctest::Approx(exact).epsilon(dtype == kFloat32 ? 4e-7 : 1e-15).scale(0));
+    }
+}
+
 TEST_CASE("parameters out of range are refused") {
   const Tensor x = ones({2});
   CHECK(says(message_of<ValueError>([&] { elu(x, -1); }), "elu: alpha is -1"));
