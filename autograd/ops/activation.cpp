@@ -127,12 +127,27 @@ struct Softsign {
   }
 };
 
+/// c0 + c1 x + c2 x² + ...
+template <class T>
+[[gnu::always_inline]] inline T series(T, double c0) {
+  return T(c0);
+}
+template <class T, class... C>
+[[gnu::always_inline]] inline T series(T x, double c0, C... c) {
+  return math::mul_add(series(x, c...), x, T(c0));
+}
+
 struct Tanhshrink {
   static constexpr std::string_view op = "tanhshrink", formula = "y = x - tanh(x)",
                                     gradient = "dx = g · tanh²(x)";
   template <class T>
   T y(T x) const {
-    return x - math::tanh(x);
+    // Near 0 by nine terms of Lambert's continued fraction, x³ / (x² + 3 + x² / (5 + x² / (7 + ...
+    constexpr double kNear = 1.5;
+    const T z = x * x;
+    const T p = series(z, 218243025., 16081065., 289575., 1430., 1.);
+    const T q = series(z, 654729075., 310134825., 18918900., 315315., 1485., 1.);
+    return math::select(math::abs(x) < T(kNear), x * z * (p / q), x - math::tanh(x));
   }
   template <class T>
   T dy_dx(T x) const {

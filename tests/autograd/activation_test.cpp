@@ -281,6 +281,24 @@ TEST_CASE("swish's gradient of β keeps its digits where the gate is open") {
     }
 }
 
+TEST_CASE("tanhshrink keeps its digits near 0") {
+  // x, x - tanh(x)
+  const std::pair<double, double> values[] = {
+      {0x1p-100, 0x1p-300 / 3},        {0x1p-12, 4.8506382938073883e-12},
+      {0.125, 0.00064699822840379195}, {0.625, 0.070400277650617706},
+      {1.25, 0.4017163600424871},      {1.5, 0.59485174635513356},
+      {1.75, 0.80862446150271264},     {3, 2.0049452463132695}};
+  for (const auto& [at, exact] : values)
+    for (const DType dtype : {kFloat32, kFloat64}) {
+      const double x = at;
+      CAPTURE(x);
+      const doctest::Approx wanted =
+          doctest::Approx(exact).epsilon(dtype == kFloat32 ? 3e-7 : 5e-16).scale(1e-30);
+      CHECK(tanhshrink(full({1}, x, dtype)).item<double>() == wanted);
+      CHECK(-tanhshrink(full({1}, -x, dtype)).item<double>() == wanted);
+    }
+}
+
 TEST_CASE("parameters out of range are refused") {
   const Tensor x = ones({2});
   CHECK(says(message_of<ValueError>([&] { elu(x, -1); }), "elu: alpha is -1"));
