@@ -109,6 +109,17 @@ Tensor isfinite(const Tensor& x) {
 
 namespace {
 
+/// |a - b|. That of whole numbers is exact before it becomes a double: it fits 64 bits unsigned.
+template <class T>
+double distance_of(T a, T b) {
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    const auto difference = static_cast<std::uint64_t>(math::minus(a, b));
+    return static_cast<double>(a < b ? -difference : difference);
+  } else {
+    return std::fabs(static_cast<double>(a) - static_cast<double>(b));
+  }
+}
+
 Tensor where_close(std::string_view op, const Tensor& a, const Tensor& b, double rtol, double atol,
                    bool equal_nan) {
   require_defined(op, {&a, &b});
@@ -121,7 +132,7 @@ Tensor where_close(std::string_view op, const Tensor& a, const Tensor& b, double
     kernels::map<bool, T, T>(
         [=](T u, T v) {
           const auto p = static_cast<double>(u), q = static_cast<double>(v);
-          const double distance = std::fabs(p - q);
+          const double distance = distance_of(u, v);
           // An infinite distance is not within an infinite tolerance.
           const bool near = (distance <= atol + rtol * std::fabs(q)) &
                             (distance < std::numeric_limits<double>::infinity());

@@ -115,4 +115,16 @@ TEST_CASE("isclose and allclose") {
   CHECK(says(message_of<ValueError>([] { allclose(ones({2}), ones({2}), -1); }), "rtol"));
 }
 
+TEST_CASE("isclose tells large whole numbers apart") {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max(), kLeast = -kMost - 1;
+  constexpr std::int64_t kWide = std::int64_t{1} << 53;  // doubles are 2 apart from here
+  const Tensor a = tensor({kWide, kMost, kMost, kLeast, kLeast});
+  const Tensor b = tensor({kWide + 1, kMost - 1, kMost, kMost, kLeast + 1});
+  CHECK(isclose(a, b, 0, 0).equal(tensor({false, false, true, false, false})));
+  CHECK(isclose(b, a, 0, 0.5).equal(tensor({false, false, true, false, false})));
+  CHECK(isclose(a, b, 0, 1).equal(tensor({true, true, true, false, true})));
+  CHECK(allclose(a, b, 0, 0x1p64));
+  CHECK(!allclose(a, b, 0, 0x1p63));
+}
+
 }  // namespace
