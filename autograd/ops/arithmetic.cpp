@@ -47,9 +47,25 @@ struct DivNode final : NodeOf<DivNode> {
   static constexpr bool elementwise = true;
   void backward(const Tensor& g, Gradients& gradients) override {
     const Tensor b = saved_input(1);
-    const Tensor by_b = div(g, b);
-    if (gradients.wants(1)) gradients.give(1, neg(mul(by_b, saved_output())));
-    if (gradients.wants(0)) gradients.give(0, by_b);
+    if (gradients.wants(0)) gradients.give(0, div(g, b));
+    if (gradients.wants(1)) gradients.give(1, to_divisor(g, saved_output(), b));
+  }
+  static Tensor to_divisor(const Tensor& g, const Tensor& y, const Tensor& b) {
+    if (GradMode::is_enabled())  // in double, whose range holds products of float32
+      return neg(div(mul(g.to(kFloat64), y.to(kFloat64)), b.to(kFloat64))).to(g.dtype());
+    const Tensor d = empty(g.sizes(), g.dtype());
+    visit_float(g.dtype(), op, [&]<class T>() {
+      kernels::map<T, T, T, T>([](T u, T v, T w) { return -product_by(u, v, w); }, d, g, y, b);
+    });
+    return d;
+  }
+  /// u v / w: the product first, unless it overflows or vanishes; then u / w does not.
+  template <class T>
+  static T product_by(T u, T v, T w) {
+    using Range = std::numeric_limits<T>;
+    const T product = u * v, size = math::abs(product);
+    const bool fits = (size >= Range::min() && size <= Range::max()) || v == T(0);
+    return math::select(fits, product, u) / w * math::select(fits, T(1), v);
   }
 };
 

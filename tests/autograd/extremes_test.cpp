@@ -182,6 +182,25 @@ TEST_CASE("the gradient of the norm of long, short and no vectors") {
   CHECK(slope([](const Tensor& v) { return norm(v, 3); }, floats({0, 0})).equal(zeros({2})));
 }
 
+TEST_CASE("the gradient of a quotient is finite wherever it fits, recorded or not") {
+  struct Case {
+    float a, b, g;
+  };
+  for (const auto [a, b, g] : {Case{0, 1e-30f, 1e10f}, Case{1e-40f, 1e-39f, 1}, Case{1, 1e-30f, 0},
+                               Case{1, 1e-30f, 1e-30f}, Case{1e38f, 1e19f, 1e20f}}) {
+    const Tensor x = floats({a}), d = floats({b}), upstream = from_vector(std::vector<float>{g});
+    const double exact = -static_cast<double>(g) * static_cast<double>(a) /
+                         (static_cast<double>(b) * static_cast<double>(b));
+    for (const bool recorded : {false, true}) {
+      const Tensor db = grad({x / d}, {d}, {upstream}, false, recorded)[0];
+      CHECK(db.item<double>() == doctest::Approx(exact).epsilon(3e-7).scale(1e-30));
+    }
+  }
+  const Tensor b = leaf({1e-300});
+  (leaf({0}) / b).backward(tensor({1e100}, kFloat64));
+  CHECK(b.grad().item<double>() == 0);
+}
+
 TEST_CASE("a number by what is tiny or huge") {
   CHECK(near(slope([](const Tensor& v) { return 1e-15 / v; }, floats({1e-23f})), {-1e31f}));
   CHECK(near(slope([](const Tensor& v) { return 1e15 / v; }, floats({1e20f})), {-1e-25f}));
