@@ -193,17 +193,22 @@ struct SubFromNumber {
 };
 
 struct DivByNumber {
-  static constexpr std::string_view op = "div", formula = "y = x / c", gradient = "dx = g / c";
+  static constexpr std::string_view op = "div";
   static constexpr bool numbers = true;
   Scalar c;
   template <class T>
   T y(T x) const {
     return math::quotient(x, c.as<T>());
   }
-  template <class T>
-  T dy_dx() const {
-    return static_cast<T>(1.0 / c.as_double());
-  }
+};
+
+// Not a ScalingNode: 1 / c may overflow where g / c does not.
+struct DivByNumberNode final : NodeOf<DivByNumberNode> {
+  static constexpr std::string_view op = "div", formula = "y = x / c", gradient = "dx = g / c";
+  static constexpr bool elementwise = true;
+  explicit DivByNumberNode(Scalar s) : c(s) {}
+  void backward(const Tensor& g, Gradients& gradients) override { gradients.give(0, div(g, c)); }
+  Scalar c;
 };
 
 struct DivNumberBy {
@@ -282,7 +287,9 @@ Tensor div(const Tensor& a, Scalar b) {
   require<ValueError>(a.dtype() != kInt64 || b.as_double() != 0.0,
                       "div: an int64 tensor {} is divided by 0; convert it to float32 first",
                       a.sizes());
-  return with_number<DivByNumber>(a, b);
+  if (a.dtype() == kInt64) b.to<std::int64_t>("div");
+  return record<DivByNumberNode>(
+      unary_value(a, DivByNumber{b}), {&a}, [](DivByNumberNode&) {}, b);
 }
 
 Tensor rdiv(const Tensor& x, Scalar a) {

@@ -7,6 +7,7 @@
 #include <retrace/tests/random.h>
 
 using namespace retrace;
+using testing::holds;
 using testing::kInf;
 using testing::leaf;
 
@@ -199,6 +200,13 @@ TEST_CASE("the gradient of a quotient is finite wherever it fits, recorded or no
   const Tensor b = leaf({1e-300});
   (leaf({0}) / b).backward(tensor({1e100}, kFloat64));
   CHECK(b.grad().item<double>() == 0);
+}
+
+TEST_CASE("the gradient of a quotient by a number whose inverse overflows") {
+  const Tensor x = floats({0, 0});
+  CHECK(grad({x / 1e-39}, {x}, {tensor({1e-5, 0.0})})[0].equal(tensor({1e-5, 0.0}) / 1e-39));
+  const Tensor wide = leaf({0, 0}), g = tensor({1e-5, 0.0}, kFloat64);
+  CHECK(holds(grad({wide / 1e-310}, {wide}, {g})[0], {1e-5 / 1e-310, 0}));
 }
 
 TEST_CASE("a number by what is tiny or huge") {
