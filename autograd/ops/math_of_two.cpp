@@ -125,11 +125,17 @@ struct Atan2 {
   }
   template <class T>
   T dy_da(T a, T b) const {
-    return b / math::mul_add(a, a, b * b);
+    return by_squares(b, a, b);
   }
   template <class T>
   T dy_db(T a, T b) const {
-    return -a / math::mul_add(a, a, b * b);
+    return -by_squares(a, a, b);
+  }
+  /// x / (a² + b²), whose squares may overflow or vanish: by the longer side, twice.
+  template <class T>
+  static T by_squares(T x, T a, T b) {
+    const T u = math::abs(a), v = math::abs(b), most = math::max(u, v), t = math::min(u, v) / most;
+    return x / most / math::mul_add(t, t, T(1)) / most;
   }
 };
 

@@ -209,6 +209,28 @@ TEST_CASE("the gradient of a quotient by a number whose inverse overflows") {
   CHECK(holds(grad({wide / 1e-310}, {wide}, {g})[0], {1e-5 / 1e-310, 0}));
 }
 
+TEST_CASE("the gradient of an angle, near the origin and far from it") {
+  for (const float scale : {1e-30f, 1e-23f, 1e-22f, 1.0f, 1e20f, 1e38f}) {
+    CAPTURE(scale);
+    const Tensor a = floats({scale, 3 * scale}), b = floats({scale, -scale});
+    CHECK(near(slope([&](const Tensor& v) { return atan2(v, b.detach()); }, a) * scale,
+               {0.5f, -0.1f}));
+    CHECK(near(slope([&](const Tensor& v) { return atan2(a.detach(), v); }, b) * scale,
+               {-0.5f, -0.3f}));
+  }
+  for (const double scale : {1e-200, 1e200}) {
+    CAPTURE(scale);
+    const Tensor a = leaf({3 * scale}), b = leaf({4 * scale});
+    const std::vector<Tensor> d = grad({atan2(a, b)}, {a, b}, {}, false, /*create_graph=*/true);
+    CHECK(holds(d[0].detach() * scale, {0.16}, 1e-15));
+    CHECK(holds(d[1].detach() * scale, {-0.12}, 1e-15));
+  }
+  // Its second derivative, -2ab / (a² + b²)², far enough within the range of doubles.
+  const Tensor a = leaf({3e-120}), b = leaf({4e-120});
+  const Tensor da = grad({atan2(a, b)}, {a}, {}, false, /*create_graph=*/true)[0];
+  CHECK(holds(grad({da}, {a})[0] * 1e-240, {-24.0 / 625}, 1e-14));
+}
+
 TEST_CASE("a number by what is tiny or huge") {
   CHECK(near(slope([](const Tensor& v) { return 1e-15 / v; }, floats({1e-23f})), {-1e31f}));
   CHECK(near(slope([](const Tensor& v) { return 1e15 / v; }, floats({1e20f})), {-1e-25f}));
