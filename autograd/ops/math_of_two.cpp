@@ -224,6 +224,17 @@ struct Lerp {
 
 // Remainders -------------------------------------------------------------------------------------
 
+/// floor(a / b), were a / b not rounded: from just below a whole number it is rounded up to that.
+template <class T>
+T whole_quotient(T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const T q = std::floor(a / b), rest = std::fma(-q, b, a);
+    return math::select(math::sign(b) * rest < T(0), q - T(1), q);
+  } else {
+    return whole_quotient(a.value, b.value);  // of dual numbers: a step has slope 0
+  }
+}
+
 struct Fmod {
   static constexpr std::string_view op = "fmod", formula = "y = a - b · trunc(a / b)",
                                     gradient = "da = g, db = -g · trunc(a / b)";
@@ -242,7 +253,7 @@ struct Fmod {
   }
   template <class T>
   T dy_db(T a, T b) const {
-    return -math::trunc(a / b);
+    return -math::sign(a) * math::sign(b) * whole_quotient(math::abs(a), math::abs(b));
   }
 };
 
@@ -261,7 +272,7 @@ struct Remainder {
   }
   template <class T>
   T dy_db(T a, T b) const {
-    return -math::floor(a / b);
+    return -whole_quotient(a, b);
   }
 };
 

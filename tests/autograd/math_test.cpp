@@ -290,6 +290,24 @@ TEST_CASE("remainders") {
   CHECK(numbers(b.grad()) == Numbers{-2, 2});
 }
 
+TEST_CASE("remainders count how often b fits, though a / b is rounded up") {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    // 0.1 and 0.3 are a little above these fractions, or below: 1 has nine of the first.
+    const Tensor a = tensor({1.0, -1.0, 1.0, 0.9, 6.0}, dtype),
+                 b = tensor({0.1, 0.1, -0.1, 0.3, 2.0}, dtype);
+    for (const Binary op : {Binary(fmod), Binary(remainder)}) {
+      const Tensor divisor = b.clone().requires_grad_();
+      const Tensor y = op(a, divisor);
+      y.backward(ones_like(y));
+      const Numbers rest = numbers(y), d = numbers(divisor.grad()), p = numbers(a), q = numbers(b);
+      for (std::size_t i = 0; i < d.size(); ++i) CHECK(-d[i] == std::rint((p[i] - rest[i]) / q[i]));
+    }
+  }
+  const Tensor b = tensor({0.1, 0.1}).requires_grad_();
+  remainder(tensor({1.0, -1.0}), b).backward(ones({2}));
+  CHECK(numbers(b.grad()) == Numbers{-9, 10});
+}
+
 TEST_CASE("a saved result changed in place is an error that names the op") {
   const Tensor x = doubles({1, 2}).requires_grad_();
   Tensor y = exp(x);
