@@ -264,7 +264,12 @@ struct Remainder {
   template <class T>
   T y(T a, T b) const {
     const T rest = Fmod().y(a, b);
-    return rest != T(0) && (rest < T(0)) != (b < T(0)) ? rest + b : rest;
+    if (rest != T(0) && (rest < T(0)) != (b < T(0))) return rest + b;
+    if constexpr (whole<T>) {
+      return rest;
+    } else {
+      return std::copysign(rest, b);  // 0 has the sign of b, too
+    }
   }
   template <class T>
   T dy_da(T, T) const {

@@ -308,6 +308,15 @@ TEST_CASE("remainders count how often b fits, though a / b is rounded up") {
   CHECK(numbers(b.grad()) == Numbers{-9, 10});
 }
 
+TEST_CASE("a remainder of 0 has the sign of the divisor") {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    const Tensor y =
+        remainder(tensor({-4.0, 4.0, -0.0, 0.0}, dtype), tensor({2.0, -2.0, 2.0, -2.0}, dtype));
+    CHECK(numbers(y) == Numbers{0, 0, 0, 0});
+    CHECK(numbers(1.0 / y) == Numbers{kInfinity, -kInfinity, kInfinity, -kInfinity});
+  }
+}
+
 TEST_CASE("a saved result changed in place is an error that names the op") {
   const Tensor x = doubles({1, 2}).requires_grad_();
   Tensor y = exp(x);
