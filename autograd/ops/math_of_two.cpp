@@ -39,7 +39,9 @@ struct Pow {
   }
   template <class T>
   T dy_da(T a, T b) const {
-    return math::select(b == T(0), T(0), b * math::pow(a, b - T(1)));
+    const T power = math::pow(a, b - T(1));
+    const bool finite = math::abs(power) < T(std::numeric_limits<double>::infinity());
+    return b * math::select(b == T(0) && !finite, T(0), power);  // 0, also of an infinite one
   }
   template <class T>
   T dy_db(T a, T b) const {

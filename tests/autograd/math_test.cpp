@@ -199,6 +199,12 @@ TEST_CASE("pow at its edges") {
   CHECK(close(numbers(base.grad()), {-4}));
   CHECK(close(slopes([](const Tensor& x) { return pow(0.0, x); }, {0, 2, -1}), {0, 0, -kInfinity}));
   CHECK(close(slopes([](const Tensor& x) { return pow(3.0, x); }, {2}), {9 * std::log(3.0)}));
+  // The mixed second derivative where the exponent is 0, from either side.
+  const Tensor p = doubles({2}).requires_grad_(), q = doubles({0}).requires_grad_();
+  const std::vector<Tensor> d = grad({pow(p, q)}, {p, q}, {}, false, /*create_graph=*/true);
+  CHECK(numbers(grad({d[0]}, {q}, {}, /*retain_graph=*/true)[0]) == Numbers{0.5});
+  CHECK(close(numbers(grad({d[1]}, {p})[0]), {0.5}));
+  CHECK(close(numbers(d[0].detach()), {0}));
 
   const std::string negative = message_of<ValueError>([] { pow(tensor({2, 3}), -1); });
   CHECK(says(negative, "pow: "));
