@@ -10,6 +10,23 @@
 /// Include this header before rules that call the functions by a qualified name.
 namespace retrace::math {
 
+/// Whether a number is 0, and so are its slopes if it has any.
+template <class T>
+constexpr bool vanishes(T x) {
+  if constexpr (requires { x.slope; }) {
+    return vanishes(x.value) && vanishes(x.slope);
+  } else {
+    return x == T(0);
+  }
+}
+
+/// factor · slope. A slope of 0 adds nothing, even where its factor is infinite or NaN: constants
+/// have it, and x^2 has a derivative at x <= 0 although log(x) has no value there.
+template <class T>
+T along(T factor, T slope) {
+  return select(vanishes(slope), T(0), factor * slope);
+}
+
 template <class T>
 struct Dual {
   T value;
@@ -28,11 +45,11 @@ struct Dual {
   friend Dual operator+(Dual a, Dual b) { return {a.value + b.value, a.slope + b.slope}; }
   friend Dual operator-(Dual a, Dual b) { return {a.value - b.value, a.slope - b.slope}; }
   friend Dual operator*(Dual a, Dual b) {
-    return {a.value * b.value, a.slope * b.value + a.value * b.slope};
+    return {a.value * b.value, along(b.value, a.slope) + along(a.value, b.slope)};
   }
   friend Dual operator/(Dual a, Dual b) {
     const T quotient = a.value / b.value;
-    return {quotient, (a.slope - quotient * b.slope) / b.value};
+    return {quotient, (a.slope - along(quotient, b.slope)) / b.value};
   }
   Dual& operator+=(Dual b) { return *this = *this + b; }
   Dual& operator-=(Dual b) { return *this = *this - b; }
@@ -214,15 +231,13 @@ Dual<T> fmod(Dual<T> x, Dual<T> y) {
   return {fmod(x.value, y.value), x.slope - trunc(x.value / y.value) * y.slope};
 }
 
-/// A slope that is 0 adds nothing, even where its factor is infinite or NaN: x^2 has a derivative
-/// at x <= 0 although log(x) has no value there.
 template <class T>
 Dual<T> pow(Dual<T> x, Dual<T> y) {
   const T power = pow(x.value, y.value);
-  const T by_x = y.value == T(0) ? T(0) : y.value * pow(x.value, y.value - T(1)) * x.slope;
+  const T by_x = y.value == T(0) ? T(0) : y.value * pow(x.value, y.value - T(1));
   // At x = 0 the limit for y > 0.
-  const T by_y = x.value == T(0) && y.value >= T(0) ? T(0) : power * log(x.value) * y.slope;
-  return {power, (x.slope == T(0) ? T(0) : by_x) + (y.slope == T(0) ? T(0) : by_y)};
+  const T by_y = x.value == T(0) && y.value >= T(0) ? T(0) : power * log(x.value);
+  return {power, along(by_x, x.slope) + along(by_y, y.slope)};
 }
 
 }  // namespace retrace::math

@@ -215,6 +215,17 @@ TEST_CASE("pow at its edges") {
   CHECK(says(message_of<DTypeError>([] { pow(tensor({2.0}), tensor({2})); }), "int64"));
 }
 
+TEST_CASE("a second derivative of a power that overflows") {
+  const auto second = [](const Function& f, double at) {
+    const Tensor x = doubles({at}).requires_grad_();
+    const Tensor first = grad({f(x)}, {x}, {}, false, /*create_graph=*/true)[0];
+    return grad({first}, {x})[0].item<double>();
+  };
+  CHECK(second([](const Tensor& x) { return pow(2.0, x); }, 2000) == kInfinity);
+  CHECK(second([](const Tensor& x) { return pow(x, 2.5); }, 1e300) ==
+        doctest::Approx(3.75e150).epsilon(1e-13));
+}
+
 TEST_CASE("functions of two tensors") {
   const Numbers p = {1, -2, 0.5}, q = {3, 0.25, -1};
   Numbers angle, sum;

@@ -87,6 +87,18 @@ TEST_CASE("slopes at the edges") {
   CHECK(std::isinf(math::sqrt(D(0.0, 1.0)).slope));
 }
 
+TEST_CASE("a slope of 0 adds nothing, even where its factor is infinite") {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const D infinite(kInfinity, 3.0);
+  CHECK((infinite * D(2.0)).slope == 6.0);
+  CHECK((infinite / D(2.0)).slope == 1.5);
+  // A slope is a 0 only if its own slope is: y of x^2 y at 0, twice by x.
+  using DD = math::Dual<D>;
+  const DD x(D(0.0, 1.0), D(1.0));
+  CHECK((x * x * DD(D(5.0))).slope.slope == 10.0);
+  CHECK(math::pow(x * x, DD(D(1.0))).slope.slope == 2.0);
+}
+
 TEST_CASE("dual numbers of dual numbers give second derivatives") {
   using DD = math::Dual<D>;
   const DD x(D(0.7, 1.0), D(1.0));
