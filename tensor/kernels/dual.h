@@ -206,8 +206,10 @@ Dual<T> atan(Dual<T> x) {
 }
 template <class T>
 Dual<T> atan2(Dual<T> y, Dual<T> x) {
-  const T square = x.value * x.value + y.value * y.value;
-  return {atan2(y.value, x.value), (y.slope * x.value - x.slope * y.value) / square};
+  // Divided by the longer side twice: squares may overflow or vanish.
+  const T a = abs(y.value), b = abs(x.value), most = max(a, b), t = min(a, b) / most;
+  const T cross = along(x.value / most, y.slope) - along(y.value / most, x.slope);
+  return {atan2(y.value, x.value), cross / mul_add(t, t, T(1)) / most};
 }
 
 template <class T>
@@ -228,7 +230,8 @@ Dual<T> rint(Dual<T> x) {
 }
 template <class T>
 Dual<T> fmod(Dual<T> x, Dual<T> y) {
-  return {fmod(x.value, y.value), x.slope - trunc(x.value / y.value) * y.slope};
+  const T rest = fmod(x.value, y.value);
+  return {rest, x.slope - along(rint((x.value - rest) / y.value), y.slope)};
 }
 
 template <class T>

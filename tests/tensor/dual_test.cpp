@@ -99,6 +99,16 @@ TEST_CASE("a slope of 0 adds nothing, even where its factor is infinite") {
   CHECK(math::pow(x * x, DD(D(1.0))).slope.slope == 2.0);
 }
 
+TEST_CASE("the angle's slope at the ends of the range, and a rest's where x / y is rounded up") {
+  for (const double scale : {1e-200, 1.0, 1e200}) {
+    CHECK(math::atan2(D(3 * scale, scale), D(4 * scale)).slope ==
+          doctest::Approx(0.16).epsilon(1e-15));
+    CHECK(math::atan2(D(3 * scale), D(4 * scale, scale)).slope ==
+          doctest::Approx(-0.12).epsilon(1e-15));
+  }
+  CHECK(math::fmod(D(1.0), D(0.1, 1.0)).slope == -9.0);
+}
+
 TEST_CASE("dual numbers of dual numbers give second derivatives") {
   using DD = math::Dual<D>;
   const DD x(D(0.7, 1.0), D(1.0));
