@@ -41,7 +41,7 @@ Tensor isinf(const Tensor& x);
 Tensor isfinite(const Tensor& x);
 
 /// |a - b| ≤ atol + rtol · |b|, or a = b (equal infinities). NaN is close to NaN if equal_nan.
-/// Of numbers; computed in float64.
+/// Of numbers; computed in float64, of whole numbers from their exact distance.
 Tensor isclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8,
                bool equal_nan = false);
 /// Whether isclose holds everywhere.
