@@ -5,7 +5,7 @@
 #include <retrace/autograd/ops/reduced.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/scan.h>
-#include <retrace/tensor/kernels/reduce.h>
+#include <retrace/tensor/kernels/softmax.h>
 
 namespace retrace {
 namespace {
@@ -119,75 +119,90 @@ Tensor prod_over(const Tensor& x, const Shape* dims, bool keepdim) {
 // Logarithm of a sum of exponentials
 // ----------------------------------------------------------------
 
+/// Σ exp(x - max) but for the 1 of the largest itself: its digits are those of a small logarithm.
 template <class T>
-struct FiniteMax {
-  T initial() const { return -std::numeric_limits<T>::infinity(); }
-  T step(T acc, T x) const { return math::max(acc, x); }
-  T combine(T a, T b) const { return math::max(a, b); }
-  /// What to subtract before exp: an infinite maximum would give NaN.
-  T finish(T acc) const { return std::isinf(acc) ? T(0) : acc; }
+struct SumBesidesOne : Sum<T> {
+  T finish(double acc) const { return static_cast<T>(acc - 1); }
 };
 
-/// w = exp(x - y), each element's share of a logsumexp y; 0 for x = -∞. Its derivatives are
-/// itself, so it can be gone back through any number of times.
-Tensor share_of_sum(const Tensor& x, const Tensor& y);
-
-struct ShareOfSumNode final : NodeOf<ShareOfSumNode> {
-  static constexpr std::string_view op = "logsumexp", formula = "w = exp(x - y)",
-                                    gradient = "dx = g · w, dy = -g · w";
-  void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor slope = mul(g, saved_output());
-    if (gradients.wants(0)) gradients.give(0, slope);
-    if (gradients.wants(1)) gradients.give(1, neg(slope));
-  }
-};
-
-Tensor share_of_sum(const Tensor& x, const Tensor& y) {
-  Tensor w = empty(x.sizes(), x.dtype());
-  visit_float(x.dtype(), "logsumexp", [&]<class T>() {
-    kernels::map<T, T, T>(
-        [](T a, T b) {
-          const T share = math::exp(a - b);
-          return a == -std::numeric_limits<T>::infinity() ? T(0) : a == b ? T(1) : share;
-        },
-        w, x, y);
-  });
-  return record<ShareOfSumNode>(w, {&x, &y}, [&](ShareOfSumNode& node) { node.save_output(w); });
+/// exp(x - max), also where both are infinite.
+template <class T>
+[[gnu::always_inline]] inline T power_below(T x, T max) {
+  const T power = math::exp(x - max);
+  return math::select(x == max, T(1), power);
 }
 
+/// factor · exp(x - max), 0 for x = -∞.
+Tensor scaled_powers(const Tensor& x, const Tensor& max, const Tensor& factor) {
+  Tensor y = empty(x.sizes(), x.dtype());
+  visit_float(x.dtype(), "logsumexp", [&]<class T>() {
+    kernels::map<T, T, T, T>(
+        [](T a, T m, T f) {
+          const T scaled = f * power_below(a, m);
+          return math::select(a == -std::numeric_limits<T>::infinity(), T(0), scaled);
+        },
+        y, x, max, factor);
+  });
+  return y;
+}
+
+/// Each element's share of the sum. Its derivatives are made of itself, so it can be gone back
+/// through any number of times.
+struct ShareOfSumNode final : NodeOf<ShareOfSumNode> {
+  static constexpr std::string_view op = "logsumexp", formula = "w = exp(x) / Σ exp(x)",
+                                    gradient = "dx = w · (g - Σ g w)";
+  explicit ShareOfSumNode(const Shape& d) : dims(d) {}
+  void backward(const Tensor& g, Gradients& gradients) override {
+    const Tensor w = saved_output(), slope = mul(g, w);
+    gradients.give(0, sub(slope, mul(w, sum(slope, dims, /*keepdim=*/true))));
+  }
+  Shape dims;
+};
+
+/// Keeps the largest and 1 / Σ exp(x - max): of a large y, rounded, exp(x - y) would be wrong.
 struct LogSumExpNode final : NodeOf<LogSumExpNode> {
   static constexpr std::string_view op = "logsumexp", formula = "y = log Σ exp(x)",
-                                    gradient = "dx = g · exp(x - y)";
-  explicit LogSumExpNode(const Shape& with_ones) : kept_as_one(with_ones) {}
+                                    gradient = "dx = g · exp(x) / Σ exp(x)";
+  LogSumExpNode(const Shape& with_ones, const Shape& d) : kept_as_one(with_ones), dims(d) {}
   void backward(const Tensor& g, Gradients& gradients) override {
-    const Tensor w = share_of_sum(saved_input(0), saved_output().reshape(kept_as_one));
-    gradients.give(0, mul(g.reshape(kept_as_one), w));
+    const Tensor x = saved_input(0), max = saved_extra(0), factor = saved_extra(1);
+    const Tensor upstream = g.reshape(kept_as_one);
+    if (!GradMode::is_enabled()) {
+      gradients.give(0, scaled_powers(x, max, mul(upstream, factor)));
+      return;
+    }
+    const Tensor w = scaled_powers(x, max, factor);
+    gradients.give(0, mul(upstream, record<ShareOfSumNode>(
+                                        w, {&x}, [&](auto& node) { node.save_output(w); }, dims)));
   }
-  Shape kept_as_one;
+  Shape kept_as_one, dims;
 };
 
 Tensor logsumexp_over(const Tensor& x, const Shape* dims, bool keepdim) {
   require_defined("logsumexp", {&x});
   const Reduced reduced("logsumexp", x, dims);
   Tensor y = empty(reduced.sizes(keepdim), x.dtype());
+  const Tensor max = empty(reduced.kept_as_one, x.dtype());
+  const Tensor factor = empty(reduced.kept_as_one, x.dtype());  // 1 / Σ exp(x - max)
   visit_float(x.dtype(), "logsumexp", [&]<class T>() {
-    const Tensor top = empty(reduced.kept_as_one, x.dtype());
-    kernels::reduce<T, T>(FiniteMax<T>(), top, x, reduced.marked);
+    kernels::reduce<T, T>(kernels::Largest<T>(), max, x, reduced.marked);
     const Tensor powers = empty(x.sizes(), x.dtype());
-    kernels::map<T, T, T>([](T a, T m) { return math::exp(a - m); }, powers, x, top);
-    const Tensor sums = empty(reduced.kept_as_one, x.dtype());
-    kernels::reduce<T, T>(Sum<T>(), sums, powers, reduced.marked);
+    kernels::map<T, T, T>([](T a, T m) { return power_below(a, m); }, powers, x, max);
+    const Tensor rest = empty(reduced.kept_as_one, x.dtype());
+    kernels::reduce<T, T>(SumBesidesOne<T>(), rest, powers, reduced.marked);
     const Tensor result =
         make_view(y, reduced.kept_as_one, contiguous_strides(reduced.kept_as_one));
-    kernels::map<T, T, T>([](T s, T m) { return math::log(s) + m; }, result, sums, top);
+    kernels::map<T, T, T>([](T r, T m) { return math::log1p(r) + m; }, result, rest, max);
+    kernels::map<T, T>([](T r) { return T(1) / (T(1) + r); }, factor, rest);
   });
   return record<LogSumExpNode>(
       y, {&x},
       [&](LogSumExpNode& node) {
         node.save_input(0, x);
-        node.save_output(y);
+        node.save_extra(max);
+        node.save_extra(factor);
       },
-      reduced.kept_as_one);
+      reduced.kept_as_one, reduced.dims);
 }
 
 // Counting

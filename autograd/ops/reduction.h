@@ -26,8 +26,8 @@ Tensor mean(const Tensor& x, const Shape& dims, bool keepdim = false);
 Tensor prod(const Tensor& x);
 Tensor prod(const Tensor& x, std::int64_t dim, bool keepdim = false);
 
-/// y = log Σ exp(x), in nats.  dx = g · exp(x - y). Does not overflow; where all elements are
-/// -infinity (or none are there) it is -infinity, with gradient 0.
+/// y = log Σ exp(x), in nats.  dx = g · exp(x) / Σ exp(x). Does not overflow; where all elements
+/// are -infinity (or none are there) it is -infinity, with gradient 0.
 Tensor logsumexp(const Tensor& x, std::int64_t dim, bool keepdim = false);
 Tensor logsumexp(const Tensor& x, const Shape& dims, bool keepdim = false);
 

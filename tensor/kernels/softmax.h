@@ -15,6 +15,7 @@ struct Largest {
   T initial() const { return -std::numeric_limits<T>::infinity(); }
   T step(T largest, T x) const { return x > largest ? x : largest; }
   T combine(T a, T b) const { return step(a, b); }
+  T finish(T largest) const { return largest; }
 };
 
 /// Reducer: Σ x.

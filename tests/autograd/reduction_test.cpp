@@ -77,10 +77,30 @@ TEST_CASE("logsumexp is stable, and its gradient is the softmax") {
   CHECK(f.logsumexp(0).item<float>() == 10000.313f);
 }
 
+TEST_CASE("the shares of logsumexp are exact however large its result is") {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    const double tolerance = dtype == kFloat32 ? 1e-7 : 2e-16;
+    for (const double shift : {0.0, 1e4, -1e6, 0x1p23, dtype == kFloat32 ? 1e30 : 1e300}) {
+      Tensor x = tensor({{shift, shift, shift - 1}}, dtype).requires_grad_();
+      const double last = shift - 1 == shift ? 1 : std::exp(-1.0), sum = 2 + last;
+      CHECK(holds(gradient_of(x.logsumexp(1), x, {1}), {1, 3}, {1 / sum, 1 / sum, last / sum},
+                  tolerance));
+      const Tensor slopes = grad({x.logsumexp(1)}, {x}, {}, /*retain_graph=*/true,
+                                 /*create_graph=*/true)[0];
+      CHECK(holds(gradient_of(slopes, x, {1, 0, 0}), {1, 3},
+                  {(1 + last) / sum / sum, -1 / sum / sum, -last / sum / sum}, tolerance));
+    }
+  }
+  CHECK(tensor({0.0, -20.0}).logsumexp(0).item<double>() ==
+        doctest::Approx(2.0611536202e-9).epsilon(2e-7));
+}
+
 TEST_CASE("logsumexp of infinities") {
   Tensor x = leaf({-kInf, -kInf, -kInf, 1, kInf, 1}, {3, 2});
   CHECK(holds(x.logsumexp(1), {-kInf, 1, kInf}));
   CHECK(holds(gradient_of(x.logsumexp(1), x, {1, 1, 1}), {3, 2}, {0, 0, 0, 1, 1, 0}));
+  x = leaf({kInf, kInf, 100});
+  CHECK(holds(gradient_of(x.logsumexp(0), x, {1}), {3}, {.5, .5, 0}));
   CHECK(holds(leaf({kNan, 1}).logsumexp(0), {}, {kNan}));
 }
 
