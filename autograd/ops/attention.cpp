@@ -29,26 +29,26 @@ struct Parts {
   }
 };
 
-// Writes y, [.., T, E] with dense rows, and returns the logarithms of the sums, [heads, T].
+// Writes y, [.., T, E] with dense rows, and returns the facts of the queries, [heads, T, 2].
 Tensor attend(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y) {
-  Tensor log_sums = empty({a.heads, a.queries}, y.dtype());
-  if (a.queries == 0) return log_sums;  // of however many heads
+  Tensor facts = empty({a.heads, a.queries, 2}, y.dtype());
+  if (a.queries == 0) return facts;  // of however many heads
   visit_float(y.dtype(), op, [&]<class T>() {
     a.for_each_head(y.size(-1), [&](std::int64_t head) {
       const Buffers<T> buffers(a, parts.q.size(-1));
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
         forward(a, head, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
                 matrix<const T>(parts.v, head), mask, buffers, matrix<T>(y, head),
-                elements<T>(log_sums) + head * a.queries);
+                elements<QueryFacts<T>>(facts) + head * a.queries);
       });
     });
   });
-  return log_sums;
+  return facts;
 }
 
 // Writes the gradients of q, k and v into d.
 void attend_back(std::string_view op, const Attention& a, const Parts& parts, const Tensor& y,
-                 const Tensor& g, const Tensor& log_sums, const Parts& d) {
+                 const Tensor& g, const Tensor& facts, const Parts& d) {
   if (a.queries == 0) {  // no product sets them
     copy_elements(d.k, zeros({}, g.dtype()));
     copy_elements(d.v, zeros({}, g.dtype()));
@@ -62,8 +62,8 @@ void attend_back(std::string_view op, const Attention& a, const Parts& parts, co
       parts.with_mask<T>(head, [&](const MatrixView<const bool>* mask) {
         backward(a, head, matrix<const T>(parts.q, head), matrix<const T>(parts.k, head),
                  matrix<const T>(parts.v, head), mask, matrix<const T>(y, head),
-                 matrix<const T>(g, head), elements<T>(log_sums) + head * a.queries, buffers,
-                 of_head);
+                 matrix<const T>(g, head), elements<const QueryFacts<T>>(facts) + head * a.queries,
+                 buffers, of_head);
       });
     });
   });
@@ -242,7 +242,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   const Parts parts = {query, key, value, mask_of(op, options.attn_mask, of_scores)};
   Tensor y = empty(sizes, query.dtype());
   a.dropout = dropout_of(op, options, a);
-  const Tensor log_sums = attend(op, a, parts, y);
+  const Tensor facts = attend(op, a, parts, y);
   return record<AttentionNode>(
       y, {&query, &key, &value},
       [&](AttentionNode& node) {
@@ -250,7 +250,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
         node.save_input(1, key);
         node.save_input(2, value);
         node.save_output(y);
-        node.save_extra(log_sums);
+        node.save_extra(facts);
         if (node.masked) node.save_extra(parts.mask);
       },
       a, parts.mask.defined());
@@ -274,14 +274,14 @@ Tensor packed_attention(const Tensor& qkv, std::int64_t num_heads,
   const Tensor dense = as_contiguous(qkv);
   Tensor y = empty({batch, steps, width}, qkv.dtype());
   a.dropout = dropout_of(op, options, a);
-  const Tensor log_sums =
+  const Tensor facts =
       attend(op, a, parts_of(dense, num_heads, mask), heads_of(y, 1, 0, num_heads));
   return record<PackedAttentionNode>(
       y, {&qkv},
       [&](PackedAttentionNode& node) {
         node.save_input(0, dense);
         node.save_output(y);
-        node.save_extra(log_sums);
+        node.save_extra(facts);
         if (mask.defined()) node.save_extra(mask);
       },
       a, num_heads, mask.defined());

@@ -23,8 +23,8 @@ struct AttentionOptions {
 /// query [.., T, D], key [.., S, D], value [.., S, E], with equal leading dims (batch, heads);
 /// float32 or float64, one dtype. Returns [.., T, E]. With fewer queries than keys, as in
 /// generation with a cache, the queries are the last of the sequence. A query that may look at
-/// nothing gives 0 and no gradient. P is never kept: backward computes it again, row block by row
-/// block, and a causal mask halves the work.
+/// nothing gives 0 and no gradient; one whose scores overflow, NaN. P is never kept: backward
+/// computes it again, row block by row block, and a causal mask halves the work.
 /// Gradient: dv = Pᵀ g, dP = g vᵀ, dS = P · (dP - Σ P · dP), dq = scale · dS k, dk = scale · dSᵀ q.
 /// Errors: ShapeError, DTypeError, ValueError for a dropout_p outside [0, 1].
 /// Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1; in blocks: Dao et al. 2022,

@@ -58,6 +58,12 @@ struct Attention {
   std::int64_t visible(std::int64_t t) const {
     return causal ? std::clamp<std::int64_t>(t + 1 + keys - queries, 0, keys) : keys;
   }
+  /// Whether query t sees a key.
+  bool sees(std::int64_t t, const MatrixView<const bool>* mask) const {
+    std::int64_t key = 0;
+    while (mask != nullptr && key < visible(t) && !(*mask)(t, key)) ++key;
+    return key < visible(t);
+  }
   std::int64_t blocks() const { return (queries + kBlockRows - 1) / kBlockRows; }
   /// Calls f(head) on all threads.
   template <class F>
@@ -170,14 +176,21 @@ template <class T>
   }
 }
 
-// From scores p and dP: p = exp(p - log_sum), dS = p · (dP - mean).
+/// What forward keeps of a query: P = exp(score - largest) · factor. The two apart, for with large
+/// scores the logarithm of the sum, rounded, would tell nothing of P.
 template <class T>
-[[gnu::noinline]] void differentiate(const Block& block, T* p, T* dp, const T* log_sum,
-                                     const T* mean) {
+struct QueryFacts {
+  T largest, factor;
+};
+
+// From scores p and dP: p = exp(p - largest) · factor, dS = p · (dP - mean).
+template <class T>
+[[gnu::noinline]] void differentiate(const Block& block, T* p, T* dp, const T* largest,
+                                     const T* factor, const T* mean) {
   for (std::int64_t key = 0; key < block.keys; ++key, p += block.width, dp += block.width) {
 #pragma omp simd
     for (std::int64_t i = 0; i < block.width; ++i) {
-      const T probability = math::exp(p[i] - log_sum[i]);
+      const T probability = math::exp(p[i] - largest[i]) * factor[i];
       p[i] = probability;
       dp[i] = probability * (dp[i] - mean[i]);
     }
@@ -221,11 +234,12 @@ template <class T>
   for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
 
-// y of one head, and for each query ln Σ exp(score), infinity where it sees nothing.
+// y of one head, and the facts of each query. One that sees nothing has P = 0; one whose scores are
+// all -infinity of themselves has P = NaN, as softmax says.
 template <class T>
 void forward(const Attention& a, std::int64_t head, MatrixView<const T> q, MatrixView<const T> k,
              MatrixView<const T> v, const MatrixView<const bool>* mask, const Buffers<T>& buffers,
-             MatrixView<T> y, T* log_sums) {
+             MatrixView<T> y, QueryFacts<T>* facts) {
   for (std::int64_t index = 0; index < a.blocks(); ++index) {
     const Block block(a, index);
     multiply_block(block, static_cast<T>(a.scale), k, q, buffers.turned, buffers.s);
@@ -237,10 +251,12 @@ void forward(const Attention& a, std::int64_t head, MatrixView<const T> q, Matri
     kernels::gemm<T>(T(1), block.matrix<const T>(buffers.s).transposed(), rows_of(v, 0, block.keys),
                      T(0), out);
     for (std::int64_t i = 0; i < block.count; ++i) {
-      const T sum = per_query.sum[i];
-      scale_row(&out(i, 0), out.cols, sum == T(0) ? T(0) : T(1) / sum);
-      log_sums[block.first + i] =
-          sum == T(0) ? std::numeric_limits<T>::infinity() : per_query.largest[i] + math::log(sum);
+      const std::int64_t t = block.first + i;
+      T factor = T(1) / per_query.sum[i];
+      if (per_query.sum[i] == T(0))
+        factor = a.sees(t, mask) ? std::numeric_limits<T>::quiet_NaN() : T(0);
+      scale_row(&out(i, 0), out.cols, factor);
+      facts[t] = {per_query.largest[i], factor};
     }
   }
 }
@@ -255,7 +271,7 @@ struct Gradient {
 template <class T>
 void backward(const Attention& a, std::int64_t head, MatrixView<const T> q, MatrixView<const T> k,
               MatrixView<const T> v, const MatrixView<const bool>* mask, MatrixView<const T> y,
-              MatrixView<const T> g, const T* log_sums, const Buffers<T>& buffers,
+              MatrixView<const T> g, const QueryFacts<T>* facts, const Buffers<T>& buffers,
               const Gradient<T>& d) {
   for (std::int64_t index = a.blocks() - 1; index >= 0; --index) {
     const Block block(a, index);
@@ -263,15 +279,16 @@ void backward(const Attention& a, std::int64_t head, MatrixView<const T> q, Matr
     multiply_block(block, scale, k, q, buffers.turned, buffers.s);
     hide(a, block, mask, buffers.s);
     multiply_block(block, T(1), v, g, buffers.turned, buffers.dp);
-    T log_sum[kBlockRows] = {}, mean[kBlockRows] = {};
+    T largest[kBlockRows] = {}, factor[kBlockRows] = {}, mean[kBlockRows] = {};
     for (std::int64_t i = 0; i < block.count; ++i) {
       const std::int64_t t = block.first + i;
-      log_sum[i] = log_sums[t];
+      largest[i] = facts[t].largest;
+      factor[i] = facts[t].factor;
       // Σ P · dP is Σ y · g.
       mean[i] = static_cast<T>(kernels::dot_run(&y(t, 0), &g(t, 0), y.cols));
     }
     drop(a, block, head, buffers.dp);
-    differentiate(block, buffers.s, buffers.dp, log_sum, mean);
+    differentiate(block, buffers.s, buffers.dp, largest, factor, mean);
     drop(a, block, head, buffers.s);
     const MatrixView<const T> p = block.matrix<const T>(buffers.s);
     const MatrixView<const T> ds = block.matrix<const T>(buffers.dp);

@@ -9,6 +9,8 @@
 #include <retrace/tests/random.h>
 
 using namespace retrace;
+using retrace::testing::holds;
+using retrace::testing::kNan;
 using retrace::testing::message_of;
 using retrace::testing::says;
 
@@ -138,6 +140,36 @@ TEST_CASE("large scores neither overflow nor lose the answer") {
   const Tensor q = tensor({{1e4, 0.0}}), k = tensor({{1e4, 0.0}, {-1e4, 0.0}, {9e3, 0.0}});
   const Tensor v = tensor({{1.0}, {2.0}, {3.0}});
   CHECK(scaled_dot_product_attention(q, k, v).equal(tensor({{1.0}})));
+}
+
+TEST_CASE("the gradient of attention is exact however large the scores are") {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    for (const double score : {0.0, 1e4, -1e6, 0x1p23, dtype == kFloat32 ? 1e8 : 1e17}) {
+      CAPTURE(score);
+      const Tensor q = tensor({{1.0}}, dtype);
+      Tensor k = tensor({{score}, {score}, {score - 1}}, dtype).requires_grad_();
+      Tensor v = tensor({{1.0}, {2.0}, {4.0}}, dtype).requires_grad_();
+      const Tensor y = scaled_dot_product_attention(q, k, v);
+      y.sum().backward();
+      const double last =
+          score - 1 == score || (dtype == kFloat32 && score == 1e8) ? 1 : std::exp(-1.0);
+      const double sum = 2 + last, mean = (3 + 4 * last) / sum;
+      const double ulp = dtype == kFloat32 ? 0x1p-23 : 0x1p-52;
+      CHECK(holds(v.grad(), {3, 1}, {1 / sum, 1 / sum, last / sum}, ulp));
+      CHECK(holds(k.grad(), {3, 1}, {(1 - mean) / sum, (2 - mean) / sum, last * (4 - mean) / sum},
+                  4 * ulp));
+    }
+  }
+}
+
+TEST_CASE("scores that are all -infinity give NaN, as softmax of them, where the mask hides less") {
+  const Tensor q = tensor({{1e30}, {1.0}}), k = tensor({{-1e30}, {-1e30}}), v = ones({2, 1});
+  AttentionOptions first;
+  first.attn_mask = tensor({{true, false}, {true, false}});
+  for (const AttentionOptions& options : {AttentionOptions(), first})
+    CHECK(holds(scaled_dot_product_attention(q, k, v, options), {2, 1}, {kNan, 1}));
+  first.attn_mask = tensor({{false, false}, {true, false}});
+  CHECK(holds(scaled_dot_product_attention(q, k, v, first), {2, 1}, {0, 1}));
 }
 
 TEST_CASE("dropped weights are 0, the others grow, as often as asked for") {
