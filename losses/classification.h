@@ -32,8 +32,10 @@ struct CrossEntropyOptions {
 /// ε / C and a mean divides by the number of rows; they need not sum to 1, get no gradient, and
 /// nothing is ignored.
 ///
-/// One node, softmax included: keeps the largest logit and the sum of each row. Gradient, with n
-/// the mean's divisor: dz(k) = g · (p(k) · Σ w q - w(k) q(k)) / n; 0 in ignored rows.
+/// One node, softmax included: keeps the largest logit, the sum and the target's slope of each row.
+/// Where p(t) is almost 1, loss and dz(t) have all digits: 1 - p(t) is summed, not subtracted.
+/// Gradient, with n the mean's divisor: dz(k) = g · (p(k) · Σ w q - w(k) q(k)) / n; 0 in ignored
+/// rows.
 /// Source: Goodfellow, Bengio, Courville 2016, section 6.2.2.3; smoothing Szegedy et al. 2015,
 /// arXiv:1512.00567, section 7.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target,

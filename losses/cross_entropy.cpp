@@ -140,7 +140,7 @@ Tensor loss_of(const Tensor& logits, const Tensor& target, const Tensor& weight,
                   ignore_index,
                   label_smoothing};
   const Tensor losses = empty(sizes_without_classes(logits.sizes()), logits.dtype());
-  const Tensor facts = empty({losses.numel(), 2}, logits.dtype());
+  const Tensor facts = empty({losses.numel(), 3}, logits.dtype());
   visit_float(logits.dtype(), Texts::op, [&]<class T>() {
     call.rows<T>().forward(elements<T>(losses), elements<RowFacts<T>>(facts));
   });

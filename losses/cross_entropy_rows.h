@@ -8,6 +8,7 @@
 #include <retrace/tensor/kernels/reduce.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace retrace::losses {
 
@@ -54,14 +55,17 @@ T sum_of_piece(const T* x, std::int64_t n) {
 /// Σ f(k), in double.
 template <class F>
 double sum_of(std::int64_t n, F f) {
-  double lanes[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
+  double sum = 0;
+  std::int64_t k = 0;
+  if (n >= kLanes) {
+    double lanes[kLanes] = {};
+    for (; k + kLanes <= n; k += kLanes) {
 #pragma omp simd
-    for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] += static_cast<double>(f(i + l));
+      for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] += static_cast<double>(f(k + l));
+    }
+    sum = kernels::sum_lanes<kLanes>(lanes);
   }
-  double sum = kernels::sum_lanes<kLanes>(lanes);
-  for (; i < n; ++i) sum += static_cast<double>(f(i));
+  for (; k < n; ++k) sum += static_cast<double>(f(k));
   return sum;
 }
 
@@ -70,10 +74,39 @@ void exp_of_row(const T* z, std::int64_t columns, T max, T* out) {
   kernels::dense_row([max](T v) { return math::exp(v - max); }, columns, out, z);
 }
 
-/// What forward keeps of a row: softmax · Σ w q = exp(z - max) · factor.
+/// Place of the first x that is `value`, or 0.
+template <class T>
+std::int64_t place_of(T value, const T* x, std::int64_t n) {
+  std::int64_t first = 0, place = 0;
+  for (int found = 0; first + kLanes <= n; first += kLanes) {
+#pragma omp simd reduction(| : found)
+    for (std::int64_t l = 0; l < kLanes; ++l) found |= static_cast<int>(x[first + l] == value);
+    if (found != 0) break;
+  }
+  for (std::int64_t i = std::min(n, first + kLanes) - 1; i >= first; --i)
+    place = x[i] == value ? i : place;
+  return place;
+}
+
+/// What forward keeps of a row: softmax · Σ w q = exp(z - max) · factor, and dz / g of the pivot.
 template <class T>
 struct RowFacts {
-  T max, factor;
+  T max, factor, slope;
+};
+
+/// Of each row of a group: exp(z - max) of the pivot and summed over the others, 1 / Σ exp(z -
+/// max), and ln of that sum.
+template <class T>
+struct GroupSums {
+  T own[kPiece], others[kPiece], inverse[kPiece], log_sum[kPiece];
+
+  void finish(std::int64_t rows) {
+#pragma omp simd
+    for (std::int64_t r = 0; r < rows; ++r) {
+      log_sum[r] = math::log1p(others[r] + (own[r] - T(1)));
+      inverse[r] = T(1) / (own[r] + others[r]);
+    }
+  }
 };
 
 /// out = exp(z - max) for several rows. Those of few classes are too short to be vectorised one by
@@ -109,6 +142,13 @@ struct Rows {
   T weight_of(std::int64_t k) const { return weight == nullptr ? T(1) : weight[k]; }
   bool ignored(std::int64_t row) const { return target && target[row] == ignore_index; }
 
+  /// The class whose p and q may both be almost 1. So that the digits of small losses and slopes
+  /// are right, 1 - p is found as the share of the other classes.
+  std::int64_t pivot(std::int64_t row, T max) const {
+    if (target == nullptr) return place_of(max, logits + row * classes, classes);
+    return ignored(row) ? 0 : target[row];
+  }
+
   /// Rows that are worked on together: several whole ones, or one that is long.
   std::int64_t group() const { return std::max<std::int64_t>(1, kPiece / classes); }
   template <class F>
@@ -121,32 +161,40 @@ struct Rows {
                  });
   }
 
-  /// The largest logit of each row of a group, and (as factor) the sum of its exponentials.
-  void largest_and_sums(const T* z, std::int64_t rows, RowFacts<T>* facts) const {
+  /// Finds the largest logits of a group, and its sums.
+  void largest_and_sums(std::int64_t first, std::int64_t rows, RowFacts<T>* facts,
+                        GroupSums<T>& sums) const {
+    const T* z = logits + first * classes;
     T e[kPiece];
     for (std::int64_t r = 0; r < rows; ++r) facts[r].max = largest(z + r * classes, classes);
     if (classes <= kPiece) {
       exp_of_rows(z, rows, classes, facts, e);
       for (std::int64_t r = 0; r < rows; ++r)
-        facts[r].factor = sum_of_piece(e + r * classes, classes);
-      return;
+        sums.own[r] = std::exchange(e[r * classes + pivot(first + r, facts[r].max)], T(0));
+      for (std::int64_t r = 0; r < rows; ++r)
+        sums.others[r] = sum_of_piece(e + r * classes, classes);
+    } else {
+      const std::int64_t p = pivot(first, facts->max);
+      double total = 0;
+      for (std::int64_t c = 0; c < classes; c += kPiece) {
+        const std::int64_t n = std::min(kPiece, classes - c);
+        exp_of_row(z + c, n, facts->max, e);
+        if (p >= c && p < c + n) sums.own[0] = std::exchange(e[p - c], T(0));
+        total += static_cast<double>(sum_of_piece(e, n));
+      }
+      sums.others[0] = static_cast<T>(total);
     }
-    double total = 0;
-    for (std::int64_t c = 0; c < classes; c += kPiece) {
-      const std::int64_t n = std::min(kPiece, classes - c);
-      exp_of_row(z + c, n, facts->max, e);
-      total += static_cast<double>(sum_of_piece(e, n));
-    }
-    facts->factor = static_cast<T>(total);
+    sums.finish(rows);
   }
 
-  /// Loss of one row; Σ w q goes into `total`.
-  T loss_of_class(std::int64_t row, T max, T log_sum, T& total) const {
-    if (ignored(row)) return total = T(0);
+  /// Loss of a row, the r-th of its group.
+  T loss_of_class(std::int64_t row, const GroupSums<T>& sums, std::int64_t r,
+                  RowFacts<T>& f) const {
+    if (ignored(row)) return f.factor = f.slope = T(0);
     const T* z = logits + row * classes;
-    const T w = kept * weight_of(target[row]);
-    T loss = w * ((max - z[target[row]]) + log_sum);
-    total = w;
+    const T own = weight_of(target[row]), w = kept * own, max = f.max;
+    T loss = w * ((max - z[target[row]]) + sums.log_sum[r]), total = w;
+    f.slope = -w * (sums.others[r] * sums.inverse[r]);
     if (spread != T(0)) {
       const double gaps = weight == nullptr
                               ? sum_of(classes, [=](std::int64_t k) { return max - z[k]; })
@@ -154,40 +202,60 @@ struct Rows {
                                   return w_of[k] * (max - z[k]);
                                 });
       loss += static_cast<T>(static_cast<double>(spread) *
-                             (gaps + weights * static_cast<double>(log_sum)));
+                             (gaps + weights * static_cast<double>(sums.log_sum[r])));
       total += static_cast<T>(static_cast<double>(spread) * weights);
+      f.slope += spread * (static_cast<T>(weights) * (sums.own[r] * sums.inverse[r]) - own);
     }
+    f.factor = total * sums.inverse[r];
     return loss;
   }
 
-  /// w q of class k, for probabilities.
-  T share(std::int64_t row, std::int64_t k) const {
-    return weight_of(k) * math::mul_add(kept, probabilities[row * classes + k], spread);
+  /// f(w q of class k, as a function of k) of a row of probabilities.
+  template <class F>
+  auto with_shares(std::int64_t row, F f) const {
+    const T *q = probabilities + row * classes, *w = weight, a = kept, b = spread;
+    if (w == nullptr) return f([=](std::int64_t k) { return math::mul_add(a, q[k], b); });
+    return f([=](std::int64_t k) { return w[k] * math::mul_add(a, q[k], b); });
   }
 
   /// w q of all rows and classes.
   void shares(T* out) const {
     for (std::int64_t r = 0; r < count; ++r, out += classes) {
+      if (probabilities != nullptr) {
+        with_shares(r, [&](auto share) {
+          for (std::int64_t k = 0; k < classes; ++k) out[k] = share(k);
+        });
+        continue;
+      }
       for (std::int64_t k = 0; k < classes; ++k) {
-        if (probabilities != nullptr) {
-          out[k] = share(r, k);
-        } else {
-          const T q = math::mul_add(kept, T(target[r] == k), spread);
-          out[k] = ignored(r) ? T(0) : weight_of(k) * q;
-        }
+        const T q = math::mul_add(kept, T(target[r] == k), spread);
+        out[k] = ignored(r) ? T(0) : weight_of(k) * q;
       }
     }
   }
 
-  T loss_of_probabilities(std::int64_t row, T max, T log_sum, T& total) const {
-    const T* z = logits + row * classes;
-    const double sum = sum_of(classes, [&](std::int64_t k) { return share(row, k); });
-    const double gaps = sum_of(classes, [&](std::int64_t k) {
-      const T q = share(row, k);
-      return math::select(q == T(0), T(0), q * (max - z[k]));  // not 0 · inf
+  T loss_of_probabilities(std::int64_t row, const GroupSums<T>& sums, std::int64_t r,
+                          RowFacts<T>& f) const {
+    const T *z = logits + row * classes, max = f.max;
+    const std::int64_t p = pivot(row, max);
+    return with_shares(row, [&](auto share) {
+      const double others = sum_of(classes, [=](std::int64_t k) {
+        const T q = share(k);
+        return math::select(k == p, T(0), q);
+      });
+      const double gaps = sum_of(classes, [=](std::int64_t k) {
+        const T q = share(k);
+        return math::select(q == T(0), T(0), q * (max - z[k]));  // not 0 · inf
+      });
+      const auto own = static_cast<double>(share(p));
+      const double total = own + others, inverse = static_cast<double>(sums.inverse[r]);
+      const double missing = static_cast<double>(sums.others[r]) * inverse;
+      f.factor = static_cast<T>(total * inverse);
+      f.slope =
+          static_cast<T>(missing < 0.5 ? others - total * missing
+                                       : total * static_cast<double>(sums.own[r]) * inverse - own);
+      return static_cast<T>(gaps + total * static_cast<double>(sums.log_sum[r]));
     });
-    total = static_cast<T>(sum);
-    return static_cast<T>(gaps + sum * static_cast<double>(log_sum));
   }
 
   void forward(T* losses, RowFacts<T>* all_facts) const {
@@ -198,42 +266,37 @@ struct Rows {
         *facts = {};
         return;
       }
-      largest_and_sums(logits + first * classes, rows, facts);
-      T* loss = losses + first;
-#pragma omp simd
-      for (std::int64_t r = 0; r < rows; ++r) loss[r] = math::log(facts[r].factor);
+      GroupSums<T> sums;
+      largest_and_sums(first, rows, facts, sums);
       for (std::int64_t r = 0; r < rows; ++r) {
-        T total = 0;
-        loss[r] = target != nullptr
-                      ? loss_of_class(first + r, facts[r].max, loss[r], total)
-                      : loss_of_probabilities(first + r, facts[r].max, loss[r], total);
-        facts[r].factor = total / facts[r].factor;
+        losses[first + r] = target != nullptr ? loss_of_class(first + r, sums, r, facts[r])
+                                              : loss_of_probabilities(first + r, sums, r, facts[r]);
       }
     });
   }
 
-  /// dz holds exp(z - max) of columns [begin, begin + n) of a row, and becomes its gradient.
-  void finish(std::int64_t row, std::int64_t begin, std::int64_t n, T g, T factor, T* dz) const {
+  /// dz holds exp(z - max) of columns [begin, begin + n) of a row, p being its pivot, and becomes
+  /// its gradient.
+  void finish(std::int64_t row, std::int64_t begin, std::int64_t n, T g, const RowFacts<T>& f,
+              std::int64_t p, T* dz) const {
     if (ignored(row)) {
       std::fill_n(dz, n, T(0));
       return;
     }
-    const T a = g * factor;
+    const T a = g * f.factor, b = -g * spread;
     if (probabilities != nullptr) {
-      for (std::int64_t k = 0; k < n; ++k)
-        dz[k] = math::mul_add(a, dz[k], -g * share(row, begin + k));
-      return;
-    }
-    const T b = -g * spread;
-    if (weight == nullptr || spread == T(0)) {
+      with_shares(row, [=](auto share) {
+#pragma omp simd
+        for (std::int64_t k = 0; k < n; ++k) dz[k] = math::mul_add(a, dz[k], -g * share(begin + k));
+      });
+    } else if (weight == nullptr || spread == T(0)) {
 #pragma omp simd
       for (std::int64_t k = 0; k < n; ++k) dz[k] = math::mul_add(a, dz[k], b);
     } else {
 #pragma omp simd
       for (std::int64_t k = 0; k < n; ++k) dz[k] = math::mul_add(a, dz[k], b * weight[begin + k]);
     }
-    const std::int64_t t = target[row];
-    if (t >= begin && t < begin + n) dz[t - begin] -= g * kept * weight_of(t);
+    if (p >= begin && p < begin + n) dz[p - begin] = g * f.slope;
   }
 
   /// upstream(row) is the gradient of the row's loss.
@@ -249,13 +312,15 @@ struct Rows {
       if (classes <= kPiece) {
         exp_of_rows(z, rows, classes, facts + first, dz);
         for (std::int64_t r = first; r < first + rows; ++r, dz += classes)
-          finish(r, 0, classes, upstream(r), facts[r].factor, dz);
+          finish(r, 0, classes, upstream(r), facts[r], pivot(r, facts[r].max), dz);
         return;
       }
+      const RowFacts<T>& f = facts[first];
+      const std::int64_t p = pivot(first, f.max);
       for (std::int64_t c = 0; c < classes; c += kPiece) {
         const std::int64_t n = std::min(kPiece, classes - c);
-        exp_of_row(z + c, n, facts[first].max, dz + c);
-        finish(first, c, n, upstream(first), facts[first].factor, dz + c);
+        exp_of_row(z + c, n, f.max, dz + c);
+        finish(first, c, n, upstream(first), f, p, dz + c);
       }
     });
   }

@@ -35,6 +35,16 @@ struct RowSumExp : RowSum<T> {
   }
 };
 
+/// Reducer: Σ exp(x - shift) of the x that are smaller.
+template <class T>
+struct RowSumExpBelow : RowSum<T> {
+  T shift;
+  double step(double sum, T x) const {
+    const T depth = x - shift, power = math::exp(depth);
+    return sum + static_cast<double>(math::select(depth == T(0), T(0), power));
+  }
+};
+
 /// Σ a b, in double, in the order of reduce_run.
 template <class T>
 double dot_run(const T* a, const T* b, std::int64_t n) {
@@ -63,7 +73,8 @@ void softmax_row(const T* x, std::int64_t n, T* y) {
 }
 
 /// ln Σ exp(x) = largest + log_sum: apart, so that subtracting them one by one from an x of the
-/// size of `largest` rounds only once.
+/// size of `largest` rounds only once. A small log_sum, of a row that is almost sure, has all its
+/// digits, too.
 template <class T>
 struct LogSumExp {
   T largest, log_sum;
@@ -71,7 +82,12 @@ struct LogSumExp {
 template <class T>
 LogSumExp<T> log_sum_exp_row(const T* x, std::int64_t n) {
   const T largest = reduce_run(Largest<T>(), x, n);
-  return {largest, static_cast<T>(std::log(reduce_run(RowSumExp<T>{{}, largest}, x, n)))};
+  const double sum = reduce_run(RowSumExp<T>{{}, largest}, x, n);
+  // Beside the 1 of the largest, which then is alone, the others would lose digits of T.
+  constexpr double kSure = std::min(0.5, 0x1p-46 / double{std::numeric_limits<T>::epsilon()});
+  if (sum - 1 < kSure && n > 0)
+    return {largest, static_cast<T>(std::log1p(reduce_run(RowSumExpBelow<T>{{}, largest}, x, n)))};
+  return {largest, static_cast<T>(std::log(sum))};
 }
 
 /// y = x - ln Σ exp(x). y may be x.

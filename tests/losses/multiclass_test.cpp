@@ -141,6 +141,48 @@ TEST_CASE("focal: nothing is left of what is certain, and a hopeless row keeps i
   }
 }
 
+TEST_CASE("a row that is almost sure has all digits of its loss and of its slopes") {
+  struct Sure {
+    double gap, loss, slope;  // log(1 + exp(-gap)), 1 / (1 + exp(gap))
+  };
+  constexpr Sure kSure[] = {{10, 4.5398899216864647e-5, 4.5397868702434395e-5},
+                            {15, 3.0590227371372049e-7, 3.0590222692562472e-7},
+                            {20, 2.0611536203143808e-9, 2.0611536181902037e-9},
+                            {40, 4.2483542552915889e-18, 4.2483542552915889e-18}};
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    const double tolerance = dtype == kFloat32 ? 6e-7 : 2e-15;
+    const auto right = [&](const Tensor& x, double expected) {
+      return std::abs(x.item<double>() / expected - 1) <= tolerance;
+    };
+    for (const Sure& sure : kSure) {
+      CAPTURE(sure.gap);
+      Tensor z = tensor({{sure.gap, 0.0}}, dtype).requires_grad_();
+      const Tensor t = tensor({0}), hard = tensor({{1.0, 0.0}}, dtype);
+      CHECK(right(nll_loss(log_softmax(z, 1), t), sure.loss));
+      for (const Tensor& loss : {cross_entropy(z, t), cross_entropy(z, hard),
+                                 focal_loss_multiclass(z, t, {.gamma = 0})}) {
+        CHECK(right(loss, sure.loss));
+        const Tensor slopes = gradient_of(loss, z, {1});
+        CHECK(right(slopes[0][0], -sure.slope));
+        CHECK(right(slopes[0][1], sure.slope));
+      }
+      const double rest = 2999 * std::exp(-sure.gap);
+      for (const std::int64_t place : {0, 1000, 1023, 1024, 2999}) {
+        CAPTURE(place);
+        Tensor row = zeros({1, 3000}, dtype);
+        row[0][place].fill_(sure.gap);
+        row.requires_grad_();
+        const Tensor one_hot = (row.detach() > 1.0).to(dtype);
+        for (const Tensor& loss :
+             {cross_entropy(row, tensor({place})), cross_entropy(row, one_hot)}) {
+          CHECK(right(loss, std::log1p(rest)));
+          CHECK(right(gradient_of(loss, row, {1})[0][place], -rest / (1 + rest)));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("§20 the right class against the best wrong one") {
   const Tensor s = leaf({3, 1, -5, 1, 0.5, -2, -1, 2, 1.5}, {3, 3}), t = tensor({0, 0, 0});
   const Tensor y = multiclass_hinge_cs(s, t, {.reduction = Reduction::none});
