@@ -1,6 +1,7 @@
 #include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/arithmetic.h>
 #include <retrace/autograd/ops/comparison.h>
+#include <retrace/autograd/ops/extremum.h>
 #include <retrace/autograd/ops/math.h>
 #include <retrace/autograd/ops/reduction.h>
 #include <retrace/autograd/ops/selection.h>
@@ -167,33 +168,32 @@ struct LogSoftmaxNode final : NodeOf<LogSoftmaxNode> {
 struct EntropyNode final : NodeOf<EntropyNode> {
   static constexpr std::string_view op = "entropy_from_logits",
                                     formula = "H = ln Σ exp(x) - Σ p x, p = exp(x) / Σ exp(x)",
-                                    gradient = "dx = -g · p (ln p + H)";
+                                    gradient = "dx = -g · p (x - Σ p x)";
   explicit EntropyNode(int d) : dim(d) {}
   void backward(const Tensor& upstream, Gradients& gradients) override {
-    const Tensor x = saved_input(0);
-    Shape kept = x.sizes();
-    if (kept.size() > 0) kept[dim] = 1;
-    const Tensor g = upstream.reshape(kept), entropy = saved_output().reshape(kept);
-    if (GradMode::is_enabled()) {
-      // What is impossible has no gradient, not 0 times infinity.
+    const Tensor x = saved_input(0), mean_depth = saved_extra();
+    const Tensor g = upstream.reshape(mean_depth.sizes());
+    if (GradMode::is_enabled() && x.numel() > 0) {
+      // What is impossible has no gradient, not 0 times infinity; a shift changes nothing.
+      const Tensor largest = without_recording([&] { return amax(x, dim, /*keepdim=*/true); });
       const Tensor impossible =
           without_recording([&] { return eq(x, -std::numeric_limits<double>::infinity()); });
-      const Tensor log_p = log_softmax(x, dim), p = exp(log_p);
-      const Tensor surprise = add(masked_fill(log_p, impossible, 0.0), entropy);
-      gradients.give(0, mul(mul(p, surprise), neg(g)));
+      const Tensor p = softmax(x, dim), below = masked_fill(sub(x, largest), impossible, 0.0);
+      const Tensor mean = sum(mul(p, below), dim, /*keepdim=*/true);
+      gradients.give(0, mul(mul(p, sub(below, mean)), neg(g)));
       return;
     }
-    const auto row = []<class T>(std::int64_t n, T* dx, const T* in, const T* u, const T* h) {
+    const auto row = []<class T>(std::int64_t n, T* dx, const T* in, const T* u, const T* d) {
       const auto [largest, log_sum] = kernels::log_sum_exp_row(in, n);
-      const T first = largest, second = log_sum, scale = -*u, total = *h;
+      const T first = largest, second = log_sum, scale = -*u, mean = *d;
       kernels::dense_row(
           [=](T v) {
-            const T log_p = v - first - second, p = math::exp(log_p);
-            return math::select(p == T(0), T(0), scale * p * (log_p + total));
+            const T below = v - first, p = math::exp(below - second);
+            return math::select(p == T(0), T(0), scale * p * (below + mean));
           },
           n, dx, in);
     };
-    gradients.give(0, map_rows(op, dim, x.sizes(), row, x, g, entropy));
+    gradients.give(0, map_rows(op, dim, x.sizes(), row, x, g, mean_depth));
   }
   int dim;
 };
@@ -309,20 +309,30 @@ Tensor entropy_from_logits(const Tensor& x, std::int64_t dim, bool keepdim) {
   constexpr std::string_view op = EntropyNode::op;
   require_defined(op, {&x});
   const int d = wrap_dim(op, dim, x.sizes());
+  // The two parts of H apart: of rows almost uniform, backward needs the digits of the small one.
   const auto row = []<class T>(std::int64_t n, T* out, const T* in) {
     const auto [largest, log_sum] = kernels::log_sum_exp_row(in, n);
-    const MeanDepth<T> depth{{}, largest, log_sum};
-    *out = n == 0 ? T(0) : log_sum + static_cast<T>(kernels::reduce_run(depth, in, n));
+    out[0] = n == 0 ? T(0) : log_sum;
+    out[1] = static_cast<T>(kernels::reduce_run(MeanDepth<T>{{}, largest, log_sum}, in, n));
   };
-  Shape kept = x.sizes();
-  if (kept.size() > 0) kept[d] = 1;
-  Tensor y = map_rows(op, d, kept, row, x);
-  if (!keepdim && x.dim() > 0) y = without_recording([&] { return y.squeeze(d); });
+  Shape both = x.sizes(), kept = x.sizes();
+  if (x.dim() > 0) {
+    kept[d] = 1;
+    both[d] = 2;
+  } else {
+    both = {2};
+  }
+  Tensor y, mean_depth;
+  without_recording([&] {
+    const Tensor parts = map_rows(op, d, both, row, x);
+    y = sum(parts, d, keepdim && x.dim() > 0);
+    mean_depth = parts.narrow(d, 1, 1).reshape(kept);
+  });
   return record<EntropyNode>(
       y, {&x},
       [&](EntropyNode& node) {
         node.save_input(0, x);
-        node.save_output(y);
+        node.save_extra(mean_depth);
       },
       d);
 }

@@ -48,7 +48,7 @@ Tensor gumbel_softmax(const Tensor& logits, const Tensor& noise,
                       const GumbelSoftmaxOptions& options = {});
 
 /// Entropy of softmax(x) in nats, H = -Σ p ln p = ln Σ exp(x) - Σ p x, with 0 ln 0 = 0: from 0,
-/// when one entry has all, to ln n. dx = -g · p (ln p + H). Source: Shannon 1948, A Mathematical
+/// when one entry has all, to ln n. dx = -g · p (x - Σ p x). Source: Shannon 1948, A Mathematical
 /// Theory of Communication, section 6.
 Tensor entropy_from_logits(const Tensor& x, std::int64_t dim = -1, bool keepdim = false);
 

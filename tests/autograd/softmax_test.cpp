@@ -247,6 +247,29 @@ TEST_CASE("entropy is ln n of equal logits, 0 of a certain choice, and that of s
   CHECK(entropy_from_logits(tensor(3.0)).item<double>() == 0);
 }
 
+TEST_CASE("the gradient of an entropy has its digits where the logits are almost equal") {
+  for (const DType dtype : {kFloat64, kFloat32}) {
+    for (const double shift : {0.0, dtype == kFloat32 ? 0x1p20 : 0x1p45}) {
+      const double small = shift == 0 ? 0x1p-17 : dtype == kFloat32 ? 0x1p-3 : 0x1p-7;
+      Tensor x = tensor({shift + small, shift + 2 * small, shift + 4 * small}, dtype);
+      const Numbers logits = {1 * small, 2 * small, 4 * small};
+      double sum = 0, mean = 0;
+      for (const double z : logits) sum += std::exp(z);
+      for (const double z : logits) mean += std::exp(z) / sum * z;
+      Numbers expected;
+      for (const double z : logits) expected.push_back(-std::exp(z) / sum * (z - mean));
+      const double tolerance = dtype == kFloat64 ? 1e-14 : 2e-6;
+      const auto entropy = [](const Tensor& t) { return entropy_from_logits(t, 0); };
+      CHECK(close(numbers(slope_of(entropy, x)), expected, tolerance, 0));
+      x.requires_grad_();
+      CHECK(close(numbers(grad({entropy(x)}, {x}, {}, /*retain_graph=*/true,
+                               /*create_graph=*/true)[0]
+                              .detach()),
+                  expected, tolerance, 0));
+    }
+  }
+}
+
 TEST_CASE("one and two threads give the same bits") {
   const Tensor x = random({300, 700}, kFloat32), g = random({300, 700}, kFloat32);
   const int before = num_threads();
