@@ -16,12 +16,13 @@ constexpr std::int64_t kRows = 32;  // that are worked on together
 
 /// Softmax of rows and columns from one exponential for each element: e = exp(z - largest of the
 /// row) times exp(largest of the row - largest of all) belongs to the column. Where that underflows
-/// in all of a column, it is shifted by its own largest instead.
+/// in all of a column, it is shifted by its own largest instead. Sums are of the wrong entries
+/// alone: of a pair that is almost sure, the right one would take their digits.
 template <class T>
 struct Paired {
   std::int64_t size;
   const T* z;  // [size, size]
-  T *row_max, *row_sum, *column_shift, *column_sum;
+  T *row_max, *row_wrong, *column_shift, *column_wrong;
 
   static constexpr T kLeastSum = T(1e-10);
 
@@ -29,9 +30,23 @@ struct Paired {
       : size(logits.size(0)),
         z(elements<const T>(logits)),
         row_max(elements<T>(facts)),
-        row_sum(row_max + size),
-        column_shift(row_sum + size),
-        column_sum(column_shift + size) {}
+        row_wrong(row_max + size),
+        column_shift(row_wrong + size),
+        column_wrong(column_shift + size) {}
+
+  /// Of a row or a column: exp(z - shift) of its right entry and of the wrong ones.
+  struct Sums {
+    T right, wrong;
+    T sum() const { return right + wrong; }
+    /// 1 - p.
+    T missing() const { return wrong / sum(); }
+  };
+  Sums of_row(std::int64_t i) const {
+    return {math::exp(z[i * size + i] - row_max[i]), row_wrong[i]};
+  }
+  Sums of_column(std::int64_t j) const {
+    return {math::exp(z[j * size + j] - column_shift[j]), column_wrong[j]};
+  }
 
   /// f(block, first row, one past the last), on all threads.
   template <class F>
@@ -61,7 +76,8 @@ struct Paired {
       T* sums = partial.data() + block * size;
       for (std::int64_t i = begin; i < end; ++i) {
         exp_of_row(i, e.data());
-        row_sum[i] = static_cast<T>(kernels::reduce_run(kernels::RowSum<T>(), e.data(), size));
+        e[static_cast<std::size_t>(i)] = T(0);
+        row_wrong[i] = static_cast<T>(kernels::reduce_run(kernels::RowSum<T>(), e.data(), size));
         kernels::dense_row(
             [w = math::exp(row_max[i] - largest)](T sum, T v) { return sum + w * v; }, size, sums,
             sums, e.data());
@@ -72,8 +88,8 @@ struct Paired {
       for (std::int64_t b = 0; b < blocks(); ++b)
         sum += static_cast<double>(partial[static_cast<std::size_t>(b * size + j)]);
       column_shift[j] = largest;
-      column_sum[j] = static_cast<T>(sum);
-      if (!(column_sum[j] >= kLeastSum)) sum_alone(j);
+      column_wrong[j] = static_cast<T>(sum);
+      if (!(of_column(j).sum() >= kLeastSum)) sum_alone(j);
     }
   }
 
@@ -83,18 +99,21 @@ struct Paired {
     for (std::int64_t i = 0; i < size; ++i) shift = largest.step(shift, z[i * size + j]);
     double sum = 0;
     for (std::int64_t i = 0; i < size; ++i)
-      sum += static_cast<double>(math::exp(z[i * size + j] - shift));
+      if (i != j) sum += static_cast<double>(math::exp(z[i * size + j] - shift));
     column_shift[j] = shift;
-    column_sum[j] = static_cast<T>(sum);
+    column_wrong[j] = static_cast<T>(sum);
   }
 
+  /// -log p of a right entry z.
+  static double loss_of(T z, T shift, const Sums& s) {
+    if (s.wrong < s.right) return static_cast<double>(math::log1p(s.wrong / s.right));
+    return static_cast<double>(shift - z) + static_cast<double>(math::log(s.sum()));
+  }
   double loss() const {
     double sum = 0;
     for (std::int64_t i = 0; i < size; ++i) {
       const T right = z[i * size + i];
-      sum += static_cast<double>(row_max[i] - right) + static_cast<double>(math::log(row_sum[i]));
-      sum += static_cast<double>(column_shift[i] - right) +
-             static_cast<double>(math::log(column_sum[i]));
+      sum += loss_of(right, row_max[i], of_row(i)) + loss_of(right, column_shift[i], of_column(i));
     }
     return sum / static_cast<double>(2 * size);
   }
@@ -102,24 +121,29 @@ struct Paired {
   /// dz = g · (p of the row + p of the column - 2 [i = j]).
   void backward(T g, T* dz) const {
     const T largest = kernels::reduce_run(kernels::Largest<T>(), row_max, size);
-    std::vector<T> of_column(static_cast<std::size_t>(size));
+    std::vector<T> factors, missing;  // of the columns
     std::vector<std::int64_t> alone;
     for (std::int64_t j = 0; j < size; ++j) {
-      const bool shared = column_shift[j] == largest;
-      of_column[static_cast<std::size_t>(j)] = shared ? g / column_sum[j] : T(0);
-      if (!shared) alone.push_back(j);
+      const Sums column = of_column(j);
+      factors.push_back(g / column.sum());
+      missing.push_back(column.missing());
+      if (column_shift[j] != largest) alone.push_back(j);
     }
+    std::vector<T> shared = factors;
+    for (const std::int64_t j : alone) shared[static_cast<std::size_t>(j)] = T(0);
     for_blocks([&](std::int64_t, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         T* d = dz + i * size;
-        const auto both = [max = row_max[i], a = g / row_sum[i],
+        const Sums row = of_row(i);
+        const auto both = [max = row_max[i], a = g / row.sum(),
                            w = math::exp(row_max[i] - largest)](T v, T b) {
           return math::exp(v - max) * math::mul_add(w, b, a);
         };
-        kernels::dense_row(both, size, d, z + i * size, of_column.data());
+        kernels::dense_row(both, size, d, z + i * size, shared.data());
         for (const std::int64_t j : alone)
-          d[j] += g / column_sum[j] * math::exp(z[i * size + j] - column_shift[j]);
-        d[i] -= 2 * g;
+          d[j] +=
+              factors[static_cast<std::size_t>(j)] * math::exp(z[i * size + j] - column_shift[j]);
+        d[i] = -g * (row.missing() + missing[static_cast<std::size_t>(i)]);
       }
     });
   }

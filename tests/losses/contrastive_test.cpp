@@ -88,6 +88,25 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("pairs that are almost sure have all digits of their loss and of their slopes") {
+  // Both entries of each row and column differ by 20: the loss is log(1 + exp(-20)).
+  constexpr double kLoss = 2.0611536203143808e-9, kSlope = 2.0611536181902037e-9;
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    for (const bool symmetric : {false, true}) {
+      const Tensor q = tensor({{1.0, 0.0}, {0.0, 1.0}}, dtype);
+      const Tensor keys = tensor({{20.0, 0.0}, {0.0, 20.0}}, dtype).requires_grad_();
+      const Tensor loss =
+          info_nce(q, keys, {.temperature = 1, .normalize = false, .symmetric = symmetric});
+      const double tolerance = dtype == kFloat32 ? 3e-7 : 1e-15;
+      CHECK(std::abs(loss.item<double>() / kLoss - 1) < tolerance);
+      loss.backward();
+      for (const double slope :
+           (keys.grad() * tensor({{-1.0, 1.0}, {1.0, -1.0}}, dtype)).to_vector<double>())
+        CHECK(std::abs(slope / (kSlope / 2) - 1) < tolerance);
+    }
+  }
+}
+
 TEST_CASE("contrastive losses are finite at ±1e4, at τ = 1e-3 and for vectors of zeros") {
   for (const DType dtype : {kFloat32, kFloat64}) {
     for (const double size : {0.0, 1e4}) {
