@@ -100,7 +100,7 @@ template <class T>
 struct GroupSums {
   T own[kPiece], others[kPiece], inverse[kPiece], log_sum[kPiece];
 
-  void finish(std::int64_t rows) {
+  void finish(std::int64_t rows) {  // from the first two
 #pragma omp simd
     for (std::int64_t r = 0; r < rows; ++r) {
       log_sum[r] = math::log1p(others[r] + (own[r] - T(1)));
@@ -119,9 +119,10 @@ void exp_of_rows(const T* z, std::int64_t rows, std::int64_t columns, const RowF
       exp_of_row(z + r * columns, columns, facts[r].max, out + r * columns);
     return;
   }
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t c = 0; c < columns; ++c)
-      out[r * columns + c] = z[r * columns + c] - facts[r].max;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const T max = facts[r].max;
+    for (std::int64_t c = 0; c < columns; ++c) out[r * columns + c] = z[r * columns + c] - max;
+  }
   kernels::dense_row([](T v) { return math::exp(v); }, rows * columns, out, out);
 }
 
@@ -142,11 +143,10 @@ struct Rows {
   T weight_of(std::int64_t k) const { return weight == nullptr ? T(1) : weight[k]; }
   bool ignored(std::int64_t row) const { return target && target[row] == ignore_index; }
 
-  /// The class whose p and q may both be almost 1. So that the digits of small losses and slopes
-  /// are right, 1 - p is found as the share of the other classes.
+  /// The class whose p and q may both be almost 1, of a row that is not ignored. So that the digits
+  /// of small losses and slopes are right, 1 - p is found as the share of the other classes.
   std::int64_t pivot(std::int64_t row, T max) const {
-    if (target == nullptr) return place_of(max, logits + row * classes, classes);
-    return ignored(row) ? 0 : target[row];
+    return target != nullptr ? target[row] : place_of(max, logits + row * classes, classes);
   }
 
   /// Rows that are worked on together: several whole ones, or one that is long.
@@ -170,7 +170,9 @@ struct Rows {
     if (classes <= kPiece) {
       exp_of_rows(z, rows, classes, facts, e);
       for (std::int64_t r = 0; r < rows; ++r)
-        sums.own[r] = std::exchange(e[r * classes + pivot(first + r, facts[r].max)], T(0));
+        sums.own[r] = ignored(first + r)
+                          ? T(0)
+                          : std::exchange(e[r * classes + pivot(first + r, facts[r].max)], T(0));
       for (std::int64_t r = 0; r < rows; ++r)
         sums.others[r] = sum_of_piece(e + r * classes, classes);
     } else {
