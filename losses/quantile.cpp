@@ -27,8 +27,8 @@ template <class T>
 struct PinballSides {
   T below, above;  // τ, 1 - τ
   explicit PinballSides(T level)
-      : below(math::select(level > T(0), level, T(1) + level)),
-        above(math::select(level > T(0), T(1) - level, -level)) {}
+      : below(math::select(level >= T(0), level, T(1) + level)),
+        above(math::select(level >= T(0), T(1) - level, -level)) {}
   T value(T d) const { return math::max(-below * d, above * d); }
   T slope(T d) const {
     const T otherwise = math::select(d < T(0), -below, T(0.5) * (above - below));

@@ -85,8 +85,8 @@ TEST_CASE("the slopes of a quantile near 0 or 1 are -τ and 1 - τ to the last b
     quantile_loss(at, tensor(0.0, kFloat32), tau).backward();
     return at.grad().item<float>();
   };
-  const std::vector<double> taus = {1e-3, 1e-10, 1 - 1e-10};
-  Tensor below = full({3}, -1, kFloat32).requires_grad_(), above = ones({3}).requires_grad_();
+  const std::vector<double> taus = {1e-3, 1e-10, 1e-50, 1 - 1e-10};
+  Tensor below = full({4}, -1, kFloat32).requires_grad_(), above = ones({4}).requires_grad_();
   for (const Tensor& x : {below, above})
     quantile_loss(x, tensor(0.0, kFloat32), taus, {Reduction::sum}).backward();
   for (std::size_t q = 0; q < taus.size(); ++q) {
