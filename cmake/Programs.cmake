@@ -1,14 +1,15 @@
 # examples/NAME.cpp -> examples/NAME, also in examples/lessons; tools/*.cpp -> tools/retrace; bench/
 # has a list of its own.
 
-# A program of the project, written to FOLDER/NAME of the build tree, with line tables and all its
-# frames, so that call sites and traces can name its lines.
+# With line tables and all its frames, so that call sites and traces can name its lines.
+set(retrace_program_flags $<$<NOT:$<CONFIG:Debug>>:-g1> -fno-optimize-sibling-calls)
+
+# A program of the project, written to FOLDER/NAME of the build tree.
 function(retrace_program target folder name)
   add_executable(${target} ${ARGN})
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
-  target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-g1>
-    -fno-optimize-sibling-calls)
+  target_compile_options(${target} PRIVATE ${retrace_program_flags})
   target_link_libraries(${target} PRIVATE retrace::retrace fmt::fmt spdlog::spdlog CLI11::CLI11
     nlohmann_json::nlohmann_json)
   retrace_warnings(${target})

@@ -22,7 +22,7 @@ Tensor parameter(double value = 1, const Shape& sizes = {2}) {
   return full(sizes, value).requires_grad_();
 }
 
-void train(optim::Optimizer optimizer, int from, int to) {
+void take_steps(optim::Optimizer optimizer, int from, int to) {
   for (int step = from; step < to; ++step) {
     Generator generator(static_cast<std::uint64_t>(step));
     for (const Tensor& p : optimizer.parameters())
@@ -80,15 +80,15 @@ TEST_CASE("groups are resumed with their rates and options") {
     optim::Optimizer first = kind.make_two({p}, {q});
     CHECK(first.lr(1) == first.lr(0) / 2);
     first.set_lr(0.125, 1);
-    train(first, 0, 3);
+    take_steps(first, 0, 3);
     CHECK(!p.equal(q));
     optim::Optimizer second = kind.make_two({r}, {s});
     r.set_data(p.detach().clone());
     s.set_data(q.detach().clone());
     second.load_state_dict(first.state_dict());
     CHECK(second.lr(1) == 0.125);
-    train(first, 3, 5);
-    train(second, 3, 5);
+    take_steps(first, 3, 5);
+    take_steps(second, 3, 5);
     CHECK(p.equal(r));
     CHECK(q.equal(s));
   }
@@ -108,7 +108,7 @@ TEST_CASE("a loaded state is a copy") {
 TEST_CASE("states that do not fit are refused, and nothing changes") {
   Tensor p = parameter(1, {2}), q = parameter(1, {3});
   optim::Adam optimizer({p, q}, {.lr = 0.125});
-  train(optimizer, 0, 2);
+  take_steps(optimizer, 0, 2);
   const StateDict good = optimizer.state_dict();
   const Tensor moment = good.at("0.exp_avg").clone();
   const auto refuse = [&](const StateDict& state) {
