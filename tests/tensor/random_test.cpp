@@ -188,6 +188,9 @@ TEST_CASE("filling follows the elements, not the memory") {
   fill_normal(whole.narrow(0, 5, 1), 1, 0, g);
   CHECK(whole.narrow(0, 3, 2).equal(zeros({2})));
   CHECK(whole.narrow(0, 5, 4).equal(tensor({1.0, 0.0, 0.0, 0.0})));
+  const Tensor other = zeros({9});
+  fill_uniform(other.narrow(0, 0, 5), 1, 2, g);  // more than a block, less than two
+  CHECK(other.narrow(0, 5, 4).equal(zeros({4})));
 
   const Tensor x = zeros({10'000});
   fill_uniform(x, -2, -1, g);
