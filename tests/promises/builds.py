@@ -64,7 +64,7 @@ def ctest(folder, exclude="slow|extra|gdb", without=(), env=None):
 def coverage_build(targets):
     """A build that counts the lines it runs, with nothing counted yet."""
     folder = build("coverage", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_WERROR=OFF",
-                                "-DCMAKE_CXX_FLAGS_DEBUG=-O0 -g1 --coverage -fprofile-update=atomic"],
+                                "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 --coverage -fprofile-update=atomic"],
                    targets)
     for counts in folder.rglob("*.gcda"):
         counts.unlink()
