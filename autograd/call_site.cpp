@@ -176,10 +176,9 @@ class DebugInformation {
     Dwarf_Die *at_address = nullptr, *around = nullptr;
     const int found = dwarf_getscopes(unit, address - bias, &at_address);
     const std::unique_ptr<Dwarf_Die, decltype(&std::free)> innermost(at_address, &std::free);
-    if (found <= 0) return {};
     // From an inlined function dwarf_getscopes goes on where it was defined; what counts is where
     // it was inlined.
-    const int count = dwarf_getscopes_die(innermost.get(), &around);
+    const int count = found > 0 ? dwarf_getscopes_die(innermost.get(), &around) : 0;
     const std::unique_ptr<Dwarf_Die, decltype(&std::free)> scopes(around, &std::free);
 
     std::vector<Location> locations;
@@ -207,6 +206,8 @@ class DebugInformation {
         if (const char* file = dwarf_filesrc(files, value, nullptr, nullptr)) next.file = file;
       }
     }
+    // With -g1 clang describes only functions that others are inlined into; the line stands alone.
+    if (locations.empty() && !next.file.empty()) locations.push_back(next);
     return locations;
   }
 
