@@ -126,7 +126,8 @@ double check(const Tensor& logits, const Tensor& target, const CrossEntropyOptio
                       "cross_entropy: ignore_index is {} with probabilities {} as targets; it "
                       "needs class targets, int64",
                       options.ignore_index, target.sizes());
-  return static_cast<double>(logits.numel() / class_count(logits.sizes()));
+  const std::int64_t rows = logits.numel() / class_count(logits.sizes());
+  return static_cast<double>(rows);
 }
 
 // Of arguments that were checked.

@@ -79,6 +79,7 @@ struct LossFacts {
 
 template <class Rule, std::size_t Inputs>
 constexpr LossFacts loss_facts() {
+  static_assert(input_names_of<Rule>().size() >= Inputs, "a name for each input");
   constexpr auto inputs = std::make_index_sequence<Inputs>();
   constexpr auto sides = std::make_index_sequence<Inputs - constants_of<Rule>()>();
   return {input_names_of<Rule>(), loss_loops<Rule, float>(inputs, sides),
@@ -105,6 +106,7 @@ void require_alike(std::string_view op, std::span<const std::string_view> names,
 /// Of a rule's inputs.
 template <class Rule, class... Tensors>
 void require_alike(const Tensor& first, const Tensors&... rest) {
+  static_assert(input_names_of<Rule>().size() >= 1 + sizeof...(rest), "a name for each input");
   require_alike(Rule::op, input_names_of<Rule>(), {&first, &rest...});
 }
 

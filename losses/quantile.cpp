@@ -51,6 +51,7 @@ struct Pinball : PinballTexts {
 
 struct PinballOfLevels : PinballTexts {
   static constexpr std::size_t constants = 1;  // the levels
+  static constexpr std::string_view inputs[] = {"input", "target", "levels"};
 
   template <class T>
   T y(T x, T t, T level) const {

@@ -110,7 +110,7 @@ inline nlohmann::json result_of(const std::string& name, std::vector<std::string
   CAPTURE(name);
   CAPTURE(arguments);
   CAPTURE(outcome.err);
-  CHECK(outcome.code == code);
+  REQUIRE(outcome.code == code);
   return json_lines(outcome.out).back();
 }
 
