@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 
 namespace retrace {
 namespace {
@@ -35,8 +36,7 @@ struct Trap {
   std::atomic<bool> reached = false;
   ~Trap() {
     if (number == 0 || reached) return;
-    std::fprintf(stderr, "%s: no backward pass came by a node #%llu\n", kVariable,
-                 static_cast<unsigned long long>(number));
+    std::cerr << kVariable << ": no backward pass came by a node #" << number << '\n';
   }
 };
 
@@ -52,11 +52,10 @@ std::uint64_t trap_node() { return the_trap().number; }
 void trap(const Step& step) {
   the_trap().reached = true;
   const std::string site = step.node->call_site();
-  const std::string line = fmt::format(
-      "{}: at {} #{}{}, whose rule has run; SIGTRAP stops a debugger here\n", kVariable,
-      step.node->name(), step.node->number(), site.empty() ? "" : ", called at " + site);
-  std::fflush(stdout);
-  std::fputs(line.c_str(), stderr);
+  static_cast<void>(std::fflush(stdout));  // what was said before stands before it
+  std::cerr << fmt::format("{}: at {} #{}{}, whose rule has run; SIGTRAP stops a debugger here\n",
+                           kVariable, step.node->name(), step.node->number(),
+                           site.empty() ? "" : ", called at " + site);
 #if defined(__x86_64__)
   asm volatile("int3");  // raises the signal in this frame, not in one of the C library
 #else

@@ -22,8 +22,8 @@ Canvas::Canvas(int columns, int rows, bool utf8)
     : utf8_(utf8),
       columns_(columns),
       rows_(rows),
-      dots_(static_cast<std::size_t>(width() * height())),
-      marks_(static_cast<std::size_t>(columns * rows)) {}
+      dots_(cell_index(0, height(), width())),
+      marks_(cell_index(0, rows, columns)) {}
 
 void Canvas::draw(int x0, int y0, int x1, int y1) {
   const int steps = std::max({std::abs(x1 - x0), std::abs(y1 - y0), 1});
@@ -32,14 +32,14 @@ void Canvas::draw(int x0, int y0, int x1, int y1) {
 
 void Canvas::write(int x, int y, char mark) {
   const int row = rows_ - 1 - y / dots_high(), column = x / dots_wide();
-  marks_[static_cast<std::size_t>(row * columns_ + column)] = mark;
+  marks_[cell_index(column, row, columns_)] = mark;
 }
 
 std::string Canvas::line(int row) const {
   std::string text;
   std::size_t end = 0;
   for (int column = 0; column < columns_; ++column) {
-    const char mark = marks_[static_cast<std::size_t>(row * columns_ + column)];
+    const char mark = marks_[cell_index(column, row, columns_)];
     const unsigned pattern = mark == '\0' ? cell(column, row) : 0;
     if (mark != '\0') {
       text += mark;
@@ -58,8 +58,7 @@ unsigned Canvas::cell(int column, int row) const {
   for (int y = 0; y < dots_high(); ++y) {
     for (int x = 0; x < dots_wide(); ++x) {
       const int from_top = row * dots_high() + y;
-      const bool on = dots_[static_cast<std::size_t>((height() - 1 - from_top) * width() +
-                                                     column * dots_wide() + x)];
+      const bool on = dots_[cell_index(column * dots_wide() + x, height() - 1 - from_top, width())];
       if (on) pattern |= utf8_ ? kBraille[y][x] : 1u << y;
     }
   }

@@ -1,9 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 namespace retrace::train {
+
+/// Where a cell stands among cells that are kept row by row.
+constexpr std::size_t cell_index(int column, int row, int columns) {
+  return static_cast<std::size_t>(row) * static_cast<std::size_t>(columns) +
+         static_cast<std::size_t>(column);
+}
 
 /// A raster of dots made of characters: two dots wide and four high each as braille, one wide and
 /// two high as ASCII. A character can be put in place of its dots. (0, 0) is at the bottom left.
@@ -16,7 +23,7 @@ class Canvas {
   int width() const { return columns_ * dots_wide(); }  ///< in dots
   int height() const { return rows_ * dots_high(); }
 
-  void set(int x, int y) { dots_[static_cast<std::size_t>(y * width() + x)] = true; }
+  void set(int x, int y) { dots_[cell_index(x, y, width())] = true; }
   /// Dots from one place to another.
   void draw(int x0, int y0, int x1, int y1);
   /// Puts a character where the dot (x, y) is.

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "checkpoint-", kSuffix = ".safetensors";
 constexpr const char *kFormat = "checkpoint.version", *kStage = "checkpoint.stage";
-const std::string kVersion = "1";
+constexpr std::string_view kVersion = "1";
 
 Tensor as_tensor(std::uint64_t bits) { return tensor(std::bit_cast<std::int64_t>(bits)); }
 
@@ -129,7 +129,7 @@ std::optional<Checkpoint> CheckpointFolder::newest() const {
   for (const std::int64_t step : steps()) {
     try {
       SafetensorsFile file = load_safetensors_file(checkpoint_path(step));
-      const std::string version = file.metadata[kFormat];
+      const std::string& version = file.metadata[kFormat];
       require<IoError>(version == kVersion,
                        "{}: is a checkpoint of version \"{}\", this program reads version {}",
                        checkpoint_path(step), version, kVersion);

@@ -142,9 +142,8 @@ std::string Figure::text(const PlotOptions& options) const {
         const double right = (at_x - raster.left) / (raster.right - raster.left);
         const double up = (at_y - raster.bottom) / (raster.top - raster.bottom);
         if (right < 0 || right >= 1 || up < 0 || up >= 1) continue;
-        const auto cell =
-            static_cast<std::size_t>(static_cast<int>(up * raster.rows) * raster.columns +
-                                     static_cast<int>(right * raster.columns));
+        const std::size_t cell = cell_index(static_cast<int>(right * raster.columns),
+                                            static_cast<int>(up * raster.rows), raster.columns);
         write(at_x, at_y, static_cast<std::size_t>(raster.cells[cell]));
       }
     }

@@ -1,3 +1,4 @@
+#include <retrace/train/canvas.h>
 #include <retrace/train/figure.h>
 #include <retrace/train/table.h>
 
@@ -36,9 +37,7 @@ std::string Figure::shapes(const Range& x, const Range& y, double width, double 
     const double high = (py(raster.bottom) - py(raster.top)) / raster.rows;
     for (int row = 0; row < raster.rows; ++row) {
       // Neighbours of one colour are one rectangle; strengths are told apart in eighths.
-      const auto at = [&](int column) {
-        return static_cast<std::size_t>(row * raster.columns + column);
-      };
+      const auto at = [&](int column) { return cell_index(column, row, raster.columns); };
       const auto strength = [&](int column) {
         return raster.strength.empty() ? 1.0 : std::round(8 * raster.strength[at(column)]) / 8;
       };

@@ -1,7 +1,6 @@
 #include <retrace/train/option_values.h>
 
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -74,16 +73,22 @@ Check is_optimizer() {
 }
 
 Check in_interval(const std::string& interval) {
-  double low = 0, high = 0;
-  char open = 0, close = 0;
-  const int fields = std::sscanf(interval.c_str(), "%c%lf,%lf%c", &open, &low, &high, &close);
-  require<ValueError>(fields == 4 && (open == '(' || open == '[') && (close == ')' || close == ']'),
-                      "CommandLine: {} is no interval", interval);
-  return [=](const std::string& text) {
-    const auto value = parsed<double>(text);
-    const bool inside = value && (*value > low || (open == '[' && *value == low)) &&
-                        (*value < high || (close == ']' && *value == high));
-    return inside ? std::string() : fmt::format("{} is not a number in {}", text, interval);
+  const std::string_view text = interval;
+  const std::size_t comma = text.find(", ");
+  std::optional<double> low, high;
+  if (comma != text.npos && comma + 2 < text.size()) {
+    low = parsed<double>(text.substr(1, comma - 1));
+    high = parsed<double>(text.substr(comma + 2, text.size() - comma - 3));
+  }
+  const bool with_low = text.starts_with('['), with_high = text.ends_with(']');
+  require<ValueError>(
+      low && high && (with_low || text.starts_with('(')) && (with_high || text.ends_with(')')),
+      "CommandLine: {} is no interval; write it as (0, 1] or [0, inf)", interval);
+  return [=, low = *low, high = *high](const std::string& given) {
+    const auto value = parsed<double>(given);
+    const bool inside = value && (*value > low || (with_low && *value == low)) &&
+                        (*value < high || (with_high && *value == high));
+    return inside ? std::string() : fmt::format("{} is not a number in {}", given, interval);
   };
 }
 

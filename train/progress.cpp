@@ -1,7 +1,6 @@
 #include <retrace/train/progress.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 
 #include <fmt/format.h>
@@ -23,11 +22,6 @@ std::string duration(double seconds) {
   return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
 }
 
-void write(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
 }  // namespace
 
 Progress::Progress(std::int64_t total, std::int64_t done, const std::string& stage)
@@ -46,8 +40,8 @@ void Progress::update(std::int64_t step, double loss) {
   const double seconds = std::chrono::duration<double>(now - started_).count();
   const double rate = static_cast<double>(step - first_) / seconds;
   if (interactive_) return draw_bar(step, loss, rate);
-  write(fmt::format("{}step {} of {}, loss {:.4g}, {:.4g} steps/s, {} left\n", stage_, step, total_,
-                    loss, rate, duration(static_cast<double>(total_ - step) / rate)));
+  print_error(fmt::format("{}step {} of {}, loss {:.4g}, {:.4g} steps/s, {} left\n", stage_, step,
+                          total_, loss, rate, duration(static_cast<double>(total_ - step) / rate)));
 }
 
 void Progress::draw_bar(std::int64_t step, double loss, double rate) {
@@ -64,12 +58,12 @@ void Progress::draw_bar(std::int64_t step, double loss, double rate) {
     if (terminal.colour) bar = "\x1b[36m" + bar + "\x1b[0m";
   }
   const auto width = static_cast<std::size_t>(std::max(terminal.columns - 1, 1));
-  write("\r\x1b[K" + bar + text.substr(0, width));
+  print_error("\r\x1b[K" + bar + text.substr(0, width));
   drawn_ = true;
 }
 
 void Progress::clear() {
-  if (drawn_) write("\r\x1b[K");
+  if (drawn_) print_error("\r\x1b[K");
   drawn_ = false;
 }
 

@@ -89,7 +89,7 @@ JsonObject& JsonObject::add(std::string_view name, const JsonObject& value) {
 }
 
 void LineFile::Close::operator()(std::FILE* file) const {
-  if (file != stdout) std::fclose(file);
+  if (file != stdout) static_cast<void>(std::fclose(file));  // flush() tells what failed
 }
 
 namespace {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <new>
 
@@ -115,7 +114,7 @@ void Run::print(std::string_view text) {
   if (progress_) progress_->clear();
   const std::string lines = fmt::format("{}{}", text, text.ends_with('\n') ? "" : "\n");
   if (options_.json == "-") {
-    std::fwrite(lines.data(), 1, lines.size(), stderr);
+    print_error(lines);
   } else if (!train::print(lines)) {
     throw WriteError("standard output: nobody reads the results any more");
   }
@@ -383,7 +382,8 @@ int exit_code_of(CommandLine& command, int argc, const char* const* argv,
 
 int run_program(CommandLine& command, int argc, const char* const* argv,
                 const std::function<void(Run&)>& body) {
-  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is an error like any other
+  static_cast<void>(
+      std::signal(SIGPIPE, SIG_IGN));  // writing to a closed pipe is an error like any other
   const int code = exit_code_of(command, argc, argv, body);
   if (code != 0) Ranks::abandon(code);
   return code;

@@ -55,4 +55,9 @@ bool print(std::string_view text) {
   throw WriteError(fmt::format("standard output: cannot write: {}", std::strerror(errno)));
 }
 
+void print_error(std::string_view text) {
+  static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
+  static_cast<void>(std::fflush(stderr));  // a program may have given it a buffer
+}
+
 }  // namespace retrace::train

@@ -20,4 +20,7 @@ bool speaks_utf8();
 /// `| head`; WriteError when it cannot be written for another reason.
 bool print(std::string_view text);
 
+/// Writes the text to standard error, whether anybody reads it or not.
+void print_error(std::string_view text);
+
 }  // namespace retrace::train

@@ -48,6 +48,7 @@ struct Rnn {
 
   template <class T>
   void forward(const Row<T>& r) const {
+    // NOLINTNEXTLINE(bugprone-branch-clone): the loops differ, which clang-tidy 14 does not see
     if (nonlinearity == RnnNonlinearity::tanh) {
 #pragma omp simd
       for (std::int64_t i = 0; i < r.n; ++i) r.h[i] = math::tanh(r.from_x[i] + r.from_h[i]);

@@ -315,7 +315,7 @@ Tensor entropy_from_logits(const Tensor& x, std::int64_t dim, bool keepdim) {
     out[0] = n == 0 ? T(0) : log_sum;
     out[1] = static_cast<T>(kernels::reduce_run(MeanDepth<T>{{}, largest, log_sum}, in, n));
   };
-  Shape both = x.sizes(), kept = x.sizes();
+  Shape kept = x.sizes(), both = kept;
   if (x.dim() > 0) {
     kept[d] = 1;
     both[d] = 2;

@@ -260,5 +260,6 @@ TEST_CASE("a number is held to the interval that the option has") {
     CHECK_THROWS_AS(parse(wrong, "(0, 1]"), UsageError);
   CHECK_THROWS_AS(parse("inf", "[0, inf)"), UsageError);
   CHECK(says(message_of<UsageError>([&] { parse("2", "(0, 1]"); }), "2 is not a number in (0, 1]"));
-  CHECK_THROWS_AS(parse("1", "from 0 to 1"), ValueError);
+  for (const char* none : {"from 0 to 1", "", "(0, ", "(0, 1", "0, 1)", "(, 1)", "(0, )", "(0,1)"})
+    CHECK_THROWS_AS(parse("1", none), ValueError);
 }
