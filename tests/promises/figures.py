@@ -3,6 +3,7 @@
 import collections
 import os
 import pathlib
+import re
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -43,6 +44,11 @@ def run(command, **kwargs):
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", **kwargs)
     return done.stdout, done.returncode
+
+
+def failed_tests(output):
+    """The names of those that ctest says have failed."""
+    return re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
 
 
 def example(name):

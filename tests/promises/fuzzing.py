@@ -43,8 +43,8 @@ def reached_lines():
                          env=environment())
     if status != 0:
         raise RuntimeError(f"fuzz_replay: {output[-2000:]}")
-    files = covered_files(folder, [path for paths in READERS.values() for path in paths])
-    return {file["filename"]: (file["line_covered"], file["line_total"]) for file in files}
+    files = covered_files(folder)
+    return {path: (file["lines"]["covered"], file["lines"]["count"]) for path, file in files.items()}
 
 
 def files_in(folder):

@@ -272,8 +272,9 @@ def measure(count, seed, progress=lambda line: None):
         tried += 1
         if result == "survived":
             survivors.append(mutant)
-        progress(f"{tried} of {count}, {len(survivors)} survived; last: {mutant.path}:{mutant.line} "
-                 f"{mutant.rule}: {result}")
+        if mutant.name() not in known:
+            progress(f"{tried} of {count}, {len(survivors)} survived; last: "
+                     f"{mutant.path}:{mutant.line} {mutant.rule}: {result}")
     return tried - len(survivors), survivors, possible
 
 

@@ -16,7 +16,7 @@ import builds
 import circumstances
 import fuzzing
 import mutants
-from figures import BUILD, ROOT, Figure, NotHere, environment, run
+from figures import BUILD, ROOT, Figure, NotHere, environment, failed_tests, run
 
 PAGE = ROOT / "docs/reliability.md"
 
@@ -116,7 +116,7 @@ def rows_of_tests():
     return rows, slow
 
 
-def failed_tests(quick, path):
+def tests_that_fail(quick, path):
     """Runs the tests that print figures, into a file; the names of those that fail."""
     path.unlink(missing_ok=True)
     rows, slow = rows_of_tests()
@@ -126,7 +126,7 @@ def failed_tests(quick, path):
                               "-j", str(os.cpu_count()), *chosen],
                              env=environment(RETRACE_FIGURES=path,
                                              RETRACE_KILLS=None if quick else 1000))
-        failed = re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
+        failed = failed_tests(output)
         if status != 0 and not failed:
             raise RuntimeError(f"ctest ended with {status}: {output[-300:]}")
         yield from failed
@@ -137,7 +137,7 @@ def tests(quick, lines=None):
     failed = []
     if lines is None:
         path = BUILD / "figures.tsv"
-        failed = list(failed_tests(quick, path))
+        failed = list(tests_that_fail(quick, path))
         lines = path.read_text() if path.exists() else ""
     figures = []
     for line in lines.splitlines():
