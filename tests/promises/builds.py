@@ -29,12 +29,18 @@ def programs(build=BUILD):
             if path.name not in ("browser_tests", "gdb_tests")}
 
 
+def counted(output):
+    """What ctest says: tests passed, tests run."""
+    counts = re.findall(r"(\d+) tests failed out of (\d+)", output)
+    failed, total = (sum(int(count[i]) for count in counts) for i in (0, 1))
+    skipped = len(re.findall(r"\*\*\*Skipped", output))
+    return total - failed - skipped, total - skipped
+
+
 def kind(name, env=None):
     """What ./test --only NAME counts: tests passed, all tests, and its last lines."""
     output, status = run([ROOT / "test", "--only", name], env=env or environment())
-    counts = re.findall(r"(\d+) tests failed out of (\d+)", output)
-    failed, total = (sum(int(count[i]) for count in counts) for i in (0, 1))
-    return total - failed, total, status, output
+    return *counted(output), status, output
 
 
 def build(name, options, targets):
@@ -57,9 +63,7 @@ def ctest(folder, exclude="slow|extra|gdb", without=(), env=None):
     output, status = run(["ctest", "--test-dir", folder, "-LE", exclude, "--output-on-failure",
                           "-E", f"^({without})$", "-j", str(os.cpu_count())],
                          env=env or environment())
-    counts = re.search(r"(\d+) tests failed out of (\d+)", output)
-    failed, total = map(int, counts.groups()) if counts else (0, 0)
-    return total - failed, total, output
+    return *counted(output), output
 
 
 def of_tests(row, what, passed, total, output, status=0):

@@ -48,7 +48,7 @@ def run(command, **kwargs):
 
 def failed_tests(output):
     """The names of those that ctest says have failed."""
-    return re.findall(r"^\s*\d+ - (\S+) \(", output, re.MULTILINE)
+    return re.findall(r"^\s*\d+ - (\S+) \((?!Skipped)", output, re.MULTILINE)
 
 
 def example(name):
