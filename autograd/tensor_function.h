@@ -20,8 +20,8 @@ concept TensorCallable = !std::is_same_v<std::remove_cvref_t<F>, TensorFunction>
 /// live as long as it is used.
 class TensorFunction {
  public:
-  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): the concept leaves out copies
   template <TensorCallable F>
+  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): the concept leaves out copies
   TensorFunction(F&& f)
       : callable_(const_cast<void*>(reinterpret_cast<const void*>(&f))), call_(&call<F>) {}
   std::vector<Tensor> operator()(const std::vector<Tensor>& inputs) const {
