@@ -116,12 +116,16 @@ def rows_of_tests():
     return rows, slow
 
 
-def tests_that_fail(quick, path):
-    """Runs the tests that print figures, into a file; the names of those that fail."""
+def tests_that_fail(quick, wanted, path):
+    """Runs the tests that print figures of the rows, into a file; the names of those that fail."""
     path.unlink(missing_ok=True)
     rows, slow = rows_of_tests()
-    for chosen in (["-R", f"^({'|'.join(sorted(rows.keys() - slow))})(_|$)", "-LE", "slow|extra"],
-                   ["-R", f"^({'|'.join(sorted(slow))})$"]):
+    names = {name for name in rows if rows[name] & wanted}
+    for some, chosen in (
+            (names - slow, ["-R", f"^({'|'.join(sorted(names - slow))})(_|$)", "-LE", "slow|extra"]),
+            (names & slow, ["-R", f"^({'|'.join(sorted(names & slow))})$"])):
+        if not some:
+            continue
         output, status = run(["ctest", "--test-dir", BUILD, "--output-on-failure", "--no-tests=error",
                               "-j", str(os.cpu_count()), *chosen],
                              env=environment(RETRACE_FIGURES=path,
@@ -132,12 +136,12 @@ def tests_that_fail(quick, path):
         yield from failed
 
 
-def tests(quick, lines=None):
-    """The figures that tests print, of a run of theirs or from its file."""
+def tests(quick, wanted, lines=None):
+    """The figures that tests print of the rows, of a run of theirs or from its file."""
     failed = []
     if lines is None:
         path = BUILD / "figures.tsv"
-        failed = list(tests_that_fail(quick, path))
+        failed = list(tests_that_fail(quick, set(wanted), path))
         lines = path.read_text() if path.exists() else ""
     figures = []
     for line in lines.splitlines():
@@ -281,7 +285,9 @@ def main():
         mine = [row for row in measures.split() if row in wanted]
         if not mine or (arguments.quick and not is_quick):
             continue
-        more = [arguments.figures.read_text()] if function is tests and arguments.figures else []
+        more = [mine] if function is tests else []
+        if more and arguments.figures:
+            more.append(arguments.figures.read_text())
         found = measure(function, mine, arguments.quick, *more)
         figures += [figure for figure in found if figure.row in wanted]
         rows += [row for row in mine if any(figure.row == row for figure in found)]
