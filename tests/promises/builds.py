@@ -23,10 +23,10 @@ TIDY = ("-*,bugprone-*,cert-*,-bugprone-easily-swappable-parameters,-bugprone-ex
 
 
 def programs(build=BUILD):
-    """Test programs that are quick, by name."""
+    """Test programs that are quick and need nothing but what ./test installs, by name."""
     found = sorted((build / "tests").glob("*_tests"))
     return {path.name.removesuffix("_tests"): path for path in found
-            if path.name not in ("browser_tests", "gdb_tests")}
+            if path.name not in ("browser_tests", "gdb_tests", "pytorch_tests")}
 
 
 def counted(output):
