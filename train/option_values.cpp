@@ -73,22 +73,19 @@ Check is_optimizer() {
 }
 
 Check in_interval(const std::string& interval) {
-  const std::string_view text = interval;
-  const std::size_t comma = text.find(", ");
-  std::optional<double> low, high;
-  if (comma != text.npos && comma + 2 < text.size()) {
-    low = parsed<double>(text.substr(1, comma - 1));
-    high = parsed<double>(text.substr(comma + 2, text.size() - comma - 3));
-  }
-  const bool with_low = text.starts_with('['), with_high = text.ends_with(']');
-  require<ValueError>(
-      low && high && (with_low || text.starts_with('(')) && (with_high || text.ends_with(')')),
-      "CommandLine: {} is no interval; write it as (0, 1] or [0, inf)", interval);
-  return [=, low = *low, high = *high](const std::string& given) {
-    const auto value = parsed<double>(given);
+  std::string bare = interval;
+  std::erase(bare, ' ');
+  const bool with_low = bare.starts_with('['), with_high = bare.ends_with(']');
+  std::optional<std::vector<double>> ends;
+  if ((with_low || bare.starts_with('(')) && (with_high || bare.ends_with(')')))
+    ends = parsed_list(std::string_view(bare).substr(1, bare.size() - 2));
+  require<ValueError>(ends && ends->size() == 2,
+                      "CommandLine: {} is no interval; write it as (0, 1] or [0, inf)", interval);
+  return [=, low = ends->front(), high = ends->back()](const std::string& text) {
+    const auto value = parsed<double>(text);
     const bool inside = value && (*value > low || (with_low && *value == low)) &&
                         (*value < high || (with_high && *value == high));
-    return inside ? std::string() : fmt::format("{} is not a number in {}", given, interval);
+    return inside ? std::string() : fmt::format("{} is not a number in {}", text, interval);
   };
 }
 

@@ -382,8 +382,8 @@ int exit_code_of(CommandLine& command, int argc, const char* const* argv,
 
 int run_program(CommandLine& command, int argc, const char* const* argv,
                 const std::function<void(Run&)>& body) {
-  static_cast<void>(
-      std::signal(SIGPIPE, SIG_IGN));  // writing to a closed pipe is an error like any other
+  // Writing to a closed pipe is an error like any other.
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   const int code = exit_code_of(command, argc, argv, body);
   if (code != 0) Ranks::abandon(code);
   return code;

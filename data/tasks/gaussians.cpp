@@ -81,7 +81,7 @@ double Gaussians::oracle_loss(const TensorDataset& rows) const {
 double Gaussians::population_mean(
     const std::function<Tensor(const Tensor& logits, const Tensor& labels)>& loss) const {
   // What lies further out than 12 deviations weighs less than rounding.
-  constexpr std::int64_t kSteps = 6144;  // 512 to a deviation
+  constexpr std::int64_t kSteps = std::int64_t{12} * 512;
   constexpr double kStep = 12.0 / kSteps;
   const double distance = options_.distance, half = distance * distance / 2;
   std::vector<double> logits, labels, weights;

@@ -89,7 +89,7 @@ def coverage_build(targets):
 
 
 def covered_files(folder):
-    """Of each source of the library and unit, lines and branches: how many there are, how many ran."""
+    """Of each source of the library, how many lines and branches it has, and how many of them ran."""
     profile = folder / "profile"
     output, status = run(["llvm-profdata-14", "merge", "-sparse", "-failure-mode=all", "-o", profile,
                           *(folder / "counts").glob("*.profraw")])
@@ -99,6 +99,7 @@ def covered_files(folder):
     programs = [path for room in ("tests", "examples", "tools") for path in (folder / room).glob("*")
                 if path.is_file() and os.access(path, os.X_OK)]
     objects = [word for path in [*folder.glob("*.a"), *programs] for word in ("-object", path)]
+    # Its warnings would stand among the JSON.
     done = subprocess.run(["llvm-cov-14", "export", "-summary-only", f"-instr-profile={profile}",
                            *objects[1:], *(ROOT / room for room in LIBRARY)],
                           capture_output=True, text=True)

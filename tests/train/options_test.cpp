@@ -256,10 +256,12 @@ TEST_CASE("a number is held to the interval that the option has") {
   CHECK(parse("1", "(0, 1]") == 1);
   CHECK(parse("0", "[0, inf)") == 0);
   CHECK(parse("1e300", "[0, inf)") == 1e300);
+  CHECK(parse("0.25", "(0,1)") == 0.25);
   for (const char* wrong : {"0", "-1", "1.0001", "nan", "inf", "half", ""})
     CHECK_THROWS_AS(parse(wrong, "(0, 1]"), UsageError);
   CHECK_THROWS_AS(parse("inf", "[0, inf)"), UsageError);
   CHECK(says(message_of<UsageError>([&] { parse("2", "(0, 1]"); }), "2 is not a number in (0, 1]"));
-  for (const char* none : {"from 0 to 1", "", "(0, ", "(0, 1", "0, 1)", "(, 1)", "(0, )", "(0,1)"})
+  for (const char* none :
+       {"from 0 to 1", "", "(0, ", "(0, 1", "0, 1)", "(, 1)", "(0, )", "(0, 1, 2)", "(", "["})
     CHECK_THROWS_AS(parse("1", none), ValueError);
 }
