@@ -1,5 +1,6 @@
 """The library under other compilers, checkers and orders of tests."""
 
+import collections
 import concurrent.futures
 import json
 import os
@@ -29,18 +30,21 @@ def programs(build=BUILD):
             if path.name not in ("browser_tests", "gdb_tests", "pytorch_tests")}
 
 
-def counted(output):
-    """What ctest says: tests passed, tests run."""
+TestRun = collections.namedtuple("TestRun", "passed total failed status output")
+
+
+def test_run(command, env=None):
+    """What ctest says, in what it prints: tests passed, tests run, the names of those that failed."""
+    output, status = run(command, env=env or environment())
     counts = re.findall(r"(\d+) tests failed out of (\d+)", output)
     failed, total = (sum(int(count[i]) for count in counts) for i in (0, 1))
     skipped = len(re.findall(r"\*\*\*Skipped", output))
-    return total - failed - skipped, total - skipped
+    return TestRun(total - failed - skipped, total - skipped, failed_tests(output), status, output)
 
 
-def kind(name, env=None):
-    """What ./test --only NAME counts: tests passed, all tests, and its last lines."""
-    output, status = run([ROOT / "test", "--only", name], env=env or environment())
-    return *counted(output), status, output
+def kind(name):
+    """The tests of ./test --only NAME."""
+    return test_run([ROOT / "test", "--only", name])
 
 
 def build(name, options, targets):
@@ -58,19 +62,17 @@ def build(name, options, targets):
 
 
 def ctest(folder, exclude="slow|extra|gdb", without=(), env=None):
-    """The tests of a build: passed, all, last lines."""
+    """The tests of a build."""
     without = "|".join(["house", "install", *without])
-    output, status = run(["ctest", "--test-dir", folder, "-LE", exclude, "--output-on-failure",
-                          "-E", f"^({without})$", "-j", str(os.cpu_count())],
-                         env=env or environment())
-    return *counted(output), output
+    return test_run(["ctest", "--test-dir", folder, "-LE", exclude, "--output-on-failure",
+                     "-E", f"^({without})$", "-j", str(os.cpu_count())], env)
 
 
-def of_tests(row, what, passed, total, output, status=0):
+def of_tests(row, what, tests):
     """How many test programs pass, and which do not."""
-    return Figure(row, what, of(passed, total, "test programs pass") +
-                  "".join("; not " + name for name in failed_tests(output)),
-                  status == 0 and passed == total > 0)
+    return Figure(row, what, of(tests.passed, tests.total, "test programs pass") +
+                  "".join("; not " + name for name in tests.failed),
+                  tests.status == 0 and tests.passed == tests.total > 0)
 
 
 def coverage_build(targets):
@@ -111,15 +113,13 @@ def covered_files(folder):
 
 def sanitizers(quick):
     for name in ("asan", "asan-programs", "tsan"):
-        passed, total, status, output = kind(name)
-        yield of_tests("R80", f"./test --only {name}", passed, total, output, status)
+        yield of_tests("R80", f"./test --only {name}", kind(name))
     folder = build("asan-clang", ["-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=Debug",
                                   "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
                                   "-DRETRACE_SANITIZE=address;undefined;float-cast-overflow"],
                    ["engine_tests"])
-    passed, total, output = ctest(
-        folder, env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1"))
-    yield of_tests("R80", "clang's address and undefined-behaviour sanitizers", passed, total, output)
+    yield of_tests("R80", "clang's address and undefined-behaviour sanitizers",
+                   ctest(folder, env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1")))
     yield valgrind()
 
 
@@ -139,26 +139,30 @@ def valgrind():
     folder = build("valgrind", ["-DCMAKE_BUILD_TYPE=Debug", "-DRETRACE_NATIVE=OFF",
                                 "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -DRETRACE_NO_POOL"],
                    [f"tests/{name}_tests" for name in names])
+
+    def memcheck(name):
+        return run(["valgrind", "-q", "--error-exitcode=99",
+                    folder / f"tests/{name}_tests", "--source-file-exclude=*_slow_test.cpp",
+                    f"--test-case-exclude={NOT_FOR_MEMCHECK}"],
+                   env=environment(OPENBLAS_CORETYPE="Haswell", OMP_NUM_THREADS=1))
+
     tally = Tally()
-    for name in names:
-        output, status = run(["valgrind", "-q", "--error-exitcode=99",
-                              folder / f"tests/{name}_tests", "--source-file-exclude=*_slow_test.cpp",
-                              f"--test-case-exclude={NOT_FOR_MEMCHECK}"],
-                             env=environment(OPENBLAS_CORETYPE="Haswell", OMP_NUM_THREADS=1))
-        said = re.search(r"==\d+== +(\S.*)|.*ERROR.*", output)
-        tally.expect(status == 0, f"{name}: {said.group()[:100] if said else status}")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, (output, status) in zip(names, pool.map(memcheck, names)):
+            said = re.search(r"==\d+== +(\S.*)|.*ERROR.*", output)
+            tally.expect(status == 0, f"{name}: {said.group()[:100] if said else status}")
     return tally.figure("R80", "valgrind memcheck, without what is too long for it: " + ", ".join(names),
                         "test programs without an error")
 
 
 def coverage(quick):
     folder = coverage_build(["all", "tests/all"])
-    passed, total, output = ctest(folder, without=["faults"])
+    tests = ctest(folder, without=["faults"])
     # What counts crashes where memory is missing from the start.
     faults, status = run([folder / "tests/faults_tests",
                           "--test-case-exclude=*in a small address space*"], env=environment())
-    if passed != total or status != 0:
-        raise RuntimeError(f"coverage: {output[-3000:]}{faults[-3000:]}")
+    if tests.status != 0 or status != 0:
+        raise RuntimeError(f"coverage: {tests.output[-3000:]}{faults[-3000:]}")
     files = covered_files(folder)
     for what, chosen, lines, branches in (
             ("the library", list(files), 95, 85),
@@ -193,9 +197,11 @@ def checked(tool, found, read, output, status):
 
 def warnings(quick):
     """Both compilers stop at a warning (RETRACE_WERROR); here every file is seen by the checkers."""
-    passed, total, status, output = kind("clang")
+    clang = kind("clang")
     yield Figure("R83", "g++ and clang with -Wall -Wextra -Wconversion -Wshadow -Werror",
-                 "both build all" if status == 0 else "clang does not build or pass", status == 0)
+                 "both build all" if clang.status == 0 else
+                 "not clang: " + (", ".join(clang.failed) or clang.output.strip()[-200:]),
+                 clang.status == 0)
     with tempfile.TemporaryDirectory() as place:
         output, status = run(["cppcheck", "--enable=warning,performance,portability",
                               "--inline-suppr", "--std=c++20", "-j", str(os.cpu_count()),
@@ -219,9 +225,8 @@ def hardening(quick):
                      "-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1 -D_GLIBCXX_ASSERTIONS -D_FORTIFY_SOURCE=3 "
                      "-fstack-protector-strong -ftrivial-auto-var-init=pattern -fcf-protection"],
         ["all", "tests/all"])
-    passed, total, output = ctest(folder)
     yield of_tests("R84", "assertions of the library's containers, FORTIFY_SOURCE=3, stack "
-                   "protector, patterns in uninitialised variables", passed, total, output)
+                   "protector, patterns in uninitialised variables", ctest(folder))
 
 
 def orders(quick):

@@ -292,9 +292,9 @@ def main():
         figures += [figure for figure in found if figure.row in wanted]
         rows += [row for row in mine if any(figure.row == row for figure in found)]
     rows = [row for row in PROMISES if row in rows]
-    stamp = (f"{datetime.date.today()}, {measured or 'no commit'}{'-dirty' if others else ''}"
-             f"{', short form' if arguments.quick else ''}")
-    print(f"{stamp}; {machine()}")
+    stamp = (f"{datetime.date.today()}, {measured or 'no commit'}{'-dirty' if others else ''}, "
+             f"{machine()}{', short form' if arguments.quick else ''}")
+    print(stamp)
     show(figures, rows)
     short = [row for row in rows if not all(f.holds for f in figures if f.row == row)]
     print(f"{len(rows) - len(short)} of {len(rows)} hold" +
