@@ -118,7 +118,7 @@ def sanitizers(quick):
                                   "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1",
                                   "-DRETRACE_SANITIZE=address;undefined;float-cast-overflow"],
                    ["engine_tests"])
-    yield of_tests("R80", "clang's address and undefined-behaviour sanitizers",
+    yield of_tests("R80", "the engine's, under clang's address and undefined-behaviour sanitizers",
                    ctest(folder, env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1")))
     yield valgrind()
 
