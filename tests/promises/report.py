@@ -69,6 +69,7 @@ NEEDED = {
     "R12": ["each bad call", "exceptions inside hooks"],
     "R13": ["after backward", "without backward"],
     "R33": ["places that cannot be read or written", "tmpfs of 1 MiB"],
+    "R35": ["safetensors of other programs", "the reference library's own"],
     "R36": ["safetensors and npy", "narrow numbers", "tables, images and texts"],
     "R42": [f"{target}, its seeds" for target in fuzzing.GOALS["R42"]],
     "R50": ["C24", "rows of the list"],

@@ -1,15 +1,20 @@
-// safetensors files of other programs and for them, built and taken apart here by the words of the
-// specification: eight bytes of length, a JSON header, the numbers.
+// safetensors files of other programs and for them: built and taken apart here by the words of the
+// specification (eight bytes of length, a JSON header, the numbers), and those of
+// reference_library/.
 #include <doctest/doctest.h>
 
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <random>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <retrace/retrace.h>
@@ -243,4 +248,110 @@ TEST_CASE(
                   of(refused.right, refused.all)),
       read.right == read.all && kept.right == kept.all && shapes.right == shapes.all &&
           refused.right == refused.all);
+}
+
+namespace {
+
+const std::string kReference = RETRACE_SOURCE_DIR "/tests/tensor/reference_library/";
+
+std::vector<std::uint16_t> some_halves() {
+  std::vector<std::uint16_t> halves;
+  for (std::uint16_t i = 0; i < 1024; ++i)
+    halves.push_back(static_cast<std::uint16_t>(64 * i + i % 64));
+  return halves;
+}
+
+// Of any bits, NaNs with payloads among them.
+StateDict any_bits() {
+  const auto made = [](DType dtype, const Shape& sizes, const auto& values) {
+    Tensor x = empty(sizes, dtype);
+    const std::string bytes = raw(values);
+    REQUIRE(bytes.size() == raw(x).size());
+    std::memcpy(x.get().data, bytes.data(), bytes.size());
+    return x;
+  };
+  using std::uint32_t, std::uint64_t, std::int64_t;
+  constexpr int64_t kOdd = (int64_t{1} << 53) + 1;
+  constexpr auto kLeast = std::numeric_limits<int64_t>::min();
+  return {{"f32", made(kFloat32, {2, 5},
+                       std::vector<uint32_t>{0, 1u << 31, 1, 0x7f7fffff, 0x7f800000, 0xff800000,
+                                             0x7fc01234, 0xffabcdef, 0x7f800001, 0x3f800000})},
+          {"f64", made(kFloat64, {2, 2, 2},
+                       std::vector<uint64_t>{0, uint64_t{1} << 63, 1, 0x7fefffffffffffff,
+                                             0x7ff0000000000000, 0x7ff8000000000000,
+                                             0x7ff800000badcafe, 0xfff0000000000001})},
+          {"i64", made(kInt64, {7}, std::vector<int64_t>{kLeast, -kOdd, -1, 0, 1, kOdd, ~kLeast})},
+          {"bool", made(kBool, {2, 3}, std::vector<std::uint8_t>{0, 1, 1, 0, 0, 1})},
+          {"scalar", full({}, 2.5)},
+          {"empty", zeros({3, 0, 2}, kFloat64)},
+          {"\"quoted\", \u00e9, \U0001f600", ones({1})}};
+}
+
+// As its program main.rs prints it.
+std::string line_of(const std::string& name, const Tensor& x) {
+  std::uint64_t digest = 0xcbf29ce484222325;
+  for (const char c : raw(x)) digest = (digest ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  const std::map<DType, const char*> names = {
+      {kFloat32, "F32"}, {kFloat64, "F64"}, {kInt64, "I64"}, {kBool, "BOOL"}};
+  std::vector<std::int64_t> sizes(x.sizes().begin(), x.sizes().end());
+  return fmt::format("{} {} [{}] {:016x}\n", name, names.at(x.dtype()), fmt::join(sizes, ", "),
+                     digest);
+}
+
+}  // namespace
+
+TEST_CASE("a file of the reference library has the tensors that it wrote") {
+  const SafetensorsFile file = load_safetensors_file(kReference + "theirs.safetensors");
+  Counts counts;
+  const auto expect = [&](const std::string& name, const Tensor& wanted) {
+    REQUIRE(file.tensors.contains(name));
+    const Tensor& x = file.tensors.at(name);
+    const bool good =
+        x.dtype() == wanted.dtype() && x.sizes() == wanted.sizes() && raw(x) == raw(wanted);
+    CHECK_MESSAGE(good, name);
+    counts.add(good);
+  };
+  for (const auto& [name, x] : any_bits()) expect(name, x);
+  for (const auto& [name, exponent_bits, sizes] :
+       {std::tuple("f16", 5, Shape{32, 32}), std::tuple("bf16", 8, Shape{1024})}) {
+    std::vector<std::uint32_t> bits;
+    for (const std::uint16_t half : some_halves()) {
+      const float value = value_of(half, exponent_bits, 15 - exponent_bits);
+      bits.push_back(std::bit_cast<std::uint32_t>(value));
+      if (!std::isnan(value)) continue;
+      // A NaN keeps its sign and its fraction.
+      const std::uint32_t sign = half >> 15, fraction = half & ((1u << (15 - exponent_bits)) - 1);
+      bits.back() = sign << 31 | 0x7f800000 | fraction << (8 + exponent_bits);
+    }
+    Tensor x = empty(sizes);
+    std::memcpy(x.get().data, bits.data(), bits.size() * 4);
+    expect(name, x);
+  }
+  const Tensor bytes = arange(256);
+  expect("u8", bytes.reshape({16, 16}));
+  expect("i8", where(bytes < 128, bytes, bytes - 256));
+  expect("i16", tensor({-32768, -1, 0, 1, 32767}));
+  expect("u16", tensor({0, 32768, 65535}));
+  expect("i32", tensor({-2147483648, -1, 0, 1, 2147483647}).reshape({5, 1}));
+  expect("u32", tensor({0, 2147483648, 4294967295}));
+  expect("u64", tensor({0, 9007199254740993, 9223372036854775807}));
+  const Metadata note = {{"a \"note\"\n", "tab\t, \u00e9"}};
+  CHECK(file.metadata == note);
+  CHECK(file.tensors.size() == static_cast<std::size_t>(counts.all));
+  CHECK(says(message_of<IoError>([] { load_safetensors(kReference + "too_large.safetensors"); }),
+             "element 0 is above 2^63 - 1"));
+
+  // And back: what it read in a file of ours.
+  const TemporaryFolder folder;
+  save_safetensors(folder / "ours", any_bits(), note);
+  std::set<std::string> lines;
+  for (const auto& [name, x] : any_bits()) lines.insert(line_of(name, x));
+  const bool is_read =
+      contents_of(folder / "ours") == contents_of(kReference + "ours.safetensors") &&
+      fmt::format("{}", fmt::join(lines, "")) == contents_of(kReference + "ours.txt");
+  CHECK(is_read);
+  figure("R35", "the reference library's own files",
+         fmt::format("{} of its tensors to the bit, and {} of {} of ours as it reads them",
+                     of(counts.right, counts.all), is_read ? lines.size() : 0, lines.size()),
+         counts.right == counts.all && is_read);
 }
