@@ -65,7 +65,9 @@ class Tokenizer {
 
   /// vocab.json, token -> id, and merges.txt, the two files of GPT-2 and its likes, with their
   /// spelling of bytes ("Ġ" for a space): see load(). Bytes have no merges; characters, which are
-  /// spelled as they are, no merges.txt. Makes the folder if there is none.
+  /// spelled as they are, no merges.txt. Makes the folder if there is none. What cannot be written
+  /// leaves the old files; a process that is killed between the two leaves one of each, which
+  /// load() refuses unless both name the same tokens.
   void save(const std::string& folder) const;
   /// A tokenizer as saved, by this or another program. Ids must be 0 .. size-1; merges are in the
   /// order of preference. Tokens in <> or [] are special; any other must be a byte or made by a

@@ -249,13 +249,20 @@ std::string Tokenizer::merge_lines() const {
 }
 
 void Tokenizer::save(const std::string& folder) const {
+  create_folder(folder);
   const std::string merges_path = fmt::format("{}/{}", folder, kMerges);
+  OutputFile vocabulary_file(fmt::format("{}/{}", folder, kVocabulary));
+  vocabulary_file.write(vocabulary() + "\n");
+  if (kind_ != TokenizerKind::character) {
+    OutputFile merges_file(merges_path);
+    merges_file.write(merge_lines());
+    merges_file.commit();
+    return vocabulary_file.commit();
+  }
+  vocabulary_file.commit();
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (kind_ == TokenizerKind::character && !error) std::filesystem::remove(merges_path, error);
-  if (error) fail<IoError>("{}: cannot save a tokenizer there: {}", folder, error.message());
-  if (kind_ != TokenizerKind::character) write_file(merges_path, merge_lines());
-  write_file(fmt::format("{}/{}", folder, kVocabulary), vocabulary() + "\n");
+  std::filesystem::remove(merges_path, error);
+  if (error) fail<IoError>("{}: cannot be removed: {}", merges_path, error.message());
 }
 
 std::string Tokenizer::to_json() const {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <memory>
 #include <system_error>
@@ -131,16 +132,53 @@ void remove_stale_temporaries(const std::string& folder) {
   }
 }
 
+// The folder that a path's last name is in.
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
 // Where a path leads, symbolic links followed; itself while it does not exist.
 std::string target_of(const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr),
                                                         std::free);
   if (resolved) return resolved.get();
   if (errno != ENOENT) fail_step(path, "find", errno);
-  return path;
+  // A link may lead to what is not there yet. (In a circle they were refused above.)
+  std::string link(PATH_MAX, '\0');
+  const ssize_t length = ::readlink(path.c_str(), link.data(), link.size());
+  if (length <= 0) return path;
+  link.resize(static_cast<std::size_t>(length));
+  return target_of(link[0] == '/' ? link : folder_of(path) + "/" + link);
+}
+
+// After a name in it has changed. EINVAL: a file system that does not sync folders.
+int error_of_sync(int folder) {
+  const int error = retried([&] { return ::fsync(folder); }) < 0 ? errno : 0;
+  ::close(folder);
+  return error == EINVAL ? 0 : error;
+}
+
+int open_folder(const std::string& path) {
+  return retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
 }
 
 }  // namespace
+
+void create_folder(const std::string& path) {
+  check_path(path);
+  if (::mkdir(path.c_str(), 0777) < 0) {
+    const int error = errno;
+    struct stat status {};
+    if (error == EEXIST && ::stat(path.c_str(), &status) < 0) fail_step(path, "examine", errno);
+    if (error == EEXIST && S_ISDIR(status.st_mode)) return;
+    fail_step(path, "make the folder", error);
+  }
+  const std::string name = path.substr(0, path.find_last_not_of('/') + 1);
+  const int above = open_folder(folder_of(name));
+  const int error = above < 0 ? errno : error_of_sync(above);
+  if (error != 0) fail_step(path, "sync the folder that the new one is in", error);
+}
 
 OutputFile::OutputFile(const std::string& path) : path_(path) {
   check_path(path);
@@ -150,9 +188,8 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
   if (!exists && errno != ENOENT) fail_step(path, "examine", errno);
   require<IoError>(!exists || S_ISREG(status.st_mode), "{}: is {}, not a regular file", path,
                    kind_of(status.st_mode));
-  const std::size_t slash = target_.rfind('/');
-  folder_ = slash == std::string::npos ? "." : slash == 0 ? "/" : target_.substr(0, slash);
-  require<IoError>(slash != target_.size() - 1, "{}: a file needs a name after the last /", path);
+  folder_ = folder_of(target_);
+  require<IoError>(!target_.ends_with('/'), "{}: a file needs a name after the last /", path);
   remove_stale_temporaries(folder_);
   create_temporary(folder_);
   // Best effort: a file system without permissions is no reason not to save.
@@ -213,8 +250,7 @@ void OutputFile::commit() {
     fail_step(path_, "close", errno);
   }
   // Opened before the renaming: what can fail should do so while the old file stands.
-  const int folder =
-      retried([&] { return ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  const int folder = open_folder(folder_);
   if (folder < 0) fail_step(path_, "open its folder to sync it", errno);
   if (::rename(temporary_.c_str(), target_.c_str()) < 0) {
     const int error = errno;
@@ -222,16 +258,13 @@ void OutputFile::commit() {
     fail_step(path_, "put the new file in place", error);
   }
   temporary_.clear();
-  const int error = retried([&] { return ::fsync(folder); }) < 0 ? errno : 0;
-  ::close(folder);
-  // EINVAL: a file system that does not sync folders.
-  if (error != 0 && error != EINVAL)
+  if (const int error = error_of_sync(folder); error != 0)
     fail_step(path_, "sync its folder (the new file is in place, until a power failure)", error);
 }
 
 FolderLock::FolderLock(const std::string& path) {
   check_path(path);
-  descriptor_ = retried([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  descriptor_ = open_folder(path);
   if (descriptor_ < 0) fail_step(path, "open the folder", errno);
   // A file system without locks keeps nobody apart.
   if (retried([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) == 0 || errno != EWOULDBLOCK)

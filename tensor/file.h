@@ -40,10 +40,14 @@ std::string read_file(const std::string& path,
 /// Names of all that is in a folder but itself and the one above, in no order.
 std::vector<std::string> names_in_folder(const std::string& path);
 
+/// Makes the folder, unless there is one, in a folder that is there, which is synced.
+void create_folder(const std::string& path);
+
 /// A file being written: whoever opens `path` sees the complete old file until commit() and the
 /// complete new one after it, whenever the process or the machine stops. The bytes go into a
 /// temporary file in the same folder; one that a dead process left behind is removed by the next
-/// OutputFile there. A symbolic link is followed, an existing file's permissions are kept.
+/// OutputFile there. A symbolic link is followed, wherever it leads; an existing file's permissions
+/// are kept.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path);

@@ -91,14 +91,7 @@ void CheckpointParts::load_parts(const StateDict& state) const {
 
 CheckpointFolder::CheckpointFolder(std::string path, std::size_t keep)
     : path_(std::move(path)), keep_(keep) {
-  std::error_code error;
-  const fs::file_type type = fs::status(path_, error).type();
-  if (type == fs::file_type::not_found) {
-    fs::create_directory(path_, error);
-  } else if (!error && type != fs::file_type::directory) {
-    error = std::make_error_code(std::errc::not_a_directory);
-  }
-  require<WriteError>(!error, "{}: cannot make the folder: {}", path_, error.message());
+  writing([&] { create_folder(path_); });
 }
 
 std::string CheckpointFolder::model_path() const {

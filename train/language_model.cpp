@@ -243,9 +243,7 @@ void save_gpt2(const std::string& folder, const LanguageModel& model) {
                   tensor.transposed ? x.t().contiguous() : x);
   }
   writing([&] {
-    std::error_code error;
-    fs::create_directory(folder, error);
-    require<IoError>(!error, "{}: cannot be made: {}", folder, error.message());
+    create_folder(folder);
     save_safetensors(in_folder(folder, "model.safetensors"), theirs);
     write_file(in_folder(folder, "config.json"), json);
     if (model.tokenizer) model.tokenizer->save(folder);

@@ -267,8 +267,8 @@ TEST_CASE("a tokenizer is saved and loaded as what it is") {
                               Tokenizer::characters("é\"\\\n\x01語 <x>"), Tokenizer::bytes(),
                               Tokenizer::characters("a"), Tokenizer::bpe("the the the cat", 5)}) {
     for (int specials = 0; specials < 2; ++specials) {
-      tokenizer.save(folder / "deep/down");
-      const Tokenizer loaded = Tokenizer::load(folder / "deep/down");
+      tokenizer.save(folder / "deep");
+      const Tokenizer loaded = Tokenizer::load(folder / "deep");
       CHECK(loaded.kind() == tokenizer.kind());
       CHECK(loaded.to_json() == tokenizer.to_json());
       const Tokenizer parsed = Tokenizer::from_json(tokenizer.to_json());
@@ -284,10 +284,34 @@ TEST_CASE("a tokenizer is saved and loaded as what it is") {
       if (specials == 0) tokenizer.add_special("<|endoftext|>");
     }
   }
-  CHECK(std::distance(std::filesystem::directory_iterator(folder / "deep/down"), {}) == 2);
-  CHECK(contents_of(folder / "deep/down/merges.txt") == "#version: 0.2\nh e\nt he\nĠ the\n");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder / "deep"), {}) == 2);
+  CHECK(contents_of(folder / "deep/merges.txt") == "#version: 0.2\nh e\nt he\nĠ the\n");
   CHECK(says(message_of<IoError>([&] { Tokenizer::bytes().save(folder.put("file", "") + "/in"); }),
-             "cannot save a tokenizer there"));
+             "cannot make the folder"));
+}
+
+TEST_CASE("a tokenizer that cannot be saved leaves the old one; files of two are refused") {
+  const TemporaryFolder folder;
+  const Tokenizer bpe = Tokenizer::bpe("the the the cat", 5),
+                  characters = Tokenizer::characters("abc");
+  const auto path = [&](const char* of, const char* name) { return folder / of + "/" + name; };
+  bpe.save(folder / "bpe");
+  characters.save(folder / "characters");
+  // Its vocabulary has no place, and then its merges have none.
+  for (const char* blocked : {"vocab.json", "merges.txt"}) {
+    const std::string other = std::string("vocab.json") == blocked ? "merges.txt" : "vocab.json";
+    std::filesystem::create_directories(path("blocked", blocked));
+    std::filesystem::copy_file(path("bpe", other.c_str()), path("blocked", other.c_str()));
+    for (const Tokenizer* tokenizer : {&characters, &bpe}) {
+      if (tokenizer == &characters && other == "vocab.json") continue;
+      CHECK(says(message_of<IoError>([&] { tokenizer->save(folder / "blocked"); }), "is a folder"));
+      CHECK(contents_of(path("blocked", other.c_str())) == contents_of(path("bpe", other.c_str())));
+    }
+    std::filesystem::remove_all(folder / "blocked");
+  }
+  // As a process leaves them that is killed between the two.
+  std::filesystem::copy_file(path("bpe", "merges.txt"), path("characters", "merges.txt"));
+  CHECK(says(message_of<IoError>([&] { Tokenizer::load(folder / "characters"); }), "merges.txt"));
 }
 
 TEST_CASE("a tokenizer is trained on a file, in pieces or not") {

@@ -43,12 +43,13 @@ struct Disturbance {
   std::string how;
 };
 
-/// A folder with the files of version 1, over which a process saves version 2.
+/// A folder with the files of version 1, over which a process saves version 2; or, for "first run",
+/// an empty one.
 class DisturbedSave {
  public:
   explicit DisturbedSave(std::string what) : what_(std::move(what)) {
     std::filesystem::create_directory(root_ / "saves");
-    old_ = made(1);
+    if (!what_.starts_with("first")) old_ = made(1);
     new_ = made(2);
     restore();
     run({});
@@ -69,6 +70,7 @@ class DisturbedSave {
   /// Makes the folder hold these files and no others.
   void put(const Files& files) const {
     std::filesystem::remove_all(folder());
+    std::filesystem::create_directory(folder());
     for (const auto& [path, contents] : files) {
       std::filesystem::create_directories(
           std::filesystem::path(folder() + "/" + path).parent_path());
@@ -115,7 +117,7 @@ class DisturbedSave {
     for (const auto& [path, contents] : old_) {
       if (new_.contains(path) && !now.contains(path)) return false;
     }
-    return loads();
+    return old_.empty() || loads();
   }
 
   /// The undisturbed save after it leaves the new version and nothing else.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -52,6 +53,9 @@ class Disk {
       names_[op.path] = synced_.size();
       changes_.push_back({op.path, "", synced_.size()});
       synced_.emplace_back();
+    } else if (op.call == "mkdir") {
+      made_.insert(op.path);
+      changes_.push_back({op.path, "", kFolder});
     } else if (op.call == "write") {
       writes_.push_back({names_.at(op.path), op.bytes});
     } else if (op.call == "rename") {
@@ -106,13 +110,19 @@ class Disk {
           if ((done >> i & 1) != 0) changes_[i].make(names);
         }
         Files files;
-        for (const auto& [path, file] : names) files[path] = contents[file];
+        for (const auto& [path, file] : names) {
+          const std::string folder = folder_of(path);
+          if (file != kFolder && (!made_.contains(folder) || names.contains(folder)))
+            files[path] = contents[file];
+        }
         f(files);
       }
     }
   }
 
  private:
+  // In place of the number of a file.
+  static constexpr auto kFolder = static_cast<std::size_t>(-1);
   struct Write {
     std::size_t file;
     std::string bytes;
@@ -134,6 +144,7 @@ class Disk {
   std::map<std::string, std::size_t> names_, synced_names_;  // path -> number of file
   std::vector<Write> writes_;                                // not synced, in order
   std::vector<Change> changes_;                              // not synced, in order
+  std::set<std::string> made_;                               // folders
 };
 
 bool holds_all(const Files& files, const Files& wanted) {
@@ -144,7 +155,7 @@ bool holds_all(const Files& files, const Files& wanted) {
 
 TEST_CASE("a power failure in a save leaves the old or the new file, and after it the new one") {
   std::int64_t states = 0, whole = 0, after = 0, prefixes = 0, broken = 0;
-  for (const char* what : {"tensors", "run"}) {
+  for (const char* what : {"tensors", "run", "first run"}) {
     const DisturbedSave save(what);
     const std::vector<Operation> operations = operations_of(save.record(), save.folder());
     Disk disk(save.old_files());

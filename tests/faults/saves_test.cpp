@@ -13,7 +13,7 @@ using namespace retrace::testing;
 
 namespace {
 
-const std::vector<std::string> kSaves = {"tensors", "run"};
+const std::vector<std::string> kSaves = {"tensors", "run", "first run"};
 
 }  // namespace
 

@@ -104,6 +104,32 @@ TEST_CASE("permissions are kept and links followed") {
   CHECK(fs::is_symlink(folder / "latest"));
   CHECK(read_file(path) == "new");
   CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+
+  // Also to what is not there yet, by way of another folder and another link.
+  fs::create_directory(folder / "disk");
+  fs::create_symlink("disk/link", folder / "first");
+  fs::create_symlink("later", folder / "disk/link");
+  write_file(folder / "first", "made");
+  CHECK(read_file(folder / "disk/later") == "made");
+  CHECK(fs::is_symlink(folder / "first"));
+  CHECK(fs::is_symlink(folder / "disk/link"));
+  fs::create_symlink("nowhere/file", folder / "lost");
+  CHECK(message_of<IoError>([&] { write_file(folder / "lost", "x"); }) ==
+        folder / "lost" +
+            ": cannot create a temporary file in its folder: No such file or directory");
+  CHECK(fs::is_symlink(folder / "lost"));
+}
+
+TEST_CASE("a folder is made in one that is there") {
+  const TemporaryFolder folder;
+  create_folder(folder / "new");
+  create_folder(folder / "new");
+  create_folder(folder / "new/slash/");
+  CHECK(fs::is_directory(folder / "new/slash"));
+  CHECK(message_of<IoError>([&] { create_folder(folder.put("file", "")); }) ==
+        folder / "file" + ": cannot make the folder: File exists");
+  CHECK(message_of<IoError>([&] { create_folder(folder / "no/such"); }) ==
+        folder / "no/such" + ": cannot make the folder: No such file or directory");
 }
 
 TEST_CASE("a full disk leaves the old file and no temporary") {
