@@ -80,9 +80,16 @@ Metadata InputFormat::to_metadata() const {
 
 InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
   InputFormat format;
+  const auto parsed = [&path](const std::string& text) {
+    try {
+      return parse_json(text);
+    } catch (const IoError& error) {
+      fail<IoError>("{}: {}", path, error.what());
+    }
+  };
   try {
     if (const auto image = metadata.find("image"); image != metadata.end()) {
-      const nlohmann::json json = parse_json(image->second);
+      const nlohmann::json json = parsed(image->second);
       require<IoError>(std::all_of(json.begin(), json.end(),
                                    [](const auto& size) { return size.is_number_unsigned(); }),
                        "{}: the size of its images makes no sense", path);
@@ -100,7 +107,7 @@ InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::stri
     format.columns = columns_of(columns->second, path);
     format.header = header == metadata.end() || header->second == "true";
     if (const auto widths = metadata.find("widths"); widths != metadata.end()) {
-      const auto both = parse_json(widths->second).get<std::vector<std::int64_t>>();
+      const auto both = parsed(widths->second).get<std::vector<std::int64_t>>();
       require<IoError>(both.size() == 2, "{}: the width of its tables makes no sense", path);
       format.widths = {both[0], both[1]};
     }

@@ -71,6 +71,8 @@ nlohmann::json parse(const std::string& text, std::string_view name) {
                   1 + std::count(text.begin(), text.begin() + read, '\n'));
   } catch (const nlohmann::json::exception&) {
     fail<IoError>("{}: has a number that is too large", name);
+  } catch (const IoError& error) {
+    fail<IoError>("{}: {}", name, error.what());
   }
 }
 

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
+#include <set>
 #include <utility>
+#include <vector>
 
+#include <retrace/tensor/check.h>
 #include <retrace/tensor/utf8.h>
 
 namespace retrace {
@@ -35,11 +39,42 @@ void check_nesting(std::string_view text) {
   }
 }
 
+// Calls f(event, value) for what is read.
+template <class F>
+nlohmann::json parse_with(std::string_view text, F&& f) {
+  using Json = nlohmann::json;
+  return Json::parse(text.begin(), text.end(), [&](int, Json::parse_event_t event, Json& value) {
+    f(event, value);
+    return true;
+  });
+}
+
+[[noreturn]] void refuse_repeated_name(std::string_view text) {
+  using Event = nlohmann::json::parse_event_t;
+  std::vector<std::set<std::string>> names;  // in the objects around
+  parse_with(text, [&](Event event, const nlohmann::json& value) {
+    if (event == Event::object_start) names.emplace_back();
+    if (event == Event::object_end) names.pop_back();
+    if (event == Event::key && !names.back().insert(value.get<std::string>()).second)
+      fail<IoError>("{} comes twice in one object", json_excerpt(value));
+  });
+  std::abort();  // it was called because of one
+}
+
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text) {
+  using Event = nlohmann::json::parse_event_t;
   check_nesting(text);
-  return nlohmann::json::parse(text.begin(), text.end());
+  // Of two members of one name the library keeps the last.
+  std::vector<std::size_t> members;  // so far, of the objects around
+  return parse_with(text, [&](Event event, const nlohmann::json& value) {
+    if (event == Event::object_start) members.push_back(0);
+    if (event == Event::key) ++members.back();
+    if (event != Event::object_end) return;
+    if (value.size() != members.back()) refuse_repeated_name(text);
+    members.pop_back();
+  });
 }
 
 // Event by event ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@
 namespace retrace {
 
 /// As nlohmann::json::parse; and a parse_error for what is nested deeper than 128, or goes on
-/// behind a NUL.
+/// behind a NUL, and an IoError for two members of one name in an object.
 nlohmann::json parse_json(std::string_view text);
 /// Hands what is read to `reader`, which may stop it: then false. Takes no more memory than the
 /// longest text in it. The text must be UTF-8.

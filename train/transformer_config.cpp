@@ -44,6 +44,8 @@ class Reader {
     try {
       object_ = parse_json(json);
     } catch (const Json::exception&) {  // then it is no object
+    } catch (const IoError& error) {
+      fail<IoError>("{}: {}", path, error.what());
     }
     require<IoError>(object_.is_object(), "{}: is not a JSON object", path);
   }

@@ -86,6 +86,10 @@ TEST_CASE("jsonl: conversations that make no sense are refused, by line") {
   CHECK(says(conversation_refusal(good + "[1]"),
              "x.jsonl:3: is not {\"field\": ...}, but of type array"));
   CHECK(conversation_refusal("{\"prompt\": 1e999}") == "x.jsonl:1: has a number that is too large");
+  CHECK(conversation_refusal(R"({"prompt": "a", "completion": "b", "\u0070rompt": "c"})") ==
+        "x.jsonl:1: \"prompt\" comes twice in one object");
+  CHECK(says(conversation_refusal(R"({"messages": [{"role": "user", "role": "assistant"}]})"),
+             "\"role\" comes twice"));
   CHECK(says(conversation_refusal(R"({"prompt": "\ud800", "completion": "b"})"), "is not JSON"));
   CHECK(says(conversation_refusal(good + "\xff"), "x.jsonl:3: byte 0xff is not UTF-8"));
   CHECK(conversation_refusal(good + R"({"prompt": "a", "answer": "b"})") ==

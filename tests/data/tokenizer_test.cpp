@@ -367,6 +367,7 @@ TEST_CASE("vocabularies that make no sense are refused") {
   CHECK(refusal("{\"a\": 1e999}") == "vocab.json: has a number that is too large");
   CHECK(says(refusal("[1]"), "vocab.json: is no vocabulary"));
   CHECK(says(refusal("{}"), "is no vocabulary"));
+  CHECK(refusal(R"({"a": 0, "b": 1, "a": 2})") == "vocab.json: \"a\" comes twice in one object");
   CHECK(refusal(R"({"a": 0, "b": 2})") ==
         "vocab.json: the token \"b\" has the id \"2\"; the 2 tokens of a vocabulary have 0 .. 1");
   CHECK(refusal(R"({"a": 0, "b": 0})") ==

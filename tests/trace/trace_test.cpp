@@ -80,6 +80,8 @@ TEST_CASE("what is no whole trace of this version is refused, and why") {
   CHECK(says(refusal("{}"), "t.json: not a trace of Retrace: there is no \"format\""));
   CHECK(says(refusal("[1, 2]"), "not a trace"));
   CHECK(says(refusal("{\"format\": \"retrace-trace\", \"version\": 1,}"), "broken JSON at byte"));
+  CHECK(says(refusal("{\"format\": \"retrace-trace\", \"format\": \"retrace-trace\"}"),
+             "\"format\" comes twice in one object"));
   CHECK(says(refusal(json.substr(0, json.size() / 2)), "cut off after"));
   CHECK(says(refusal(with(json, "\"version\":1", "\"version\":7")),
              "a trace of version 7, this build reads version 1"));

@@ -141,6 +141,9 @@ TEST_CASE("a checkpoint that does not fit is refused with all that is wrong") {
   CHECK(says(refused("scale_attn_by_inverse_layer_idx", true), "not known here"));
   folder.put("config.json", "{\"n_layer\": 2}");
   CHECK(says(message_of<IoError>([&] { train::load_gpt2(folder.path()); }), "is missing"));
+  folder.put("config.json", "{\"n_layer\": 2, \"n_layer\": 3}");
+  CHECK(message_of<IoError>([&] { train::load_gpt2(folder.path()); }) ==
+        folder / "config.json" + ": \"n_layer\" comes twice in one object");
   folder.put("config.json", "[1]");
   CHECK(says(message_of<IoError>([&] { train::load_gpt2(folder.path()); }), "not a JSON object"));
 }
