@@ -8,10 +8,7 @@
 #include <retrace/optim/optimizer.h>
 #include <retrace/optim/rule.h>
 #include <retrace/optim/state_reader.h>
-
-namespace retrace {
-class UpdateObserver;
-}
+#include <retrace/tensor/observer.h>
 
 namespace retrace::optim {
 
@@ -65,9 +62,14 @@ class Algorithm {
   std::vector<Kept> kept_;  // as parameters_
 
  private:
+  struct Watched {
+    std::size_t index, group;
+    Tensor before, gradient;
+    std::vector<Update::Kept> kept;
+  };
   void prepare(std::size_t index, std::size_t group, const KeptTensors& tensors);
+  Watched watch(const Job& job) const;
   void finish(const Job& job);
-  void finish_watched(const Job& job, UpdateObserver& observer);
 
   std::vector<Tensor> parameters_;
   std::vector<std::size_t> group_ends_;

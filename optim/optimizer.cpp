@@ -5,7 +5,6 @@
 
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
-#include <retrace/tensor/observer.h>
 #include <retrace/tensor/view.h>
 
 namespace retrace::optim {
@@ -157,9 +156,17 @@ void Algorithm::step() {
     }
   }
   UpdateObserver* const observer = UpdateObserver::current();
-  for (const Job& job : jobs_) observer == nullptr ? finish(job) : finish_watched(job, *observer);
-  jobs_.clear();
+  std::vector<Watched> watched;
+  if (observer != nullptr) {
+    for (const Job& job : jobs_) watched.push_back(watch(job));
+  }
+  for (const Job& job : jobs_) finish(job);
   ++optimizer_steps;
+  for (const Watched& of : watched) {
+    observer->on_update({name(), lr(of.group), kept_[of.index].step, parameters_[of.index],
+                         of.gradient, of.before, of.kept});
+  }
+  jobs_.clear();
 }
 
 void Algorithm::finish(const Job& job) {
@@ -168,18 +175,17 @@ void Algorithm::finish(const Job& job) {
   job.parameter->storage->changed();
 }
 
-void Algorithm::finish_watched(const Job& job, UpdateObserver& observer) {
+// What is told of an update, before it is made.
+Algorithm::Watched Algorithm::watch(const Job& job) const {
   const Tensor& parameter = parameters_[job.index];
-  const Tensor before = contiguous_copy(parameter), gradient = contiguous_copy(parameter.grad());
+  Watched watched{
+      job.index, job.group, contiguous_copy(parameter), contiguous_copy(parameter.grad()), {}};
   const KeptTensors names = kept_tensors(job.group);
-  std::vector<Update::Kept> kept;
   for (std::size_t k = 0; k < kMaxKept; ++k) {
     const Tensor& tensor = kept_[job.index].tensors[k];
-    if (tensor.defined()) kept.push_back({names[k].name, contiguous_copy(tensor), tensor});
+    if (tensor.defined()) watched.kept.push_back({names[k].name, contiguous_copy(tensor), tensor});
   }
-  finish(job);
-  observer.on_update(
-      {name(), lr(job.group), kept_[job.index].step, parameter, gradient, before, kept});
+  return watched;
 }
 
 // State -----------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ struct Update {
   std::span<const Kept> kept;
 };
 
-/// Told on the thread that did it, right after it was done.
+/// Told on the thread that did it, right after it was done: of a step's updates when all are made.
 class UpdateObserver {
  public:
   virtual ~UpdateObserver() = default;
