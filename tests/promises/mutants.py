@@ -251,12 +251,18 @@ def chosen(seed):
     return sorted(both, key=lambda mutant: mutant.name() not in known), len(mutants)
 
 
+def forget_oldest(count):
+    """So that they are tried once more: the tests may have changed since."""
+    lines = sorted(RESULTS.read_text().splitlines(), key=lambda line: line.split("\t")[2])
+    RESULTS.write_text("".join(line + "\n" for line in lines[count:]))
+
+
 def measure(count, seed, progress=lambda line: None):
-    """(killed, survivors, number that could be made) of the first `count` that compile."""
+    """(killed, survivors, tried now, number that could be made) of the first `count` that compile."""
     order, possible = chosen(seed)
     known = known_results()
     seconds = None
-    tried, survivors = 0, []
+    tried, now, survivors = 0, 0, []
     for mutant in order:
         if tried == count:
             break
@@ -273,9 +279,10 @@ def measure(count, seed, progress=lambda line: None):
         if result == "survived":
             survivors.append(mutant)
         if mutant.name() not in known:
+            now += 1
             progress(f"{tried} of {count}, {len(survivors)} survived; last: "
                      f"{mutant.path}:{mutant.line} {mutant.rule}: {result}")
-    return tried - len(survivors), survivors, possible
+    return tried - len(survivors), survivors, now, possible
 
 
 def explanations():
@@ -300,7 +307,7 @@ def main():
     if arguments.again and RESULTS.exists():
         kept = [line for line in RESULTS.read_text().splitlines() if line.split("\t")[1] != "survived"]
         RESULTS.write_text("".join(line + "\n" for line in kept))
-    killed, survivors, possible = measure(arguments.count, arguments.seed,
+    killed, survivors, _, possible = measure(arguments.count, arguments.seed,
                                           lambda line: print(line, flush=True))
     reasons = explanations()
     for mutant in survivors:

@@ -159,12 +159,13 @@ def tests(quick, wanted, lines=None):
 
 def mutation(quick):
     count = 12 if quick else 500
-    killed, survivors, possible = mutants.measure(
+    mutants.forget_oldest(20)
+    killed, survivors, now, possible = mutants.measure(
         count, 1, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     total = killed + len(survivors)
     known, vain = mutants.explanations(), mutants.explained_in_vain()
     explained = sum(mutant.name() in known for mutant in survivors)
-    yield Figure("R82", f"{total} mutants of {possible:,} possible",
+    yield Figure("R82", f"{total} mutants of {possible:,} possible, {now} of them tried now",
                  f"{killed} killed, {100 * killed / total:.1f} % (85); {explained} of "
                  f"{len(survivors)} survivors explained" +
                  (f"; {len(vain)} are explained and did not survive" if vain else ""),
