@@ -103,7 +103,8 @@ def missing(figures, quick):
 
 
 def rows_of_tests():
-    """Which rows have figures of tests, by their folder or slow file; and which of those are slow."""
+    """Which rows need which tests, by their folder or slow file: those that print their figures, and
+    for R50 those that hold a row of the list of wrong calls; and which of them are slow."""
     rows, slow = collections.defaultdict(set), set()
     for source in (ROOT / "tests").rglob("*.cpp"):
         text = source.read_text()
@@ -114,6 +115,13 @@ def rows_of_tests():
             folder = f"{folder}_{source.stem.removesuffix('_test')}"
             slow.add(folder)
         rows[folder] |= set(re.findall(r'"(R\d\d)"', text))
+    for source in (ROOT / "tests").glob("*/*_test.cpp"):
+        text = source.read_text()
+        holders = set(re.findall(r'\{"[BCV]\d+", "(\w+)/', text))  # kElsewhere
+        if re.search(r'TEST_CASE\(\s*"[BCV]\d+', text):
+            holders.add(source.parent.name)
+        for folder in holders:
+            rows[folder].add("R50")
     return rows, slow
 
 
