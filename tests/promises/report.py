@@ -66,6 +66,7 @@ PROMISES = {
 # The figures that tests print of a row, by words of theirs, where it needs more than one.
 NEEDED = {
     "R10": ["a chain of", "uses of one tensor", "a diamond of"],
+    "R11": ["resident memory", "the heap from"],
     "R12": ["each bad call", "exceptions inside hooks"],
     "R13": ["after backward", "without backward"],
     "R33": ["places that cannot be read or written", "tmpfs of 1 MiB"],

@@ -1,0 +1,71 @@
+// What many steps leave on the heap, and how much of it a step takes at most.
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <retrace/retrace.h>
+#include <retrace/tests/figures.h>
+#include <retrace/tests/heap/heap.h>
+
+using namespace retrace;
+
+TEST_CASE("many steps of a small model leave no block") {
+  constexpr std::int64_t kSteps = 100'000;
+  const nn::Mlp net(4, 2, {.hidden = {8}});
+  optim::AdamW optimizer(net.parameters());
+  const Tensor x = randn({16, 4});
+  std::int64_t more = 0, lost = 0;
+  for (std::int64_t step = 1; step <= kSteps; ++step) {
+    optimizer.zero_grad();
+    {
+      const Tensor y = net(x);
+      (losses::mse_loss(y, zeros_like(y)) + y.tanh().square().mean()).backward();
+    }
+    nn::utils::clip_grad_norm_(optimizer.parameters(), 1.0);
+    optimizer.step();
+    if (step != 1000 && step != kSteps) continue;
+    more = heap::blocks_in_use() - more;
+    lost = static_cast<std::int64_t>(heap::bytes()) - lost;
+  }
+  CHECK(more == 0);
+  CHECK(lost == 0);
+  testing::figure("R11", "the heap from step 1,000 to step 100,000 of a small model",
+                  fmt::format("{} bytes and {} blocks more", lost, more), more == 0 && lost == 0);
+}
+
+TEST_CASE("a step takes little more than what it must keep") {
+  constexpr std::int64_t kRows = 512, kIn = 1024, kHidden = 1536, kClasses = 64;
+  // BLAS keeps its buffer.
+  static_cast<void>(ones({kRows, kIn}).matmul(ones({kIn, kHidden})));
+  const std::size_t before = heap::bytes();
+  std::int64_t parameters = 0;
+  heap::reset_peak();
+  {
+    const Tensor x = randn({kRows, kIn}), target = randint(0, kClasses, {kRows});
+    const nn::Mlp net(kIn, kClasses, {.hidden = {kHidden, kHidden}, .activation = &relu});
+    optim::AdamW optimizer(net.parameters());
+    for (const Tensor& parameter : net.parameters()) parameters += parameter.numel();
+    for (int step = 0; step < 3; ++step) {
+      optimizer.zero_grad();
+      losses::cross_entropy(net(x), target).backward();
+      optimizer.step();
+    }
+  }
+  const auto peak = static_cast<std::int64_t>(heap::peak() - before);
+  CHECK(parameters ==
+        kIn * kHidden + kHidden + kHidden * kHidden + kHidden + kHidden * kClasses + kClasses);
+  // Parameters, their gradients and two moments. Of each row: the input, and the results of the two
+  // layers after their activation, which the next product and relu keep; the logits; of the loss
+  // the target, and what it keeps of the softmax, as large as the logits.
+  const std::int64_t row = 4 * (kIn + 2 * kHidden + 2 * kClasses) + 8;
+  const std::int64_t least = 4 * 4 * parameters + kRows * row;
+  const double ratio = static_cast<double>(peak) / static_cast<double>(least);
+  CHECK(ratio <= 1.2);
+  CHECK(peak >= 4 * 4 * parameters);
+  testing::figure(
+      "R14", "the most of the heap in use in steps of a network of 1024-1536-1536-64",
+      fmt::format("{:.3f} (of 1.2) times the {:.2f} MiB of parameters, gradients, state "
+                  "and kept activations",
+                  ratio, static_cast<double>(least) / (1 << 20)),
+      ratio <= 1.2);
+}
