@@ -275,6 +275,14 @@ Tensor record(Tensor output, std::initializer_list<const Tensor*> inputs, Save&&
                    std::forward<Save>(save), std::forward<Args>(args)...);
 }
 
+/// Ends every op that has no gradient.
+inline Tensor unrecorded(std::string_view op, Tensor output,
+                         std::initializer_list<const Tensor*> inputs) {
+  if (ops_watched) [[unlikely]]
+    watch_op(op, nullptr, output, std::span(inputs.begin(), inputs.size()));
+  return output;
+}
+
 /// While one lives, rules that are recorded see what their nodes saved as leaves without history.
 class SavedAsLeaves {
  public:

@@ -145,7 +145,7 @@ Tensor of_groups(std::string_view op, const Tensor& rewards, std::int64_t group,
       for (std::int64_t i = begin; i < begin + group; ++i)
         a[i] = static_cast<T>(advantage(static_cast<double>(r[i]), own, batch));
     }
-    return result;
+    return unrecorded(op, result, {&rewards});
   });
 }
 
@@ -194,7 +194,7 @@ Tensor kl_shaped_rewards(const Tensor& logps, const Tensor& reference_logps, con
     for (std::size_t i = 0; i < places.size(); ++i, row += steps)
       row[places[i]] += elements<const T>(score)[i];
   });
-  return rewards;
+  return unrecorded(op, rewards, {&logps, &reference_logps, &scores, &last});
 }
 
 AdaptiveKL::AdaptiveKL(const AdaptiveKLOptions& options)
@@ -250,6 +250,8 @@ GaeResult gae(const Tensor& rewards, const Tensor& values, const Tensor& last_va
                         elements<T>(result.advantages) + at, elements<T>(result.returns) + at);
     }
   });
+  for (const Tensor* each : {&result.advantages, &result.returns})
+    unrecorded(op, *each, {&rewards, &values, &last_value, &dones});
   return result;
 }
 

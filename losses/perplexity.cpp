@@ -34,9 +34,10 @@ struct BitsPerToken {
   }
 };
 
-// Σ nll_sum / Σ counts.
-double nats_per_unit(std::string_view op, std::string_view name, const Tensor& nll_sum,
-                     const Tensor& counts) {
+// f(Σ nll_sum / Σ counts).
+template <class F>
+Tensor of_nats_per_unit(std::string_view op, std::string_view name, const Tensor& nll_sum,
+                        const Tensor& counts, F&& f) {
   require_defined(op, {&nll_sum, &counts});
   if (!nll_sum.is_floating_point()) refuse_dtype(op, nll_sum.dtype(), "float32 or float64");
   require<DTypeError>(counts.dtype() == kInt64,
@@ -54,7 +55,7 @@ double nats_per_unit(std::string_view op, std::string_view name, const Tensor& n
   }
   require<ValueError>(total > 0, "{}: {} {} sum to 0; there is nothing to average", op, name,
                       counts.sizes());
-  return nats / total;
+  return unrecorded(op, full({}, f(nats / total), nll_sum.dtype()), {&nll_sum, &counts});
 }
 
 }  // namespace
@@ -62,15 +63,15 @@ double nats_per_unit(std::string_view op, std::string_view name, const Tensor& n
 Tensor perplexity(const Tensor& mean_nll) { return unary<Perplexity>(mean_nll); }
 
 Tensor perplexity_aggregate(const Tensor& nll_sum, const Tensor& tokens) {
-  const double nats = nats_per_unit("perplexity_aggregate", "tokens", nll_sum, tokens);
-  return full({}, std::exp(nats), nll_sum.dtype());
+  return of_nats_per_unit("perplexity_aggregate", "tokens", nll_sum, tokens,
+                          [](double nats) { return std::exp(nats); });
 }
 
 Tensor bits_per_token(const Tensor& mean_nll) { return unary<BitsPerToken>(mean_nll); }
 
 Tensor bits_per_byte(const Tensor& nll_sum, const Tensor& num_bytes) {
-  const double nats = nats_per_unit("bits_per_byte", "num_bytes", nll_sum, num_bytes);
-  return full({}, nats * std::numbers::log2e, nll_sum.dtype());
+  return of_nats_per_unit("bits_per_byte", "num_bytes", nll_sum, num_bytes,
+                          [](double nats) { return nats * std::numbers::log2e; });
 }
 
 void TokenAverage::add(double nll_sum, std::int64_t tokens) {

@@ -77,7 +77,7 @@ NEEDED = {
     "R52": ["step and loading", "state is loaded", "module is changed", "change in place"],
     "R53": ["in every order", "moved-from and undefined"],
     "R54": ["train models of their own", "one model under NoGradGuard"],
-    "R60": ["injected NaN", "what checks add"],
+    "R60": ["injected NaN", "of the catalogue", "what checks add"],
     "R61": ["a dim of 2^40", "a dim of 2^63 - 1", "views, joins"],
     "R71": ["of a new process fails", "of a new process on", "each request fails once",
             "from each request for memory on"],
