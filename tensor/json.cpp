@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <cstdlib>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -39,42 +37,69 @@ void check_nesting(std::string_view text) {
   }
 }
 
-// Calls f(event, value) for what is read.
-template <class F>
-nlohmann::json parse_with(std::string_view text, F&& f) {
+// What the library's own parse() makes, but that takes the last of two members of one name. (With a
+// callback its time is quadratic in the length of a list.)
+class Tree final : public nlohmann::json_sax<nlohmann::json> {
+ public:
   using Json = nlohmann::json;
-  return Json::parse(text.begin(), text.end(), [&](int, Json::parse_event_t event, Json& value) {
-    f(event, value);
-    return true;
-  });
-}
+  Json take() { return std::move(root_); }
 
-[[noreturn]] void refuse_repeated_name(std::string_view text) {
-  using Event = nlohmann::json::parse_event_t;
-  std::vector<std::set<std::string>> names;  // in the objects around
-  parse_with(text, [&](Event event, const nlohmann::json& value) {
-    if (event == Event::object_start) names.emplace_back();
-    if (event == Event::object_end) names.pop_back();
-    if (event == Event::key && !names.back().insert(value.get<std::string>()).second)
-      fail<IoError>("{} comes twice in one object", json_excerpt(value));
-  });
-  std::abort();  // it was called because of one
-}
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(std::int64_t value) override { return put(value); }
+  bool number_unsigned(std::uint64_t value) override { return put(value); }
+  bool number_float(double value, const std::string&) override { return put(value); }
+  bool string(std::string& value) override { return put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // there is none in a text
+
+  bool start_object(std::size_t) override { return open(Json::object()); }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(Json::array()); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    const auto [member, is_new] = open_.back()->get_ref<Json::object_t&>().emplace(name, nullptr);
+    if (!is_new) fail<IoError>("{} comes twice in one object", json_excerpt(name));
+    member_ = &member->second;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception& error) override {
+    if (const auto* syntax = dynamic_cast<const Json::parse_error*>(&error)) throw *syntax;
+    throw dynamic_cast<const Json::out_of_range&>(error);
+  }
+
+ private:
+  // Where the next value belongs gets this one.
+  Json& place(Json&& value) {
+    if (open_.empty()) return root_ = std::move(value);
+    if (open_.back()->is_object()) return *member_ = std::move(value);
+    auto& list = open_.back()->get_ref<Json::array_t&>();
+    return list.emplace_back(std::move(value));
+  }
+  bool put(Json&& value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(Json&& value) {
+    open_.push_back(&place(std::move(value)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json root_;
+  std::vector<Json*> open_;  // the lists and objects around; what holds one does not grow meanwhile
+  Json* member_ = nullptr;   // of the innermost object
+};
 
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text) {
-  using Event = nlohmann::json::parse_event_t;
   check_nesting(text);
-  // Of two members of one name the library keeps the last.
-  std::vector<std::size_t> members;  // so far, of the objects around
-  return parse_with(text, [&](Event event, const nlohmann::json& value) {
-    if (event == Event::object_start) members.push_back(0);
-    if (event == Event::key) ++members.back();
-    if (event != Event::object_end) return;
-    if (value.size() != members.back()) refuse_repeated_name(text);
-    members.pop_back();
-  });
+  Tree tree;
+  nlohmann::json::sax_parse(text.begin(), text.end(), &tree);
+  return tree.take();
 }
 
 // Event by event ----------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 // Our reading of JSON, event by event, against that of nlohmann's library.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 
+#include <retrace/tensor/check.h>
 #include <retrace/tensor/json.h>
 #include <retrace/tensor/utf8.h>
 
@@ -48,6 +50,8 @@ TEST_CASE("what is JSON, and what stands in it, is what the library says") {
       R"(["\"\\\/\b\f\n\r\t","\u0041\u00e9\u20ac\ud83d\ude00","\ud800","\udc00x","\u12g4","é€😀"])",
       R"([18446744073709551615,18446744073709551616,-9223372036854775808,-9223372036854775809])",
       R"([1e99,01,-,1.,.5,1e,+1,nul,tru])",
+      R"({"a":1,"b":{"a":2,"c":[{"a":3},{"a":4}]}})",
+      R"({"a":[{"b":1,"c":2,"b":3}]})",
       R"("a")",
       "3",
       "",
@@ -62,7 +66,7 @@ TEST_CASE("what is JSON, and what stands in it, is what the library says") {
   const std::string alphabet = "{}[]\",:\\u0019dbe+-. \ntfns/a";
   std::mt19937 random(3);
   const auto below = [&](std::size_t n) { return random() % n; };
-  int all = 0, valid = 0;
+  int all = 0, valid = 0, repeated = 0;
   for (int i = 0; i < 400'000; ++i) {
     std::string text = seeds[below(std::size(seeds))];
     for (std::size_t changes = i < 1000 ? 0 : below(4); changes > 0 && !text.empty(); --changes) {
@@ -83,12 +87,28 @@ TEST_CASE("what is JSON, and what stands in it, is what the library says") {
     const bool is_valid = nlohmann::json::sax_parse(text, &theirs);
     const bool we_say = parse_json(text, ours);
     REQUIRE_MESSAGE(we_say == is_valid, text);
-    if (is_valid) REQUIRE_MESSAGE(ours.text == theirs.text, text);
     ++all;
     valid += is_valid;
+    if (!is_valid) {
+      REQUIRE_THROWS(parse_json(text));
+      continue;
+    }
+    REQUIRE_MESSAGE(ours.text == theirs.text, text);
+    const auto tree = nlohmann::json::parse(text);
+    // It keeps one of two members of one name.
+    Log kept;
+    REQUIRE(nlohmann::json::sax_parse(tree.dump(), &kept));
+    const bool repeats = std::count(kept.text.begin(), kept.text.end(), '\n') <
+                         std::count(ours.text.begin(), ours.text.end(), '\n');
+    repeated += repeats;
+    if (repeats)
+      REQUIRE_THROWS_AS(parse_json(text), IoError);
+    else
+      REQUIRE_MESSAGE(parse_json(text) == tree, text);
   }
   CHECK(all > 300'000);
   CHECK(valid > 20'000);
+  CHECK(repeated > 1'000);
 }
 
 TEST_CASE("numbers that no double holds: 0 if they are too small, refused if too large") {
