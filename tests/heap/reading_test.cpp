@@ -164,3 +164,34 @@ TEST_CASE("tables, images and texts take no more than twice the file and what th
   reading.measure(folder.put("promise", images), "images that are not there", read_images);
   reading.report("reading tables, images and texts 2 x (the file + what they hold) + 1 MiB");
 }
+
+// The tree is made of values of 16 bytes, with a block of their own for texts and lists; growing
+// lists are there twice.
+TEST_CASE("JSON takes no more than 48 times its text, whatever it is made of") {
+  const TemporaryFolder folder;
+  Reading reading;
+  for (const char* part : {"[],", "{},", "0,", "\"\",", "null,", R"({"a":0},)", R"([[[]]],)"}) {
+    std::string list;
+    while (list.size() < 2 << 20) list += part;
+    list.back() = ']';
+    const auto measure = [&](const std::string& text, auto read) {
+      const std::string path = folder.put("json", text);
+      reading.measure(path, part, read, 0, 23 * static_cast<double>(text.size()));
+    };
+    measure(R"({"prompt":"a","completion":"b","other":[)" + list + "}",
+            [](const std::string& path) { data::read_conversations(path); });
+    measure(R"({"a":[)" + list + "}",
+            [](const std::string& path) { data::Tokenizer::from_json(contents_of(path)); });
+    measure(R"({"format":"retrace-trace","version":1,"ops":[)" + list + "}",
+            [](const std::string& path) { trace::Trace::load(path); });
+  }
+  std::string vocabulary = R"({"a0":0)";
+  for (int i = 1; i < 200'000; ++i) vocabulary += fmt::format(R"(,"a{}":{})", i, i);
+  reading.measure(
+      folder.put("vocab.json", vocabulary + "}"), "a vocabulary",
+      [](const std::string& path) {
+        data::Tokenizer::load(std::filesystem::path(path).parent_path().string());
+      },
+      0, 23 * static_cast<double>(vocabulary.size()));
+  reading.report("reading JSON lines, vocabularies, traces 48 x the file + 1 MiB");
+}

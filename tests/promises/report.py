@@ -71,7 +71,7 @@ NEEDED = {
     "R13": ["after backward", "without backward"],
     "R33": ["places that cannot be read or written", "tmpfs of 1 MiB"],
     "R35": ["safetensors of other programs", "the reference library's own"],
-    "R36": ["safetensors and npy", "narrow numbers", "tables, images and texts"],
+    "R36": ["safetensors and npy", "narrow numbers", "tables, images and texts", "JSON lines"],
     "R42": [f"{target}, its seeds" for target in fuzzing.GOALS["R42"]],
     "R50": ["C24", "rows of the list"],
     "R52": ["step and loading", "state is loaded", "module is changed", "change in place"],
