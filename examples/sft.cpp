@@ -39,10 +39,9 @@ double mean_loss(const nn::Gpt& gpt, const data::TensorDataset& rows) {
 }
 
 void tune(train::Run& run, nn::Gpt& gpt, const train::Rows& rows, const train::Recipe& recipe,
-          const Choice& choice, const train::FitOptions& how) {
+          const std::string& loss_type, const train::FitOptions& how) {
   const auto loss = [&](const Tensor& tokens, const Tensor& mask) {
-    const Tensor wanted = choice.learn == "all" ? ones_like(mask) : mask;
-    return loss_where(gpt, tokens, wanted, choice.loss);
+    return loss_where(gpt, tokens, mask, loss_type);
   };
   train::fit(run, gpt, rows, recipe, loss, how);
 }
@@ -91,17 +90,21 @@ void learn_digits(train::Run& run, const Choice& choice) {
 
   // A base model knows what rows look like, and not what is asked of it.
   nn::Gpt base(task.vocab_size(), kForDigits);
-  tune(run, base, [&](std::int64_t rows) { return unanswered(task, rows); }, kBaseRecipe,
-       {.learn = "all"}, {.stage = "base"});
-  const auto sample = [&](std::int64_t rows) { return task.sample(rows); };
+  tune(run, base, [&](std::int64_t rows) { return unanswered(task, rows); }, kBaseRecipe, "nll",
+       {.stage = "base"});
+  const auto sample = [&](const std::string& learn) -> train::Rows {
+    return [&task, learn](std::int64_t count) -> data::TensorDataset {
+      const data::TensorDataset rows = task.sample(count);
+      return {rows.inputs, learn == "all" ? ones_like(rows.targets) : rows.targets};
+    };
+  };
   const train::Recipe recipe = train::asked_for(run.options(), kDigitsRecipe);
-  Choice other = choice;
-  other.learn = choice.learn == "all" ? "response" : "all";
+  const std::string other = choice.learn == "all" ? "response" : "all";
   nn::Gpt otherwise = nn::clone(base), gpt = nn::clone(base);
-  tune(run, otherwise, sample, recipe, other, {.stage = "learn-" + other.learn});
+  tune(run, otherwise, sample(other), recipe, choice.loss, {.stage = "learn-" + other});
   Metadata description = train::describe(task.vocab_size(), kForDigits);
   description["task"] = "digits";
-  tune(run, gpt, sample, recipe, choice, {.description = description});
+  tune(run, gpt, sample(choice.learn), recipe, choice.loss, {.description = description});
 
   train::Table table{
       "Nats per token", {"model", "of answers", "of digits in prompts", "right answers"}, {}, {}};
@@ -116,7 +119,7 @@ void learn_digits(train::Run& run, const Choice& choice) {
     return is;
   };
   const double start = score("base", base).loss;
-  score("tuned, learning " + other.learn, otherwise);
+  score("tuned, learning " + other, otherwise);
   const Score reached = score("tuned, learning " + choice.learn, gpt);
   table.rows.push_back({"the best possible", fmt::format("{:.4f}", task.population_floor()),
                         fmt::format("{:.4f}", std::log(10.0)), "100.0 %"});
@@ -148,10 +151,12 @@ nn::GenerateOptions answering(const Choice& choice) {
   return {.max_new_tokens = choice.generate, .sampling = {.greedy = true}};
 }
 
-// All conversations that the model can read; the others are counted aloud.
+// All conversations that the model can read, with a mask of the tokens that `learn` names, padding
+// never among them; the others are counted aloud.
 data::TensorDataset rows_of(const std::vector<data::Conversation>& conversations,
                             const std::vector<std::int64_t>& chosen,
-                            const train::LanguageModel& model, const std::string& path) {
+                            const train::LanguageModel& model, const std::string& path,
+                            const std::string& learn) {
   const data::Tokenizer& tokenizer = *model.tokenizer;
   const std::int64_t context = model.gpt.options().context;
   std::vector<data::TokenRow> rows;
@@ -159,6 +164,7 @@ data::TensorDataset rows_of(const std::vector<data::Conversation>& conversations
     data::TokenRow row =
         data::encode_conversation(tokenizer, conversations[static_cast<std::size_t>(i)],
                                   tokenizer.find(train::LanguageModel::kEnd));
+    if (learn == "all") row.learned.assign(row.tokens.size(), true);
     if (std::ssize(row.tokens) <= context) rows.push_back(std::move(row));
   }
   if (rows.size() < chosen.size())
@@ -178,10 +184,12 @@ void learn_files(train::Run& run, const Choice& choice) {
   nn::Gpt gpt = model.gpt;
   const data::RowSplit split =
       data::split_rows(std::ssize(conversations), options.test_fraction, options.seed);
-  const data::TensorDataset rows = rows_of(conversations, split.train, model, options.data),
-                            test = rows_of(conversations, split.test, model, options.data);
+  const data::TensorDataset rows =
+      rows_of(conversations, split.train, model, options.data, choice.learn);
+  const data::TensorDataset test =
+      rows_of(conversations, split.test, model, options.data, "response");
   const double start = mean_loss(gpt, test);
-  tune(run, gpt, rows, kFileRecipe, choice,
+  tune(run, gpt, rows, kFileRecipe, choice.loss,
        {.description = train::describe(gpt.vocab_size(), gpt.options(), &*model.tokenizer)});
   const double loss = mean_loss(gpt, test);
   for (std::size_t i = 0; i < std::min<std::size_t>(3, split.test.size()); ++i) {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <functional>
 
 #include <retrace/retrace.h>
 #include <retrace/tests/train/process.h>
@@ -22,6 +23,29 @@ std::string echoes(int rows) {
     text += "{\"prompt\": \"say " + word + ":\", \"completion\": \" " + word + "\"}\n";
   }
   return text;
+}
+
+// A long conversation and many short ones: most of the places of their rows are padding.
+std::string padded(const std::function<std::string()>& prompt,
+                   const std::function<std::string(int)>& completion) {
+  std::string text;
+  for (int i = 0; i < 600; ++i)
+    text += "{\"prompt\": \"" + prompt() + "\", \"completion\": \"" +
+            completion(i == 0 ? 120 : 10) + "\"}\n";
+  return text;
+}
+
+// The mean loss of the last ten steps of a short training.
+double loss_at_end(const std::string& data, const std::string& learn) {
+  const Outcome outcome =
+      run_example(kName, {"--data", data, "--learn", learn, "--steps", "60", "--lr", "3e-3",
+                          "--seed", "1", "--generate", "1", "--json", "-"});
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.code == 0);
+  double sum = 0;
+  for (const auto& line : json_lines(outcome.out))
+    if (line["event"] == "step" && line["step"] > 50) sum += line["loss"].get<double>();
+  return sum / 10;
 }
 
 }  // namespace
@@ -103,6 +127,26 @@ TEST_CASE("conversations are learnt, answered and kept, from a fresh model or on
   CHECK(
       run_example(kName, {"--load", folder / "chat", "--chat", "--prompt", "hi", "--generate", "8"})
           .out == " ho\n");
+}
+
+TEST_CASE("all tokens of a conversation can be learnt, but never its padding") {
+  const TemporaryFolder folder;
+  Generator generator(7);
+  const auto letters = [&](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += static_cast<char>('a' + generator.next_below(26));
+    return text;
+  };
+  // Of letters that are drawn alike not much can be learnt; of padding, all.
+  const std::string unknown =
+      folder.put("unknown.jsonl", padded([&] { return letters(10); }, letters));
+  CHECK(loss_at_end(unknown, "all") > 2.5);
+  CHECK(loss_at_end(unknown, "response") > 2.5);
+  // Prompts that are all alike are learnt where they count.
+  const std::string known =
+      folder.put("known.jsonl", padded([] { return std::string(50, 'x'); }, letters));
+  CHECK(loss_at_end(known, "all") < 1.5);
+  CHECK(loss_at_end(known, "response") > 2.5);
 }
 
 TEST_CASE("sft says what is wrong with conversations, a base or a command line") {
