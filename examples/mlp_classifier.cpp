@@ -16,6 +16,11 @@ struct Goal {
     return losses::cross_entropy(logits, labels,
                                  {.weight = weight, .label_smoothing = label_smoothing});
   }
+  // What that mean divides by, if it is not the number of rows.
+  std::optional<double> samples(const Tensor& labels) const {
+    if (loss != "cross_entropy" || !weight.defined()) return {};
+    return weight.index({labels}).sum().item<double>();
+  }
 };
 
 struct Choice {
@@ -49,9 +54,10 @@ train::Result learn(train::Run& run, const Choice& choice, train::Classifier& mo
   how.description = model.description();
   train::fit(
       run, model, rows, recipe,
-      [&](const Tensor& x, const Tensor& labels) {
+      [&](const Tensor& x, const Tensor& labels) -> train::BatchLoss {
         const bool shifts = x.dim() == 3 && model.is_training();
-        return choice.goal(model.forward(shifts ? data::random_shift(x, kShift) : x), labels);
+        const Tensor scores = model.forward(shifts ? data::random_shift(x, kShift) : x);
+        return {choice.goal(scores, labels), choice.goal.samples(labels)};
       },
       how);
   const Tensor learnt = logits();

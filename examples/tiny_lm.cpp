@@ -43,7 +43,7 @@ double learn(train::Run& run, nn::Gpt& gpt, const train::Rows& rows, const train
   std::int64_t tokens = 0;
   const auto loss = [&](const Tensor& inputs, const Tensor& targets) {
     train::BatchLoss of_batch = loss_of(gpt, inputs, targets);
-    tokens += of_batch.samples;
+    tokens += static_cast<std::int64_t>(of_batch.weight());
     return of_batch;
   };
   train::fit(run, gpt, rows, recipe, loss, {.description = description});

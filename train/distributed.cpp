@@ -305,20 +305,19 @@ void GradientSum::start(std::size_t behind, bool all) {
 }
 
 SharedBatch GradientSum::backward(const BatchLoss& local) {
-  const double samples = static_cast<double>(local.samples);
+  const double samples = local.weight();
   Generator& generator = default_generator();
   const std::vector<double> all = ranks_.gather(std::array{
       samples, samples * local.loss.item<double>(), static_cast<double>(InterruptGuard::signal()),
       static_cast<double>(generator.position())});
   SharedBatch shared;
-  double total = 0;
   for (std::size_t i = 0; i < all.size(); i += 4) {
-    total += all[i];
+    shared.samples += all[i];
     shared.loss += all[i + 1];
     if (shared.signal == 0) shared.signal = static_cast<int>(all[i + 2]);
   }
-  shared.loss /= total;
-  factor_ = samples / total;
+  shared.loss /= shared.samples;
+  factor_ = samples / shared.samples;
   generator.set_state(generator.seed(), static_cast<std::uint64_t>(all[3]));
 
   Backprop pass(local.loss);
@@ -374,7 +373,7 @@ void GradientSum::set_ends(const std::vector<Ref<Node>>&) {}
 void GradientSum::start(std::size_t, bool) {}
 SharedBatch GradientSum::backward(const BatchLoss& local) {
   local.loss.backward();
-  return {local.loss.item<double>(), InterruptGuard::signal()};
+  return {local.loss.item<double>(), local.weight(), InterruptGuard::signal()};
 }
 
 #endif

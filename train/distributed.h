@@ -69,8 +69,9 @@ class Ranks {
 
 /// What became of a batch that all processes had a part of.
 struct SharedBatch {
-  double loss = 0;  ///< mean over the samples of all parts
-  int signal = 0;   ///< that some process has been told to stop by, 0 if none has
+  double loss = 0;     ///< mean over the samples of all parts
+  double samples = 0;  ///< how many those are
+  int signal = 0;      ///< that some process has been told to stop by, 0 if none has
 };
 
 /// Backward by all processes together: afterwards the gradient of each parameter is that of the
@@ -83,9 +84,10 @@ class GradientSum {
               std::int64_t bucket_bytes = std::int64_t{1} << 20);
   ~GradientSum();
 
-  /// `local` is the mean over this process's part. A parameter that has no gradient in any process
-  /// has none afterwards. Gradients must have been dropped before (zero_grad). The default
-  /// generator, which may have been asked for more here than there, goes on as the first one's.
+  /// `local` is the mean over this process's part, and BatchLoss::weight what it weighs. A
+  /// parameter that has no gradient in any process has none afterwards. Gradients must have been
+  /// dropped before (zero_grad). The default generator, which may have been asked for more here
+  /// than there, goes on as the first one's.
   SharedBatch backward(const BatchLoss& local);
 
  private:

@@ -57,6 +57,20 @@ double mean_over_batches(const data::TensorDataset& rows, std::int64_t batch_siz
   return sum / static_cast<double>(rows.size());
 }
 
+double mean_over_samples(const data::TensorDataset& rows, std::int64_t batch_size,
+                         const std::function<BatchLoss(const Tensor&, const Tensor&)>& f) {
+  const NoGradGuard no_grad;
+  double sum = 0, samples = 0;
+  for (const auto& [inputs, targets] : data::DataLoader(rows, {.batch_size = batch_size})) {
+    const BatchLoss batch = f(inputs, targets);
+    const double count = batch.samples.value_or(static_cast<double>(inputs.size(0)));
+    if (count == 0) continue;  // the mean over nothing is NaN
+    sum += batch.loss.item<double>() * count;
+    samples += count;
+  }
+  return sum / samples;
+}
+
 losses::TokenAverage mean_over_tokens(
     const std::vector<data::TensorDataset>& batches,
     const std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>& f) {
@@ -64,7 +78,10 @@ losses::TokenAverage mean_over_tokens(
   losses::TokenAverage average;
   for (const auto& [inputs, targets] : batches) {
     const BatchLoss loss = f(inputs, targets);
-    average.add(loss.loss.item<double>() * static_cast<double>(loss.samples), loss.samples);
+    require<ValueError>(loss.samples.has_value(),
+                        "mean_over_tokens: a loss does not say of how many tokens it is the mean; "
+                        "give BatchLoss their number");
+    average.add(loss.loss.item<double>() * *loss.samples, static_cast<std::int64_t>(*loss.samples));
   }
   return average;
 }

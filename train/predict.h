@@ -38,7 +38,15 @@ double mean_over_batches(
     const data::TensorDataset& rows, std::int64_t batch_size,
     const std::function<double(const Tensor& inputs, const Tensor& targets)>& f);
 
-/// The mean over tokens of what f says of each batch, unrecorded.
+/// The mean over samples, in batches of rows, of f(inputs, targets), itself a mean over as many as
+/// it says, or over its rows if it does not; unrecorded. A batch of 0 samples adds nothing.
+/// ValueError without rows.
+double mean_over_samples(
+    const data::TensorDataset& rows, std::int64_t batch_size,
+    const std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>& f);
+
+/// The mean over tokens of what f says of each batch, unrecorded. ValueError when f does not say
+/// how many those are.
 losses::TokenAverage mean_over_tokens(
     const std::vector<data::TensorDataset>& batches,
     const std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>& f);

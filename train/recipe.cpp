@@ -42,9 +42,7 @@ void fit_rows(Run& run, nn::Module& model, const data::TensorDataset& rows, cons
     const data::Split parts = rows.split(recipe.validation_fraction, options.seed);
     training = parts.train;
     validation = [&loss, held_out = parts.test] {
-      return mean_over_batches(held_out, kLargestBatch, [&loss](const Tensor& x, const Tensor& y) {
-        return loss(x, y).loss.item<double>();
-      });
+      return mean_over_samples(held_out, kLargestBatch, loss);
     };
   }
   require<UsageError>(validation || options.patience == 0,
@@ -113,10 +111,17 @@ Recipe asked_for(const Options& options, Recipe recipe) {
 
 void fit(Run& run, nn::Module& model, const Rows& rows, const Recipe& recipe,
          const LossOfBatch& loss, const FitOptions& how) {
+  // Processes and batches of validation weigh by their samples: all that is no mean over rows has
+  // said so.
+  const LossOfBatch counted = [&loss](const Tensor& inputs, const Tensor& targets) {
+    BatchLoss batch = loss(inputs, targets);
+    if (!batch.samples) batch.samples = static_cast<double>(inputs.size(0));
+    return batch;
+  };
   const Recipe wanted = how.stage.empty() ? asked_for(run.options(), recipe) : recipe;
   if (const auto* fixed = std::get_if<data::TensorDataset>(&rows))
-    return fit_rows(run, model, *fixed, wanted, loss, how);
-  fit_fresh(run, model, std::get<1>(rows), wanted, loss, how);
+    return fit_rows(run, model, *fixed, wanted, counted, how);
+  fit_fresh(run, model, std::get<1>(rows), wanted, counted, how);
 }
 
 }  // namespace retrace::train

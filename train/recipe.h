@@ -59,7 +59,8 @@ struct FitOptions {
   std::function<void(Trainer&)> prepare = {};
 };
 
-/// Of rows to train on; and in evaluation mode, without a gradient, of those held out.
+/// Of rows to train on; and in evaluation mode, without a gradient, of those held out. What does
+/// not say how many samples it is the mean of is taken for a mean over the rows.
 using LossOfBatch = std::function<BatchLoss(const Tensor& inputs, const Tensor& targets)>;
 
 /// Rows to train on; or of what has no end a function, which draws so many fresh ones from the

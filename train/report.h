@@ -66,6 +66,7 @@ struct StepRecord {
   std::string stage = {};  ///< of a training before the one that the run is about, its name
   std::int64_t step = 0;   ///< from 1 on
   double loss = 0;         ///< mean over the step's samples, before the update
+  double samples = 0;      ///< how many those are, in all processes; not written
   std::optional<double> lr = {};
   std::optional<double> gradient_norm = {};  ///< before clipping
   double seconds = 0;                        ///< since training began

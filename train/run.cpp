@@ -216,6 +216,7 @@ void Run::step(std::int64_t step, double loss) {
 void Run::record(const StepRecord& step) {
   training_ended_ = Clock::now();
   losses_.add(step.loss);
+  samples_ += step.samples;
   for (const auto& [name, value] : step.metrics)
     metrics_.try_emplace(name, step.step).first->second.add(value);
   StepRecord timed = step;

@@ -101,6 +101,9 @@ class Run {
   void step(std::int64_t step, double loss);
   void record(const StepRecord& step);
   double training_seconds() const;  ///< of all trainings
+  /// Of all trainings' steps that were made in this run, by all processes: rows, or tokens, as the
+  /// losses say (StepRecord::samples).
+  double training_samples() const { return samples_; }
   const Curve& losses() const { return losses_; }
   /// How metrics of the steps (StepRecord::metrics) went in the training that began last. Those
   /// that there were none of are left out.
@@ -136,6 +139,7 @@ class Run {
   Figure::Numbers validation_steps_, validation_losses_;
   Page page_;
   Clock::time_point started_, training_started_, training_ended_, next_flush_;
+  double samples_ = 0;         // of steps that were recorded
   double seconds_before_ = 0;  // of trainings that have ended
   double waited_before_ = 0;   // by ranks_, before training began
 };

@@ -106,8 +106,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     const std::vector<Tensor> buffers =
         gradient_sum_ ? copies(model_.buffers()) : std::vector<Tensor>();
     try {
-      record.loss =
-          compute_gradients(loss, gradient_sum_ ? &*gradient_sum_ : nullptr, &record.metrics);
+      compute_gradients(loss, gradient_sum_ ? &*gradient_sum_ : nullptr, record);
     } catch (const RankLost& lost) {
       give_up(step - 1, before, buffers, lost);
     }
@@ -257,36 +256,40 @@ void Trainer::require_same_description(const Checkpoint& checkpoint) const {
   }
 }
 
-// The metrics are those of the last batch.
-double Trainer::compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
-                                  Metrics* metrics) {
+// The record gets the loss and its samples, and the metrics of the last batch.
+void Trainer::compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
+                                StepRecord& record) {
   optimizer_.zero_grad();
   double sum = 0;
-  std::int64_t samples = 0;
   for (std::int64_t i = 0; i < options_.accumulate; ++i) {
     BatchLoss batch = loss();
-    if (metrics != nullptr) *metrics = std::move(batch.metrics);
-    require<ValueError>(batch.samples >= 1, "Trainer: a loss of {} samples has no weight",
-                        batch.samples);
+    record.metrics = std::move(batch.metrics);
+    const double weight = batch.weight();
+    require<ValueError>(weight > 0 && std::isfinite(weight),
+                        "Trainer: a loss of {} samples has no weight; leave such a batch out",
+                        weight);
     if (together != nullptr) {
       const SharedBatch shared = together->backward(batch);
       signal_ = shared.signal;
-      return shared.loss;
+      record.loss = shared.loss;
+      record.samples = shared.samples;
+      return;
     }
+    record.samples += weight;
     if (options_.accumulate == 1) {
       batch.loss.backward();
-      return batch.loss.item<double>();
+      record.loss = batch.loss.item<double>();
+      return;
     }
     // Weighted by its samples now, divided by the samples of all below.
-    batch.loss.backward(full(batch.loss.sizes(), batch.samples, batch.loss.dtype()));
-    sum += batch.loss.item<double>() * static_cast<double>(batch.samples);
-    samples += batch.samples;
+    batch.loss.backward(full(batch.loss.sizes(), weight, batch.loss.dtype()));
+    sum += batch.loss.item<double>() * weight;
   }
   const NoGradGuard no_grad;
   for (const Tensor& parameter : optimizer_.parameters()) {
-    if (parameter.grad().defined()) parameter.grad().div_(static_cast<double>(samples));
+    if (parameter.grad().defined()) parameter.grad().div_(record.samples);
   }
-  return sum / static_cast<double>(samples);
+  record.loss = sum / record.samples;
 }
 
 // The step has changed nothing yet: made again from the same state, watched, it names the op.
@@ -298,7 +301,8 @@ void Trainer::explain(std::int64_t step, std::string_view what, double value,
     sources_.load_state_dict(before);
     try {
       const AnomalyMode watch(true, infinities);
-      compute_gradients(loss, nullptr);  // those of this process alone
+      StepRecord unused;
+      compute_gradients(loss, nullptr, unused);  // those of this process alone
     } catch (const Error& error) {
       cause = error.what();
     }

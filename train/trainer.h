@@ -17,7 +17,8 @@ namespace retrace::train {
 struct TrainerOptions {
   std::int64_t steps = 0;  ///< of the optimizer, at least 1
   /// Batches to a step. Their gradients are added as if they were one batch: also when their sizes
-  /// differ, the step follows the mean over all their samples.
+  /// differ, the step follows the mean over all their samples. Their BatchLoss must then say how
+  /// many those are; batches that do not say it weigh alike.
   std::int64_t accumulate = 1;
   double clip_norm = 0;  ///< gradients of a larger norm are scaled down to it; 0: never
   /// Of a training before the one that the program is about, its name: with --save it is kept in a
@@ -41,9 +42,10 @@ struct TrainerOptions {
 /// or from what is kept: then a resumed run ends in the same bits as one that never stopped.
 ///
 /// With --distributed the function's loss is that of this process's part of the batch (Run::part),
-/// and the step follows the mean over the samples of all parts. Parameters are the same in all
-/// processes, to the bit; buffers, such as running means, are those of the first one's parts. When
-/// a process is lost, the first one saves the last step that all have made, and RankLost is thrown.
+/// and the step follows the mean over the samples of all parts; parts that do not say how many they
+/// have (BatchLoss::samples) weigh alike. Parameters are the same in all processes, to the bit;
+/// buffers, such as running means, are those of the first one's parts. When a process is lost, the
+/// first one saves the last step that all have made, and RankLost is thrown.
 class Trainer {
  public:
   Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer, const TrainerOptions& options);
@@ -80,8 +82,8 @@ class Trainer {
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
   void join_ranks(std::int64_t done);
-  double compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
-                           Metrics* metrics = nullptr);
+  void compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
+                         StepRecord& record);
   [[noreturn]] void give_up(std::int64_t done, const StateDict& before,
                             const std::vector<Tensor>& buffers, const RankLost& lost);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,

@@ -1,6 +1,9 @@
 // The choices that mlp_classifier offers.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include <retrace/retrace.h>
 #include <retrace/tests/train/process.h>
 
@@ -65,6 +68,35 @@ TEST_CASE("a rare class is found more often when it weighs more, or is drawn mor
   const double plain = share_of_rare({});
   CHECK(share_of_rare({"--class-weights"}) > plain + 0.05);
   CHECK(share_of_rare({"--balance"}) > plain + 0.05);
+}
+
+TEST_CASE("the validation loss of weighted classes is the one that their test reports") {
+  constexpr std::int64_t kRows = 10'500;
+  const data::RowSplit split = data::split_rows(kRows, 0.1, 3);  // as the recipe holds out
+  REQUIRE(std::ssize(split.test) == 1050);                       // a batch of 1024, and a rest
+  std::vector<std::string> lines;
+  Generator generator(1);
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    const bool rare = generator.next_below(10) == 0;
+    lines.push_back(std::to_string(generator.next_below(100)) + (rare ? ",rare\n" : ",common\n"));
+  }
+  std::string train = "size,kind\n", test = train;
+  // The few rows of the second batch have as much weight as the many of the first.
+  for (std::size_t at = 1024; at < split.test.size(); ++at)
+    lines[static_cast<std::size_t>(split.test[at])] = "70,rare\n";
+  for (const std::string& line : lines) train += line;
+  for (const std::int64_t row : split.test) test += lines[static_cast<std::size_t>(row)];
+
+  const TemporaryFolder folder;
+  const Outcome learnt = run_example(
+      kName, {"--data", folder.put("train.csv", train), "--test", folder.put("test.csv", test),
+              "--target", "kind", "--class-weights", "--steps", "3", "--seed", "3", "--json", "-"});
+  CAPTURE(learnt.err);
+  REQUIRE(learnt.code == 0);
+  double best = std::numeric_limits<double>::infinity();
+  for (const auto& line : json_lines(learnt.out))
+    if (line["event"] == "validation") best = std::min(best, line["validation_loss"].get<double>());
+  CHECK(metric(json_lines(learnt.out).back(), "test_loss") == doctest::Approx(best).epsilon(1e-6));
 }
 
 TEST_CASE("a convolutional network learns images, and is used again with its own activation") {

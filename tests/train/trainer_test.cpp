@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <limits>
+#include <optional>
 
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
@@ -106,6 +108,30 @@ TEST_CASE("accumulated batches of any sizes step like one batch") {
       CHECK(allclose(parts.parameters()[i], whole.parameters()[i], 1e-12, 1e-12));
     }
   }
+}
+
+TEST_CASE("accumulated batches weigh by their samples, which need not be whole; else alike") {
+  using Counts = std::vector<std::optional<double>>;
+  const auto stepped = [](const Counts& counts) {
+    Session session({});
+    const Tensor weight = tensor({0.0}).requires_grad_();
+    struct One : nn::Module {
+    } module;
+    module.register_parameter("weight", weight);
+    optim::SGD optimizer({weight}, {.lr = 1.0});
+    train::Trainer trainer(*session.run, module, optimizer, {.steps = 1, .accumulate = 2});
+    std::size_t i = 0;
+    trainer.fit([&]() -> train::BatchLoss {
+      const double slope = i == 0 ? 1 : 4;
+      return {(weight * slope).sum(), counts[i++]};
+    });
+    return std::pair(-weight.item<double>(), session.run->training_samples());
+  };
+  CHECK(stepped({0.5, 1.5}) == std::pair(3.25, 2.0));
+  CHECK(stepped({3.0, 1.0}) == std::pair(1.75, 4.0));
+  CHECK(stepped({{}, {}}) == std::pair(2.5, 2.0));
+  for (const double none : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
+    CHECK(says(message_of<ValueError>([&] { stepped({1.0, none}); }), "samples has no weight"));
 }
 
 TEST_CASE("a run that was interrupted and resumed ends in the same bits") {
@@ -343,6 +369,24 @@ TEST_CASE("a mean over batches is that over all rows") {
     CHECK(mean == doctest::Approx(3.8));
     CHECK(calls == (5 + batch - 1) / batch);
   }
+}
+
+TEST_CASE("a mean over samples is that over all of them, or over rows if none are counted") {
+  const Tensor x = tensor({1.0, 2.0, 3.0, 4.0, 9.0}), w = tensor({0.5, 0.0, 0.0, 1.0, 2.5});
+  const auto weighted = [](const Tensor& values, const Tensor& weights) -> train::BatchLoss {
+    const Tensor all = weights.sum();
+    return {(values * weights).sum() / all, all.item<double>()};  // NaN where they are 0
+  };
+  const auto counted = [](const Tensor& values, const Tensor&) { return values.mean(); };
+  for (const std::int64_t batch : {1, 2, 3, 5}) {
+    CHECK(train::mean_over_samples({x, w}, batch, weighted) == doctest::Approx(27.0 / 4));
+    CHECK(train::mean_over_samples({x, w}, batch, counted) == doctest::Approx(3.8));
+  }
+  CHECK(std::isnan(train::mean_over_samples({x, zeros({5})}, 2, weighted)));
+  CHECK(says(message_of<ValueError>([&] {
+               train::mean_over_tokens({{x, w}}, counted);
+             }),
+             "of how many tokens"));
 }
 
 TEST_CASE("predictions are written as CSV") {
