@@ -15,6 +15,7 @@
 #include <retrace/tensor/view.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/interrupt.h>
+#include <retrace/train/own_draws.h>
 
 #ifdef RETRACE_HAVE_MPI
 #define OMPI_SKIP_MPICXX 1
@@ -309,16 +310,18 @@ SharedBatch GradientSum::backward(const BatchLoss& local) {
   Generator& generator = default_generator();
   const std::vector<double> all = ranks_.gather(std::array{
       samples, samples * local.loss.item<double>(), static_cast<double>(InterruptGuard::signal()),
-      static_cast<double>(generator.position())});
+      static_cast<double>(common_position(generator))});
   SharedBatch shared;
+  double farthest = 0;
   for (std::size_t i = 0; i < all.size(); i += 4) {
     shared.samples += all[i];
     shared.loss += all[i + 1];
     if (shared.signal == 0) shared.signal = static_cast<int>(all[i + 2]);
+    farthest = std::max(farthest, all[i + 3]);
   }
   shared.loss /= shared.samples;
   factor_ = samples / shared.samples;
-  generator.set_state(generator.seed(), static_cast<std::uint64_t>(all[3]));
+  generator.set_state(generator.seed(), static_cast<std::uint64_t>(farthest));
 
   Backprop pass(local.loss);
   set_ends(pass.tape());
@@ -378,11 +381,12 @@ SharedBatch GradientSum::backward(const BatchLoss& local) {
 
 #endif
 
-data::TensorDataset Ranks::part(const data::TensorDataset& batch) const {
+data::TensorDataset Ranks::part(const data::TensorDataset& batch) {
   require<UsageError>(batch.size() >= count_,
                       "--distributed: a batch of {} rows for {} processes; take a larger "
                       "--batch-size, or fewer processes",
                       batch.size(), count_);
+  draw_apart(default_generator(), rank_);
   const Range rows = part_of(batch.size(), rank_, count_);
   return {batch.inputs.narrow(0, rows.begin, rows.end - rows.begin),
           batch.targets.narrow(0, rows.begin, rows.end - rows.begin)};

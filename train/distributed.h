@@ -26,6 +26,10 @@ class RankLost : public Error {
 /// order. Sums are added in the order of the numbers, so that they have the same bits time and
 /// again, and in each process. RankLost from any of them when another process is gone: when this
 /// one is told to end while it waits, or has waited for two minutes.
+///
+/// What all draw from the default generator is the same in all, until part() has given each its
+/// rows of a batch. From then on until GradientSum::backward each draws numbers of its own: the
+/// parts have dropout masks of their own.
 class Ranks {
  public:
   /// Begins MPI. UsageError in a build without.
@@ -47,9 +51,9 @@ class Ranks {
   /// Of the processes, how many share this machine.
   int count_here() const;
 
-  /// Rows rank · n / count to (rank + 1) · n / count of n. UsageError for fewer rows than
-  /// processes.
-  data::TensorDataset part(const data::TensorDataset& batch) const;
+  /// Rows rank · n / count to (rank + 1) · n / count of n; what is drawn next is this process's own
+  /// (draw_apart). UsageError for fewer rows than processes.
+  data::TensorDataset part(const data::TensorDataset& batch);
   /// Every process gets the first one's numbers.
   void broadcast(const std::vector<Tensor>& tensors);
   /// What each process gives, all in a row, process by process.
@@ -86,8 +90,8 @@ class GradientSum {
 
   /// `local` is the mean over this process's part, and BatchLoss::weight what it weighs. A
   /// parameter that has no gradient in any process has none afterwards. Gradients must have been
-  /// dropped before (zero_grad). The default generator, which may have been asked for more here
-  /// than there, goes on as the first one's.
+  /// dropped before (zero_grad). The default generator goes on alike in all processes, behind what
+  /// any of them has used.
   SharedBatch backward(const BatchLoss& local);
 
  private:

@@ -64,8 +64,9 @@ class Run {
   Ranks* ranks() { return ranks_ ? &*ranks_ : nullptr; }
   const Ranks* ranks() const { return ranks_ ? &*ranks_ : nullptr; }
   bool is_first() const { return !ranks_ || ranks_->is_first(); }
-  /// This process's part of a batch that all have made alike: all of it, unless distributed.
-  data::TensorDataset part(const data::TensorDataset& batch) const {
+  /// This process's part of a batch that all have made alike: all of it, unless distributed. What
+  /// the step draws afterwards is this process's own; what is to be alike must be drawn before.
+  data::TensorDataset part(const data::TensorDataset& batch) {
     return ranks_ ? ranks_->part(batch) : batch;
   }
 

@@ -15,6 +15,7 @@
 #include <retrace/train/metrics.h>
 #include <retrace/train/options.h>
 #include <retrace/train/oracle.h>
+#include <retrace/train/own_draws.h>
 #include <retrace/train/pictures.h>
 #include <retrace/train/plot.h>
 #include <retrace/train/policy_gradient.h>

@@ -75,6 +75,26 @@ def curves(folder):
                   f"({1000 * steps(alone)[-1]['seconds'] / len(steps(alone)):.2f} ms alone)")
 
 
+def apart(folder):
+    """Rows that are alike (but for one, as a column must differ somewhere), and targets smoothed until
+    classes do not matter: the losses of two parts differ by dropout alone. Were their masks the same,
+    both would lose what a process alone loses on one such row."""
+    data = folder / "alike.csv"
+    data.write_text("size,kind\n" + "2,a\n" + "1,a\n1,b\n" * 200, encoding="utf-8")
+    options = ["--data", str(data), "--target", "kind", "--label-smoothing", "1", "--steps", "5"]
+    _, one = train("mlp_classifier", 0, [*options, "--batch-size", "1"])
+    for batch in (2, 3):  # parts of one row each; and of one and two
+        run, events = train("mlp_classifier", 2, [*options, "--batch-size", str(batch)])
+        again, events_again = train("mlp_classifier", 2, [*options, "--batch-size", str(batch)])
+        losses = [step["loss"] for step in steps(events)]
+        expect(len(losses) == 5 and losses == [step["loss"] for step in steps(events_again)],
+               f"dropout by 2, {batch} rows: again the same bits {why(run)}{why(again)}")
+        if batch == 2:
+            both, single = losses[0], steps(one)[0]["loss"]
+            expect(abs(both - single) > 1e-4 * single,
+                   f"dropout by 2: masks of their own, the loss is {both}, not {single}")
+
+
 def processes_of(program):
     """Those that mpirun has started, oldest first."""
     out = subprocess.run(["pgrep", "-x", program[:15]], capture_output=True, text=True, check=False)
@@ -155,6 +175,6 @@ def refused(_):
 
 
 with tempfile.TemporaryDirectory() as place:
-    for part in (curves, lost, told_to_stop, refused):
+    for part in (curves, apart, lost, told_to_stop, refused):
         part(pathlib.Path(place))
 sys.exit(1 if failures else 0)
