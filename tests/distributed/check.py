@@ -52,6 +52,12 @@ def steps(events):
     return [event for event in events if event["event"] == "step"]
 
 
+def tokens(events):
+    """That training has read, by what is said of its speed."""
+    result = events[-1]
+    return round(result["metrics"]["tokens_per_second"] * result["train_seconds"])
+
+
 def curves(folder):
     for name, (program, options) in CASES.items():
         alone_run, alone = train(program, 0, [*options, "--save", str(folder / f"{name}-0")])
@@ -69,6 +75,9 @@ def curves(folder):
                    f"{name} by {count}: again the same bits")
             told = [event for event in events if event["event"] == "distributed"]
             expect(len(told) == 1 and told[0]["processes"] == count, f"{name} by {count}: told once")
+            if program == "tiny_lm":
+                expect(tokens(events) == tokens(alone),
+                       f"{name} by {count}: {tokens(events)} tokens in all")
             seconds = steps(events)[-1]["seconds"]
             print(f"      {name} by {count}: {1000 * seconds / len(steps(events)):.2f} ms a step, "
                   f"{100 * told[0]['waited_seconds'] / seconds:.0f} % of it waiting "

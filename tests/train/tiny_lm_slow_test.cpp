@@ -102,6 +102,25 @@ TEST_CASE("a text is learnt by every tokenizer, kept, gone on with, tested and e
   }
 }
 
+TEST_CASE("tokens per second are those of the steps, not those that a check of the trace reads") {
+  const TemporaryFolder folder;
+  const std::string text = folder.put("rhyme.txt", rhyme(20));
+  const auto tokens = [&](const std::vector<std::string>& more) {
+    const Outcome learnt = run_example(
+        kName,
+        with({"--data", text, "--steps", "4", "--batch-size", "2", "--generate", "1", "--json", "-",
+              "--context", "4", "--layers", "1", "--width", "4", "--heads", "1"},
+             more));
+    CAPTURE(learnt.err);
+    REQUIRE(learnt.code == 0);
+    const auto result = json_lines(learnt.out).back();
+    return metric(result, "tokens_per_second") * result["train_seconds"].get<double>();
+  };
+  CHECK(tokens({}) == doctest::Approx(4 * 2 * 4));
+  CHECK(tokens({"--trace", folder / "trace", "--trace-step", "2", "--trace-check"}) ==
+        doctest::Approx(4 * 2 * 4));
+}
+
 TEST_CASE("a language model that was interrupted ends in the same bits") {
   const TemporaryFolder folder;
   const std::string text = folder.put("rhyme.txt", rhyme(40));
