@@ -41,6 +41,15 @@ struct LargestMagnitude {
   static double finish(double largest) { return largest; }
 };
 
+// 0 for finite numbers, else NaN. In the elements' own type, for speed.
+template <class T>
+struct ZeroTimes {
+  static T initial() { return 0; }
+  static T step(T sum, T x) { return sum + x * T(0); }
+  static T combine(T a, T b) { return a + b; }
+  static double finish(T sum) { return static_cast<double>(sum); }
+};
+
 // Gradients of the parameters that have one.
 std::vector<Tensor> gradients_of(std::string_view op, const std::vector<Tensor>& parameters) {
   std::vector<Tensor> gradients;
@@ -76,6 +85,11 @@ std::vector<Tensor> copies_of_gradients(const std::vector<Tensor>& parameters) {
   return copies;
 }
 
+void require_norm_type(std::string_view op, double norm_type) {
+  require<ValueError>(norm_type > 0, "{}: norm_type is {}; give a number above 0, or infinity", op,
+                      norm_type);
+}
+
 double norm_of(const std::vector<Tensor>& gradients, double p) {
   if (p == 2) return std::sqrt(reduce_all(SumOfSquares(), gradients));
   if (std::isinf(p)) return reduce_all(LargestMagnitude(), gradients);
@@ -104,9 +118,7 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
                        bool error_if_nonfinite) {
   require<ValueError>(max_norm >= 0, "clip_grad_norm_: max_norm is {}; give a number of at least 0",
                       max_norm);
-  require<ValueError>(norm_type > 0,
-                      "clip_grad_norm_: norm_type is {}; give a number above 0, or infinity",
-                      norm_type);
+  require_norm_type("clip_grad_norm_", norm_type);
   std::vector<Tensor> gradients = gradients_of("clip_grad_norm_", parameters);
   const double norm = norm_of(gradients, norm_type);
   require<ValueError>(
@@ -144,6 +156,23 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
   }
   tell(factor);
   return norm;
+}
+
+double grad_norm(const std::vector<Tensor>& parameters, double norm_type) {
+  require_norm_type("grad_norm", norm_type);
+  return norm_of(gradients_of("grad_norm", parameters), norm_type);
+}
+
+bool grads_are_finite(const std::vector<Tensor>& parameters) {
+  for (const Tensor& gradient : gradients_of("grads_are_finite", parameters)) {
+    const Tensor g = as_contiguous(gradient);
+    double sum = 0;
+    visit_float(g.dtype(), "grads_are_finite", [&]<class T>() {
+      kernels::reduce_rows(ZeroTimes<T>(), elements<T>(g), 1, g.numel(), &sum);
+    });
+    if (sum != 0) return false;
+  }
+  return true;
 }
 
 void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value) {

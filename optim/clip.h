@@ -19,6 +19,13 @@ namespace retrace::nn::utils {
 double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm,
                        double norm_type = 2.0, bool error_if_nonfinite = false);
 
+/// The norm that clip_grad_norm_ returns, and nothing is changed.
+double grad_norm(const std::vector<Tensor>& parameters, double norm_type = 2.0);
+
+/// Whether no gradient has an element that is NaN or infinite: one pass, faster than a norm, which
+/// can overflow though all elements are finite.
+bool grads_are_finite(const std::vector<Tensor>& parameters);
+
 /// Clamps every element of every gradient to [-clip_value, clip_value], in place. NaN stays NaN.
 /// ValueError for clip_value below 0 or NaN.
 void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value);

@@ -111,10 +111,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
       give_up(step - 1, before, buffers, lost);
     }
     if (std::isfinite(record.loss)) check_trace(recorder.get(), before, loss);
-    if (options_.clip_norm > 0 && std::isfinite(record.loss)) {
-      record.gradient_norm =
-          nn::utils::clip_grad_norm_(optimizer_.parameters(), options_.clip_norm);
-    }
+    if (std::isfinite(record.loss)) record.gradient_norm = clip_gradients();
     failed = write_error_of([&] { run_.record(record); });
     if (!std::isfinite(record.loss + record.gradient_norm.value_or(0)))
       run_.write_trace(std::move(recorder));
@@ -292,6 +289,14 @@ void Trainer::compute_gradients(const std::function<BatchLoss()>& loss, Gradient
   record.loss = sum / record.samples;
 }
 
+// Their norm before. Without clipping it is not asked for, unless it is not finite.
+std::optional<double> Trainer::clip_gradients() const {
+  const std::vector<Tensor>& parameters = optimizer_.parameters();
+  if (options_.clip_norm > 0) return nn::utils::clip_grad_norm_(parameters, options_.clip_norm);
+  if (nn::utils::grads_are_finite(parameters)) return {};
+  return nn::utils::grad_norm(parameters);
+}
+
 // The step has changed nothing yet: made again from the same state, watched, it names the op.
 void Trainer::explain(std::int64_t step, std::string_view what, double value,
                       const StateDict& before, const std::function<BatchLoss()>& loss) {
@@ -308,8 +313,9 @@ void Trainer::explain(std::int64_t step, std::string_view what, double value,
     }
   }
   if (cause.empty())
-    cause = gradient_sum_ ? "not by an op of this process"
-                          : "the results of all ops are finite, but too large to be squared";
+    cause = gradient_sum_
+                ? "not by an op of this process"
+                : "the results of all ops are finite, but too large to be added or squared";
   if (run_.ranks() != nullptr) run_.ranks()->end();
   throw NotFiniteError(
       fmt::format("step {}: {} is {} (learning rate {:.3g}; try a smaller --lr): {}", step, what,

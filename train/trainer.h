@@ -71,7 +71,7 @@ class Trainer {
   /// Trains, and writes the final model. When steps can no longer be reported (--json, --csv), the
   /// step is finished and saved before the WriteError goes on. ValueError when a loss is no scalar
   /// or has no gradient; NotFiniteError, naming step, rate and the op that made the first NaN, when
-  /// one is not finite.
+  /// one is not finite: before the step is made, so that neither checkpoint nor model holds it.
   void fit(const std::function<BatchLoss()>& loss);
 
  private:
@@ -82,6 +82,7 @@ class Trainer {
   bool out_of_patience() const;
   void look_at_validation(std::int64_t step);
   void join_ranks(std::int64_t done);
+  std::optional<double> clip_gradients() const;
   void compute_gradients(const std::function<BatchLoss()>& loss, GradientSum* together,
                          StepRecord& record);
   [[noreturn]] void give_up(std::int64_t done, const StateDict& before,

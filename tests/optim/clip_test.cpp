@@ -130,6 +130,34 @@ TEST_CASE("norms that are not finite") {
   CHECK(std::isnan(clip_grad_norm_({p}, kInfinity, kInfinity)));
 }
 
+TEST_CASE("whether gradients are finite, and their norm, without touching them") {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    for (const std::int64_t size : {1, 31, 100'000}) {
+      Tensor gradient = ones({size}, dtype);
+      const Tensor p = with_gradient(gradient), none = zeros({2});
+      for (const std::int64_t at : {std::int64_t{0}, size / 2, size - 1}) {
+        for (const double bad : {kNaN, kInfinity, -kInfinity}) {
+          CHECK(nn::utils::grads_are_finite({none, p}));
+          gradient[at].fill_(bad);
+          CHECK_FALSE(nn::utils::grads_are_finite({none, p}));
+          gradient[at].fill_(1.0);
+        }
+      }
+      CHECK(nn::utils::grad_norm({none, p}) == std::sqrt(static_cast<double>(size)));
+      CHECK(nn::utils::grad_norm({none, p}, kInfinity) == 1);
+    }
+  }
+  // Finite, though the sum of their squares is not.
+  const Tensor large = with_gradient(full({4}, 1e300, kFloat64));
+  CHECK(nn::utils::grads_are_finite({large}));
+  CHECK(std::isinf(nn::utils::grad_norm({large})));
+  const Tensor turned = with_gradient(ones({3, 2}));
+  turned.set_grad(tensor({{1.0, 2.0, kInfinity}, {3.0, 4.0, 5.0}}).t());
+  CHECK_FALSE(nn::utils::grads_are_finite({turned}));
+  CHECK(nn::utils::grads_are_finite({}));
+  CHECK(says(message_of<ValueError>([&] { nn::utils::grad_norm({large}, 0); }), "grad_norm"));
+}
+
 TEST_CASE("values are clamped, NaN stays") {
   const Tensor p = with_gradient(tensor({-3.0, -0.5, 0.0, 0.5, kInfinity, kNaN}));
   clip_grad_value_({p, zeros({1})}, 0.75);

@@ -233,20 +233,26 @@ TEST_CASE("a loss that is not finite ends the run, and says which op made it so"
   CHECK(says(contents_of(folder / "steps"), "\"step\":3,\"loss\":null"));
 }
 
-TEST_CASE("a gradient that is not finite ends the run before the step is made") {
-  Session session({});
-  Tensor weight = tensor({1.0}).requires_grad_();
-  struct One : nn::Module {
-  } module;
-  module.register_parameter("weight", weight);
-  optim::SGD optimizer({weight}, {.lr = 1.0});
-  train::Trainer trainer(*session.run, module, optimizer, {.steps = 3, .clip_norm = 1});
-  const std::string message = message_of<train::NotFiniteError>([&] {
-    trainer.fit([&] { return (weight - 1.0).sqrt().sum(); });  // d √x at 0 is infinite
-  });
-  CHECK(says(message, "step 1: the gradient's norm is inf"));
-  CHECK(says(message, "backward of sqrt: the gradient of input 0 [1] is inf at element 0"));
-  CHECK(weight.equal(tensor({1.0})));
+TEST_CASE("a gradient that is not finite ends the run before the step is made, clipped or not") {
+  for (const double clip_norm : {1.0, 0.0}) {
+    CAPTURE(clip_norm);
+    const TemporaryFolder folder;
+    Session session({"--save", folder / "run", "--save-every", "1"});
+    Tensor weight = tensor({1.0}).requires_grad_();
+    struct One : nn::Module {
+    } module;
+    module.register_parameter("weight", weight);
+    optim::SGD optimizer({weight}, {.lr = 1.0});
+    train::Trainer trainer(*session.run, module, optimizer, {.steps = 3, .clip_norm = clip_norm});
+    const std::string message = message_of<train::NotFiniteError>([&] {
+      trainer.fit([&] { return (weight - 1.0).sqrt().sum(); });  // d √x at 0 is infinite
+    });
+    CHECK(says(message, "step 1: the gradient's norm is inf"));
+    CHECK(says(message, "backward of sqrt: the gradient of input 0 [1] is inf at element 0"));
+    CHECK(weight.equal(tensor({1.0})));
+    CHECK(train::CheckpointFolder(folder / "run").steps().empty());
+    CHECK_FALSE(std::filesystem::exists(folder / "run/model.safetensors"));
+  }
 }
 
 TEST_CASE("evaluation changes neither the model's mode nor the tape") {
