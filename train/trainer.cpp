@@ -81,8 +81,8 @@ void Trainer::look_at_validation(std::int64_t step) {
   const EvalGuard eval(model_);
   const NoGradGuard no_grad;
   const double loss = validation_();
-  run_.record_validation(step, loss);
   best_->watch(model_, loss);
+  run_.record_validation(step, loss);  // may throw; the checkpoint then holds this validation
   if (out_of_patience())
     log_info(
         fmt::format("step {}: the validation loss has not fallen {} times in a row; the model "

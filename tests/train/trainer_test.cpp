@@ -1,4 +1,7 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <csignal>
@@ -488,6 +491,33 @@ TEST_CASE("the best model is kept where the checkpoint of the step that ends pat
   nn::Sequential copy = nn::clone(watched.task.net);
   train::SavedModel(folder / "run").load_into(copy);
   CHECK(copy.parameters().back().item<float>() == watched.biases[1]);
+}
+
+TEST_CASE("a validation that cannot be reported counts all the same") {
+  std::signal(SIGPIPE, SIG_IGN);
+  // Which line fills the buffer, and so is the one that fails, the length of the steps' lines says.
+  for (std::size_t padding = 1500; padding < 2100; padding += 25) {
+    CAPTURE(padding);
+    const TemporaryFolder folder;
+    const std::string pipe = folder / "pipe";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    REQUIRE(reader >= 0);
+    Session session({"--json", pipe, "--save", folder / "run"});
+    Task task;
+    train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 30});
+    trainer.keep("loader", task.loader);
+    double least = 100;
+    trainer.validate(1, [&] { return --least; });
+    CHECK_THROWS_AS(trainer.fit([&] {
+      if (least == 99) ::close(std::exchange(reader, -1));  // in the second step
+      return train::BatchLoss(task.loss(), 5, {{std::string(padding, 'x'), 0}});
+    }),
+                    train::WriteError);
+    const train::Checkpoint kept = *train::CheckpointFolder(folder / "run").newest();
+    CHECK(kept.state.at("best.loss").item<double>() == least);
+    CHECK(kept.step == 100 - static_cast<std::int64_t>(least));
+  }
 }
 
 TEST_CASE("a run that watches validation and is resumed ends in the same bits") {
