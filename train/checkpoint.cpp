@@ -9,6 +9,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/file.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tensor/view.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/log.h>
 
@@ -57,6 +58,12 @@ StateDict CheckpointParts::state_dict() const {
   return all;
 }
 
+StateDict CheckpointParts::copy() const {
+  StateDict all;
+  for (const auto& [name, value] : state_dict()) all.insert(name, contiguous_copy(value));
+  return all;
+}
+
 void CheckpointParts::load_state_dict(const StateDict& state) const {
   const std::uint64_t seed = bits_of(state, "random.seed");
   const std::uint64_t position = bits_of(state, "random.position");
@@ -68,8 +75,7 @@ void CheckpointParts::load_state_dict(const StateDict& state) const {
         "options that wrote it",
         name);
   }
-  StateDict before;
-  for (const auto& [name, value] : state_dict()) before[name] = value.detach().clone();
+  const StateDict before = copy();
   try {
     load_parts(state);
   } catch (...) {

@@ -32,6 +32,8 @@ class CheckpointParts {
   /// "model.fc1.weight", "optimizer.0.step", ...: their tensors, which they share. With the state
   /// of the default generator, "random.seed" and "random.position".
   StateDict state_dict() const;
+  /// The same as copies: what load_state_dict() can go back to, whatever changed since.
+  StateDict copy() const;
   /// All of it or nothing: when one object refuses its part, the others get back what they had, and
   /// the error goes on; where memory is missing for that, too, they are left half loaded.
   /// ValueError when there is something of an object that was not added.

@@ -99,7 +99,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
   run_.begin_training(options_.steps, done, options_.stage);
   std::exception_ptr failed;
   for (std::int64_t step = done + 1; step <= options_.steps && !out_of_patience(); ++step) {
-    const StateDict before = sources_.state_dict();
+    const StateDict before = sources_.copy();
     auto recorder =
         options_.stage.empty() ? run_.record_trace(step, model_.named_parameters()) : nullptr;
     StepRecord record{.step = step, .lr = optimizer_.lr()};
@@ -173,7 +173,7 @@ void Trainer::check_trace(trace::Recorder* recorder, const StateDict& before,
     const ObserverScope nobody;
     sources_.load_state_dict(state);
   };
-  const StateDict now = sources_.state_dict();
+  const StateDict now = sources_.copy();
   const std::vector<Tensor> buffers = model_.buffers(), kept = copies(buffers);
   run_.check_trace(recorder, [&] {
     back_to(before);

@@ -51,6 +51,7 @@ class Trainer {
   Trainer(Run& run, nn::Module& model, optim::Optimizer& optimizer, const TrainerOptions& options);
 
   void follow(optim::Schedule& schedule);
+  /// Part of every checkpoint; copied before each step, to go back to when the step is made again.
   template <Stateful T>
   void keep(std::string name, T& object) {
     sources_.add(name, object);

@@ -82,6 +82,24 @@ TEST_CASE("a state that one part refuses changes none") {
   CHECK_THROWS_AS(parts.load_state_dict(state), IoError);
 }
 
+TEST_CASE("a copy of a state is what it was, whatever its parts do") {
+  Box a{tensor({1.0, 2.0})}, b{tensor({{1.0, 2.0}, {3.0, 4.0}}).t()};
+  CheckpointParts parts;
+  parts.add("a", a);
+  parts.add("b", b);
+  manual_seed(9);
+  const StateDict before = parts.copy();
+  CHECK(before.at("a.value").equal(a.value));
+  CHECK(before.at("b.value").equal(b.value));
+  a.value.fill_(8.0);
+  b.value.fill_(8.0);
+  rand({3});
+  parts.load_state_dict(before);
+  CHECK(a.value.equal(tensor({1.0, 2.0})));
+  CHECK(b.value.equal(tensor({{1.0, 3.0}, {2.0, 4.0}})));
+  CHECK(default_generator().position() == 0);
+}
+
 TEST_CASE("names that cannot be told apart are refused") {
   Box a{tensor({1.0})}, b{tensor({2.0})};
   CheckpointParts parts;

@@ -258,6 +258,34 @@ TEST_CASE("a gradient that is not finite ends the run before the step is made, c
   }
 }
 
+TEST_CASE("what is kept beside the model is left as it is by --trace-check") {
+  const TemporaryFolder folder;
+  const auto average_after = [&](const std::vector<std::string>& arguments) {
+    Session session(arguments);
+    Task task;
+    nn::Sequential average = nn::clone(task.net);
+    train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 6});
+    trainer.keep("loader", task.loader);
+    trainer.keep("average", average);
+    trainer.follow(task.schedule);  // whose rate rises from 0
+    trainer.fit([&] {
+      const NoGradGuard no_grad;
+      for (std::size_t i = 0; i < average.parameters().size(); ++i) {
+        Tensor mean = average.parameters()[i];
+        mean.mul_(0.5).add_(task.net.parameters()[i] * 0.5);
+      }
+      const EnableGradGuard grad;
+      return task.loss();
+    });
+    return average;
+  };
+  const nn::Sequential plain = average_after({}),
+                       traced = average_after({"--trace", folder / "trace.json", "--trace-step",
+                                               "4", "--trace-check"});
+  for (std::size_t i = 0; i < plain.parameters().size(); ++i)
+    CHECK(traced.parameters()[i].equal(plain.parameters()[i]));
+}
+
 TEST_CASE("evaluation changes neither the model's mode nor the tape") {
   nn::Sequential net{nn::Linear(3, 4), nn::Dropout(0.5)};
   const Tensor x = randn({10, 3});
