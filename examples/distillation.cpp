@@ -246,6 +246,7 @@ int main(int argc, char** argv) {
     const bool has_data = !run.options().data.empty();
     require<train::UsageError>(choice.teacher.empty() || has_data,
                                "--teacher needs --data: what it is to teach");
+    train::require_kept(run, {{"--teacher", choice.teacher}});
     if (has_data)
       return has_classes(run.options()) ? learn_classes(run, choice) : learn_text(run, choice);
     choice.task == "linear" ? learn_linear(run) : learn_points(run, choice);

@@ -256,6 +256,10 @@ int main(int argc, char** argv) {
     is_of(choice.nll_coef, "--nll-coef", "cpo");
     is_of(choice.desirable, "--desirable", "kto");
     is_of(choice.undesirable, "--undesirable", "kto");
+    train::require_kept(run, {{"--base", choice.saved.base},
+                              {"--sft", choice.saved.sft},
+                              {"--reward", choice.saved.reward},
+                              {"--reference", choice.reference}});
     has_data ? learn_file(run, choice) : learn_task(run, choice);
   });
 }

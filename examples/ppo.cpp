@@ -271,6 +271,9 @@ int main(int argc, char** argv) {
     require<train::UsageError>(!has_data || !choice.frontier,
                                "--frontier excludes --data: the best policies are not known");
     require<train::UsageError>(has_data || !choice.generate, "--generate needs --data");
+    train::require_kept(run, {{"--base", choice.saved.base},
+                              {"--sft", choice.saved.sft},
+                              {"--reward", choice.saved.reward}});
     has_data ? learn_file(run, choice) : learn_task(run, choice);
   });
 }

@@ -191,6 +191,7 @@ int main(int argc, char** argv) {
                                "score");
     require<train::UsageError>(has_load || choice.prompt.empty(), "--prompt needs --load");
     if (has_load) return use(run, choice);
+    train::require_kept(run, {{"--base", choice.base}});
     if (has_data) return learn_file(run, choice);
     choice.task == "responses" ? learn_responses(run, choice) : learn_features(run, choice);
   });

@@ -237,6 +237,7 @@ int main(int argc, char** argv) {
     require<train::UsageError>(choice.base.empty() || !run.options().data.empty(),
                                "--base needs --data: what is generated has a base of its own");
     if (!run.options().load.empty()) return use(run, choice);
+    train::require_kept(run, {{"--base", choice.base}});
     run.options().data.empty() ? learn_digits(run, choice) : learn_files(run, choice);
   });
 }

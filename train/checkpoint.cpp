@@ -36,6 +36,14 @@ bool belongs(std::string_view name, std::string_view part) {
   return name.size() > part.size() && name.starts_with(part) && name[part.size()] == '.';
 }
 
+// Whether it was there.
+bool remove_file(const std::string& path) {
+  std::error_code error;
+  const bool was_there = fs::remove(path, error);
+  require<WriteError>(!error, "{}: cannot remove: {}", path, error.message());
+  return was_there;
+}
+
 }  // namespace
 
 void CheckpointParts::check_name(const std::string& name) const {
@@ -104,6 +112,12 @@ std::string CheckpointFolder::model_path() const {
   return (fs::path(path_) / "model.safetensors").string();
 }
 
+std::vector<std::string> CheckpointFolder::model_paths() const {
+  std::vector<std::string> paths = {model_path()};
+  for (const std::string& name : stages()) paths.push_back(stage(name).model_path());
+  return paths;
+}
+
 std::string CheckpointFolder::checkpoint_path(std::int64_t step) const {
   return (fs::path(path_) / fmt::format("{}{}{}", kPrefix, step, kSuffix)).string();
 }
@@ -149,7 +163,7 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& state, Metadata 
   const std::vector<std::int64_t> all = steps();
   std::size_t kept = 0;
   for (const std::int64_t each : all) {
-    if (each <= step && ++kept > keep_) remove(each);
+    if (each <= step && ++kept > keep_) remove_file(checkpoint_path(each));
   }
 }
 
@@ -182,18 +196,10 @@ std::vector<std::string> CheckpointFolder::stages() const {
 
 bool CheckpointFolder::clear() const {
   bool any = false;
+  for (const std::string& path : model_paths()) any = remove_file(path) || any;
   for (const std::string& name : stages()) any = stage(name).clear() || any;
-  for (const std::int64_t step : steps()) {
-    remove(step);
-    any = true;
-  }
+  for (const std::int64_t step : steps()) any = remove_file(checkpoint_path(step)) || any;
   return any;
-}
-
-void CheckpointFolder::remove(std::int64_t step) const {
-  std::error_code error;
-  fs::remove(checkpoint_path(step), error);
-  require<WriteError>(!error, "{}: cannot remove: {}", checkpoint_path(step), error.message());
 }
 
 }  // namespace retrace::train

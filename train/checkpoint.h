@@ -72,6 +72,8 @@ class CheckpointFolder {
   /// none. IoError when there is a folder in it with checkpoints, none of which is sound.
   std::vector<std::string> stages() const;
   std::string model_path() const;
+  /// Where its model and those of its stages are, if they are there; errors as stages().
+  std::vector<std::string> model_paths() const;
   std::string checkpoint_path(std::int64_t step) const;
 
   /// Steps of which there is a file, newest first, sound or not.
@@ -86,12 +88,11 @@ class CheckpointFolder {
   /// WriteError when nothing can be written there: better known before training.
   void require_writable() const;
   void save_model(const StateDict& state, const Metadata& metadata) const;
-  /// Removes all checkpoints, those of stages too: another run begins. False if there were none.
+  /// Removes all checkpoints and the model, those of stages too: another run begins, and nobody is
+  /// to take what the last one left for its. False if there was nothing.
   bool clear() const;
 
  private:
-  void remove(std::int64_t step) const;
-
   std::string path_, stage_;
   std::size_t keep_;
 };

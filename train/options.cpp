@@ -179,7 +179,8 @@ void CommandLine::Parser::offer(std::string_view name) {
         ->group(kResults);
   } else if (name == "save") {
     option(kKeep, "--save", o.save,
-           "Keep the trained model there, as model.safetensors, and checkpoints to resume from",
+           "Keep the trained model there, as model.safetensors, and checkpoints to resume from; "
+           "those of another run are removed before",
            "DIR");
     option(kKeep, "--save-every", o.save_every,
            "Write a checkpoint every N steps (without it: when interrupted and at the end)", "N")

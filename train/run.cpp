@@ -146,7 +146,7 @@ std::optional<CheckpointFolder> Run::open_folder(const std::string& stage) {
     writing([&] { folder_lock_.emplace(folder.path()); });
   }
   if (is_new && is_first() && folder.clear())
-    log_info(fmt::format("removed the checkpoints of another run in {}", folder.path()));
+    log_info(fmt::format("removed what another run left in {}", folder.path()));
   if (is_new && ranks_) ranks_->gather({});  // nobody looks into it before
   return stage.empty() ? folder : folder.stage(stage);
 }

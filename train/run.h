@@ -71,8 +71,9 @@ class Run {
   }
 
   /// The folder of --save, or the folder in it of a stage: a training before the one that the run
-  /// is about. The first time, unless with --resume, what another run left there is removed; a
-  /// WriteError when another one is under way there, or when nothing can be written.
+  /// is about. The first time, unless with --resume, what another run left there is removed, its
+  /// checkpoints and its models; a WriteError when another one is under way there, or when nothing
+  /// can be written: then nothing was removed.
   std::optional<CheckpointFolder> open_folder(const std::string& stage = {});
   /// The newest checkpoint in `folder`, which is that of `stage`; to be taken once.
   std::optional<Checkpoint> take_checkpoint(const CheckpointFolder& folder,

@@ -3,15 +3,21 @@
 #include <filesystem>
 
 #include <retrace/tensor/check.h>
+#include <retrace/train/run.h>
 
 namespace retrace::train {
+namespace {
 
-SavedModel::SavedModel(const std::string& folder_or_file) : path_(folder_or_file) {
+std::string file_of(const std::string& folder_or_file) {
   std::error_code ignored;  // what is wrong with a path, opening it says
-  if (std::filesystem::is_directory(path_, ignored))
-    path_ = (std::filesystem::path(path_) / "model.safetensors").string();
-  file_ = load_safetensors_file(path_);
+  if (!std::filesystem::is_directory(folder_or_file, ignored)) return folder_or_file;
+  return (std::filesystem::path(folder_or_file) / "model.safetensors").string();
 }
+
+}  // namespace
+
+SavedModel::SavedModel(const std::string& folder_or_file)
+    : path_(file_of(folder_or_file)), file_(load_safetensors_file(path_)) {}
 
 const std::string& SavedModel::description(const std::string& key) const {
   const auto value = metadata().find(key);
@@ -58,6 +64,20 @@ void SavedModel::load_into(nn::Module& model) const {
     model.load_state_dict(file_.tensors);
   } catch (const ValueError& error) {
     fail<IoError>("{}: is another kind of model: {}", path_, error.what());
+  }
+}
+
+void require_kept(const Run& run, const std::vector<std::pair<std::string, std::string>>& models) {
+  const Options& options = run.options();
+  std::error_code ignored;  // what is not there is not removed
+  if (options.resume || !run.is_first() || !std::filesystem::is_directory(options.save, ignored))
+    return;
+  const std::vector<std::string> removed = CheckpointFolder(options.save).model_paths();
+  for (const auto& [option, path] : models) {
+    for (const std::string& model : removed)
+      require<UsageError>(!std::filesystem::equivalent(file_of(path), model, ignored),
+                          "{} {}: a new run with --save {} removes that model; save elsewhere",
+                          option, path, options.save);
   }
 }
 

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <retrace/nn/module.h>
 #include <retrace/tensor/safetensors.h>
 
 namespace retrace::train {
+
+class Run;
 
 /// A model that a run has kept. All errors are IoErrors that name the file.
 class SavedModel {
@@ -35,5 +38,10 @@ class SavedModel {
   std::string path_;
   SafetensorsFile file_;
 };
+
+/// Before training that begins with models which are there already, folders of runs or files, each
+/// under the name of its option ("" where none is given): UsageError when one of them is in the
+/// folder of --save, from which a new run removes it.
+void require_kept(const Run& run, const std::vector<std::pair<std::string, std::string>>& models);
 
 }  // namespace retrace::train

@@ -216,9 +216,12 @@ TEST_CASE("a folder keeps the newest checkpoints") {
   CHECK(newest->state.at("step").equal(tensor(100)));
   CHECK(newest->metadata.at("seed") == "3");
   folder.save_model({{"w", tensor(1.0)}}, {});
-  folder.clear();
+  CHECK(folder.clear());
   CHECK(folder.steps().empty());
-  CHECK(std::filesystem::exists(folder.model_path()));
+  CHECK_FALSE(std::filesystem::exists(folder.model_path()));
+  folder.save_model({{"w", tensor(1.0)}}, {});
+  CHECK(folder.clear());
+  CHECK_FALSE(folder.clear());
 }
 
 TEST_CASE("a damaged checkpoint is passed over for the one before it") {
@@ -266,14 +269,18 @@ TEST_CASE("folders of other runs, and links, are no stages") {
   const TemporaryFolder temporary;
   const CheckpointFolder folder(temporary.path());
   folder.stage("sft").save(3, {{"w", tensor(1.0)}}, {});
+  folder.stage("sft").save_model({{"w", tensor(1.0)}}, {});
   const CheckpointFolder other(temporary / "mnist");
   other.save(5, {{"w", tensor(1.0)}}, {});
+  other.save_model({{"w", tensor(1.0)}}, {});
   std::filesystem::create_directory_symlink(temporary / "sft", temporary / "linked");
   std::filesystem::create_directory(temporary / "empty");
   CHECK(folder.stages() == std::vector<std::string>{"sft"});
   CHECK(folder.clear());
   CHECK_FALSE(folder.clear());
   CHECK(folder.stage("sft").steps().empty());
+  CHECK_FALSE(std::filesystem::exists(folder.stage("sft").model_path()));
+  CHECK(std::filesystem::exists(other.model_path()));
   CHECK(other.steps() == std::vector<std::int64_t>{5});
   // What cannot be read may be either.
   std::filesystem::resize_file(other.checkpoint_path(5), 10);

@@ -172,6 +172,9 @@ TEST_CASE("a reward model begins with a language model, and knows other models f
   check_refused(kName, 3, {"--data", data, "--base", RETRACE_SOURCE_DIR "/tests/train/gpt2_tiny"},
                 "has no tokenizer");
   check_refused(kName, 3, {"--data", data, "--base", folder / "none"}, "none");
+  check_refused(kName, 2, {"--data", data, "--base", folder / "base", "--save", folder / "base"},
+                "removes that model");
+  CHECK(std::filesystem::exists(folder / "base/model.safetensors"));
 
   nn::RewardModel broken(bytes.size(), gpt.options());
   broken.head.bias.detach().fill_(std::nan(""));

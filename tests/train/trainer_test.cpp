@@ -186,6 +186,52 @@ TEST_CASE("checkpoints are written as often as was asked, and the newest three k
   CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{30});
 }
 
+TEST_CASE("a new run that is interrupted leaves no model of the one before") {
+  const TemporaryFolder folder;
+  train_task({"--save", folder / "run"});
+  const train::CheckpointFolder run(folder / "run");
+  run.stage("sft").save(1, {{"w", tensor(1.0)}}, {});
+  run.stage("sft").save_model({{"w", tensor(1.0)}}, {});
+  {
+    Session session({"--save", folder / "run"});
+    const FolderLock other(folder / "run");
+    CHECK_THROWS_AS(session.run->open_folder(), train::WriteError);
+    CHECK(std::filesystem::exists(run.model_path()));  // of a run that was refused nothing is left
+  }
+  std::signal(SIGINT, SIG_DFL);
+  Session session({"--save", folder / "run"});
+  Task task;
+  CHECK_THROWS_AS(train_task(task, *session.run, [](int) { std::raise(SIGINT); }),
+                  train::Interrupted);
+  CHECK(run.steps() == std::vector<std::int64_t>{1});
+  CHECK(run.stages().empty());
+  CHECK_FALSE(std::filesystem::exists(run.model_path()));
+  CHECK_FALSE(std::filesystem::exists(run.stage("sft").model_path()));
+}
+
+TEST_CASE("a model that a run begins with is not in the folder that it clears") {
+  const TemporaryFolder folder;
+  const train::CheckpointFolder run(folder / "run"), apart(folder / "run/apart");
+  for (const train::CheckpointFolder& each : {run, run.stage("sft"), apart}) {
+    each.save(1, {{"w", tensor(1.0)}}, {{"program", "program"}});
+    each.save_model({{"w", tensor(1.0)}}, {});
+  }
+  const Session fresh({"--save", folder / "run"}), resumed({"--resume", folder / "run"}),
+      elsewhere({"--save", folder / "other"}), nowhere({});
+  for (const char* given : {"run", "run/model.safetensors", "run/../run/sft"}) {
+    const std::string path = folder / given;
+    CHECK(says(message_of<train::UsageError>([&] {
+                 train::require_kept(*fresh.run, {{"--base", ""}, {"--sft", path}});
+               }),
+               "--sft " + path + ": a new run with --save " + (folder / "run")));
+    for (const Session* other : {&resumed, &elsewhere, &nowhere})
+      CHECK_NOTHROW(train::require_kept(*other->run, {{"--sft", path}}));
+  }
+  for (const char* given : {"run/apart", "none"})
+    CHECK_NOTHROW(train::require_kept(*fresh.run, {{"--sft", folder / given}}));
+  CHECK_FALSE(std::filesystem::exists(folder / "other"));
+}
+
 TEST_CASE("a checkpoint of another architecture is refused in one error and changes nothing") {
   const TemporaryFolder folder;
   train_task({"--save", folder / "run"});
