@@ -188,7 +188,7 @@ void CommandLine::Parser::offer(std::string_view name) {
     option(kKeep, "--resume", resume_folder,
            "Go on from the newest sound checkpoint there, and save there; in an empty folder, "
            "start. The final model is that of an uninterrupted run, to the last bit. Options that "
-           "are left out are those of the first run",
+           "are left out are those of the first run; files of --json and --csv go on where it does",
            "DIR");
   } else if (name == "load") {
     option(kKeep, "--load", o.load, "Do not train: take the model that --save kept there", "DIR");

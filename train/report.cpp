@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -124,9 +125,34 @@ void require_own(const std::string& path, std::string_view start) {
 
 LineFile::LineFile(std::string path, bool append) : path_(std::move(path)) {
   if (append) writing([this] { cut_after_last_line(path_); });
-  file_.reset(path_ == "-" ? stdout : std::fopen(path_.c_str(), append ? "ae" : "we"));
+  if (path_ == "-") {
+    file_.reset(stdout);
+    path_ = "standard output";
+  } else {
+    open(append ? "ae" : "we");
+  }
+}
+
+void LineFile::open(const char* mode) {
+  file_.reset(std::fopen(path_.c_str(), mode));
   if (!file_) fail_to("open");
-  if (path_ == "-") path_ = "standard output";
+}
+
+void LineFile::keep(const std::function<std::string(const std::string&)>& kept) {
+  std::error_code error;
+  if (file_.get() == stdout || !std::filesystem::is_regular_file(path_, error)) return;
+  flush();
+  writing([&] {
+    const std::string text = read_file(path_), rest = kept(text);
+    if (rest == text) return;
+    if (text.starts_with(rest)) {
+      std::filesystem::resize_file(path_, rest.size(), error);
+      if (error) throw WriteError(fmt::format("{}: cannot cut: {}", path_, error.message()));
+    } else {
+      write_file(path_, rest);
+      open("ae");
+    }
+  });
 }
 
 void LineFile::write(std::string_view line) {
@@ -156,7 +182,92 @@ Report::Report(const std::string& json_path, const std::string& csv_path, bool a
   if (none || size == 0) csv_->write(kCsvHeader);
 }
 
+namespace {
+
+// A line of a report, as far as a run that goes on must know it.
+struct Line {
+  enum class Of { step, validation, end, other } of = Of::other;
+  std::string_view stage = {};  // as it is written
+  std::int64_t step = 0;
+  double seconds = 0;
+};
+
+// The number behind the first `key`.
+template <class T>
+bool read_number(std::string_view text, std::string_view key, T* number) {
+  const std::size_t at = text.find(key);
+  if (at == std::string_view::npos) return false;
+  text.remove_prefix(at + key.size());
+  return std::from_chars(text.data(), text.data() + text.size(), *number).ec == std::errc();
+}
+
+// Inside of a text its quotes are escaped, so that none of these keys is found there.
+Line json_line(std::string_view text) {
+  constexpr std::string_view stage = R"(,"stage":)", step = R"(,"step":)";
+  const auto is = [text](std::string_view event) {
+    return text.starts_with(fmt::format(R"({{"event":"{}")", event));
+  };
+  Line line;
+  if (is("result") || is("distributed")) line.of = Line::Of::end;
+  if (!read_number(text, step, &line.step)) return line;
+  if (is("validation")) line.of = Line::Of::validation;
+  if (!is("step") || !read_number(text, R"(,"seconds":)", &line.seconds)) return line;
+  line.of = Line::Of::step;
+  const std::size_t begin = text.find(stage), end = text.find(step);  // a metric comes later
+  if (begin < end) line.stage = text.substr(begin + stage.size(), end - begin - stage.size());
+  return line;
+}
+
+Line csv_line(std::string_view text) {
+  Line line;
+  std::string_view rest = text.substr(0, text.find('\n'));
+  for (int cell = 0; cell < 5; ++cell) {
+    if (cell == 4 && !read_number(rest, "", &line.seconds)) return line;
+    const std::size_t comma = rest.find(',');
+    if (comma == std::string_view::npos) return line;
+    rest.remove_prefix(comma + 1);
+  }
+  line.stage = rest;
+  if (read_number(text, "", &line.step)) line.of = Line::Of::step;
+  return line;
+}
+
+// Takes out what a run makes again that goes on behind `done`; the seconds of the last row of its
+// stage that stays.
+double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view stage,
+                std::int64_t done) {
+  double seconds = 0;
+  file.keep([&](const std::string& text) {
+    std::string kept;
+    bool is_of_stage = false;  // a validation is of the stage of the step before
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::string_view next = rest.substr(0, std::min(rest.find('\n'), rest.size() - 1) + 1);
+      const Line line = read(next);
+      const bool is_step = line.of == Line::Of::step;
+      if (is_step) is_of_stage = line.stage == stage;
+      const bool counts = is_of_stage && (is_step || line.of == Line::Of::validation);
+      if (line.of != Line::Of::end && !(counts && line.step > done)) {
+        kept += next;
+        if (is_of_stage && is_step) seconds = line.seconds;
+      }
+      rest.remove_prefix(next.size());
+    }
+    return kept;
+  });
+  return seconds;
+}
+
+}  // namespace
+
+void Report::go_on_after(const std::string& stage, std::int64_t step, double trained) {
+  double last = 0;
+  if (json_) last = take_out(*json_, json_line, stage.empty() ? "" : train::quoted(stage), step);
+  if (csv_) last = std::max(last, take_out(*csv_, csv_line, stage, step));
+  seconds_before_ = std::max(seconds_before_, last - trained);
+}
+
 void Report::step(const StepRecord& record) {
+  const double seconds = seconds_before_ + record.seconds;
   if (json_) {
     JsonObject object;
     object.add("event", "step");
@@ -165,7 +276,7 @@ void Report::step(const StepRecord& record) {
         .add("loss", record.loss)
         .add("lr", record.lr)
         .add("gradient_norm", record.gradient_norm)
-        .add("seconds", record.seconds);
+        .add("seconds", seconds);
     for (const auto& [name, value] : record.metrics) object.add(name, value);
     json_->write(object.str());
   }
@@ -174,8 +285,8 @@ void Report::step(const StepRecord& record) {
       return value ? number_text(*value) : std::string();
     };
     csv_->write(fmt::format("{},{},{},{},{},{}", record.step, number_text(record.loss),
-                            text(record.lr), text(record.gradient_norm),
-                            number_text(record.seconds), record.stage));
+                            text(record.lr), text(record.gradient_norm), number_text(seconds),
+                            record.stage));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,8 +51,13 @@ class LineFile {
   LineFile(std::string path, bool append);
   void write(std::string_view line);
   void flush();
+  /// Of a regular file only: what `kept` makes of its text is what stays. Where that is its
+  /// beginning, the rest is cut off in one piece, else a new file takes its place (OutputFile): at
+  /// no moment is anything missing that stays.
+  void keep(const std::function<std::string(const std::string&)>& kept);
 
  private:
+  void open(const char* mode);
   struct Close {
     void operator()(std::FILE* file) const;
   };
@@ -69,7 +75,7 @@ struct StepRecord {
   double samples = 0;      ///< how many those are, in all processes; not written
   std::optional<double> lr = {};
   std::optional<double> gradient_norm = {};  ///< before clipping
-  double seconds = 0;                        ///< since training began
+  double seconds = 0;                        ///< since training began, in this run
   Metrics metrics = {};                      ///< what else the batch told; not in the CSV
 };
 
@@ -79,6 +85,11 @@ class Report {
   /// Paths may be empty. WriteError for a file that is there and holds something else.
   Report(const std::string& json_path, const std::string& csv_path, bool append);
 
+  /// Before training goes on behind a step of a stage: takes out what is made again, which is that
+  /// stage's later steps and their validations, and the result. The seconds of steps then go on
+  /// from the last row that stays; `trained` of them are of this run.
+  void go_on_after(const std::string& stage, std::int64_t step, double trained);
+
   void step(const StepRecord& record);
   /// Any other object, its "event" included.
   void event(const JsonObject& object);
@@ -86,6 +97,7 @@ class Report {
 
  private:
   std::optional<LineFile> json_, csv_;
+  double seconds_before_ = 0;  // that runs before this one trained
 };
 
 }  // namespace retrace::train

@@ -160,6 +160,7 @@ std::optional<Checkpoint> Run::take_checkpoint(const CheckpointFolder& folder,
 void Run::begin_training(std::int64_t total, std::int64_t done, const std::string& stage) {
   seconds_before_ = training_seconds();
   stage_ = stage;
+  if (options_.resume) report_->go_on_after(stage, done, seconds_before_);
   if (!std::exchange(is_training_, true) && ranks_) waited_before_ = ranks_->waited();
   if (is_first()) progress_.emplace(total, done, stage);
   losses_ = Curve(done + 1);

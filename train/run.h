@@ -102,6 +102,9 @@ class Run {
   /// signal came, unless somebody wants to save something first (see Trainer).
   void step(std::int64_t step, double loss);
   void record(const StepRecord& step);
+  /// Steps up to here are in their files: to be called before a checkpoint, from which a run that
+  /// is resumed makes no step again.
+  void flush_steps() { report_->flush(); }
   double training_seconds() const;  ///< of all trainings
   /// Of all trainings' steps that were made in this run, by all processes: rows, or tokens, as the
   /// losses say (StepRecord::samples).

@@ -128,6 +128,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     const bool is_last = step == options_.steps || out_of_patience();
     const bool is_due = is_last || (every > 0 && step % every == 0);
     if (folder_ && (is_due || signal != 0 || failed)) {
+      if (const auto error = write_error_of([&] { run_.flush_steps(); })) failed = error;
       if (const auto error = write_error_of([&] { save(step); })) failed = error;
     }
     // After the last step the model, a third of the size, may still find its place.

@@ -132,3 +132,93 @@ TEST_CASE("a report takes the place of a report, and of nothing else") {
     report.step({.step = 1, .loss = 0.5});
   }
 }
+
+namespace {
+
+// A report that had these texts, after a run went on behind a step of a stage and made one more.
+struct GoneOn {
+  GoneOn(const std::string& json_before, const std::string& csv_before, const std::string& stage,
+         std::int64_t done) {
+    const TemporaryFolder folder;
+    const std::string json_path = folder.put("r.jsonl", json_before),
+                      csv_path = folder.put("r.csv", kHeader + csv_before);
+    {
+      Report report(json_path, csv_path, true);
+      report.go_on_after(stage, done, 0.5);
+      report.step({.stage = stage, .step = done + 1, .loss = 9, .seconds = 0.75});
+    }
+    json = contents_of(json_path);
+    csv = contents_of(csv_path);
+    REQUIRE(csv.starts_with(kHeader));
+    csv.erase(0, kHeader.size());
+  }
+  std::string json, csv;
+
+  inline static const std::string kHeader = "step,loss,lr,gradient_norm,seconds,stage\n";
+};
+
+std::string json_step(int step, double seconds, const std::string& stage = "") {
+  JsonObject object;
+  object.add("event", "step");
+  if (!stage.empty()) object.add("stage", stage);
+  object.add("step", std::int64_t{step}).add("loss", 9.0).add("lr", std::optional<double>());
+  return object.add("gradient_norm", std::optional<double>()).add("seconds", seconds).str() + "\n";
+}
+
+std::string json_validation(int step) {
+  const JsonObject object = JsonObject().add("event", "validation").add("step", std::int64_t{step});
+  return JsonObject(object).add("validation_loss", 1.0).str() + "\n";
+}
+
+const std::string kResult = "{\"event\":\"result\",\"example\":\"x\"}\n";
+
+}  // namespace
+
+TEST_CASE("a run that goes on makes no step twice in its files") {
+  // Rows after the checkpoint, a validation among them, and half a line.
+  const GoneOn killed(json_step(1, 1) + json_step(2, 2) + json_validation(2) + json_step(3, 3) +
+                          json_step(4, 4) + json_validation(4) + "{\"event\":\"st",
+                      "1,9,,,1,\n2,9,,,2,\n3,9,,,3,\n4,9,,,4,\n5,9,,", "", 2);
+  CHECK(killed.json == json_step(1, 1) + json_step(2, 2) + json_validation(2) + json_step(3, 2.25));
+  CHECK(killed.csv == "1,9,,,1,\n2,9,,,2,\n3,9,,,2.25,\n");
+  // One that had ended, and is to take more steps.
+  const GoneOn ended(json_step(1, 1) + json_step(2, 2) + kResult, "1,9,,,1,\n2,9,,,2,\n", "", 2);
+  CHECK(ended.json == json_step(1, 1) + json_step(2, 2) + json_step(3, 2.25));
+  CHECK(ended.csv == "1,9,,,1,\n2,9,,,2,\n3,9,,,2.25,\n");
+  // Killed before the first checkpoint.
+  const GoneOn anew(json_step(1, 1) + json_step(2, 2), "1,9,,,1,\n2,9,,,2,\n", "", 0);
+  CHECK(anew.json == json_step(1, 0.75));
+  CHECK(anew.csv == "1,9,,,0.75,\n");
+  // Files that have nothing yet.
+  const GoneOn empty("", "", "", 7);
+  CHECK(empty.json == json_step(8, 0.75));
+  CHECK(empty.csv == "8,9,,,0.75,\n");
+}
+
+TEST_CASE("of several trainings in one file only that which goes on is cut") {
+  const std::string first = json_step(1, 1, "sft") + json_step(2, 2, "sft");
+  const GoneOn second(first + json_step(1, 3) + json_validation(1) + json_step(2, 4),
+                      "1,9,,,1,sft\n2,9,,,2,sft\n1,9,,,3,\n2,9,,,4,\n", "", 1);
+  CHECK(second.json == first + json_step(1, 3) + json_validation(1) + json_step(2, 3.25));
+  CHECK(second.csv == "1,9,,,1,sft\n2,9,,,2,sft\n1,9,,,3,\n2,9,,,3.25,\n");
+  // A checkpoint of the first was lost, and none of the second.
+  const GoneOn lost(first + json_step(1, 3) + json_validation(1),
+                    "1,9,,,1,sft\n2,9,,,2,sft\n1,9,,,3,\n", "sft", 1);
+  CHECK(lost.json ==
+        json_step(1, 1, "sft") + json_step(1, 3) + json_validation(1) + json_step(2, 1.25, "sft"));
+  CHECK(lost.csv == "1,9,,,1,sft\n1,9,,,3,\n2,9,,,1.25,sft\n");
+  // A stage may be called like anything.
+  const std::string strange = ",\"step\":7";
+  const GoneOn odd(json_step(1, 1, strange) + json_step(2, 2, strange), "", strange, 1);
+  CHECK(odd.json == json_step(1, 1, strange) + json_step(2, 1.25, strange));
+}
+
+TEST_CASE("what cannot be cut is left") {
+  Report full("/dev/null", "", true);
+  CHECK_NOTHROW(full.go_on_after("", 3, 0));
+  const TemporaryFolder folder;
+  const std::string other = "{\"event\":\"step\"}\n{\"event\":\"of another version\",\"step\":9}\n";
+  const GoneOn strange(other, "no,row\nx,y,,,z,\n", "", 2);
+  CHECK(strange.json == other + json_step(3, 0.75));
+  CHECK(strange.csv == "no,row\nx,y,,,z,\n3,9,,,0.75,\n");
+}

@@ -6,8 +6,11 @@
 #include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <optional>
+
+#include <nlohmann/json.hpp>
 
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
@@ -621,6 +624,58 @@ TEST_CASE("a run that watches validation and is resumed ends in the same bits") 
   Watched watched({2, 3, 6});  // at steps 20, 25 and 30; the first three came before
   watched.train(*session.run);
   CHECK(watched.bias() == straight.bias());
+}
+
+TEST_CASE("a run that was killed and resumed has each step and validation once in its reports") {
+  const TemporaryFolder folder;
+  const std::vector<std::string> reports = {"--json", folder / "r.jsonl", "--csv",
+                                            folder / "r.csv"};
+  const auto run = [&](std::vector<std::string> arguments, std::size_t killed_at) {
+    arguments.insert(arguments.end(), reports.begin(), reports.end());
+    Session session(arguments);
+    Task task;
+    train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 30});
+    trainer.keep("loader", task.loader);
+    trainer.validate(5, [&] { return 1.0; });
+    std::size_t step = 0;
+    trainer.fit([&]() -> Tensor {
+      if (++step != killed_at) return task.loss();
+      // A process that is killed has lost what it had not written.
+      CHECK(contents_of(folder / "r.csv").find("\n8,") != std::string::npos);
+      throw std::runtime_error("killed");
+    });
+    session.run->finish("squares", {});
+  };
+  CHECK_THROWS_AS(run({"--save", folder / "run", "--save-every", "8"}, 12), std::runtime_error);
+  CHECK_THROWS_AS(run({"--resume", folder / "run", "--save-every", "8"}, 6), std::runtime_error);
+  run({"--resume", folder / "run"}, 0);
+  run({"--resume", folder / "run"}, 0);  // is over, and has its result once
+
+  std::vector<int> steps, validations;
+  std::vector<double> seconds;
+  int results = 0;
+  std::ifstream json(folder / "r.jsonl");
+  for (std::string line; std::getline(json, line);) {
+    const auto event = nlohmann::json::parse(line);
+    results += event["event"] == "result";
+    if (event["event"] == "validation") validations.push_back(event["step"]);
+    if (event["event"] != "step") continue;
+    steps.push_back(event["step"]);
+    seconds.push_back(event["seconds"]);
+  }
+  REQUIRE(steps.size() == 30);
+  for (int i = 0; i < 30; ++i) CHECK(steps[static_cast<std::size_t>(i)] == i + 1);
+  CHECK(std::is_sorted(seconds.begin(), seconds.end()));
+  CHECK(validations == std::vector<int>{5, 10, 15, 20, 25, 30});
+  CHECK(results == 1);
+  std::ifstream csv(folder / "r.csv");
+  std::string line;
+  std::getline(csv, line);
+  for (int i = 1; i <= 30; ++i) {
+    std::getline(csv, line);
+    CHECK(line.starts_with(std::to_string(i) + ","));
+  }
+  CHECK_FALSE(std::getline(csv, line));
 }
 
 TEST_CASE("a page is written with the curves and the numbers of the run") {
