@@ -30,8 +30,8 @@ std::vector<std::int64_t> Responses::prompt(std::int64_t number) const {
 }
 
 Tensor Responses::last() const {
-  const Tensor places = zeros({size()}, kInt64);
-  const bool* counts = elements<bool>(mask);
+  const Tensor places = zeros({size()}, kInt64), dense = as_contiguous(mask);
+  const bool* counts = elements<bool>(dense);
   const std::int64_t length = mask.size(1);
   for (std::int64_t r = 0; r < size(); ++r)
     for (std::int64_t t = 0; t < length; ++t)

@@ -31,3 +31,16 @@ TEST_CASE("responses stand behind the prompt half of the rows further on") {
           data::mispaired(one);
         }).starts_with("mispaired: all 3 responses are to one prompt"));
 }
+
+TEST_CASE("the last token of each response, also of a mask that is strided") {
+  const Tensor mask = tensor({{false, true, false}, {true, false, true}, {false, false, false}});
+  const std::vector<std::int64_t> expected = {1, 2, 0};
+  const data::Responses dense = {zeros({3, 3}, kInt64), mask};
+  CHECK(dense.last().to_vector<std::int64_t>() == expected);
+  const data::Responses turned = {zeros({3, 3}, kInt64), mask.t().contiguous().t()};
+  REQUIRE_FALSE(turned.mask.is_contiguous());
+  CHECK(turned.last().to_vector<std::int64_t>() == expected);
+  const data::Responses narrowed = {zeros({3, 3}, kInt64),
+                                    cat({zeros({3, 2}, kBool), mask}, 1).narrow(1, 2, 3)};
+  CHECK(narrowed.last().to_vector<std::int64_t>() == expected);
+}
