@@ -90,6 +90,7 @@ Figure roc_figure(const Tensor& scores, const Tensor& labels) {
 }
 
 Table threshold_table(const Tensor& probabilities, const Tensor& labels) {
+  const RankedRows checked("threshold_table", probabilities, labels);
   Table table{
       "What a threshold gives", {"threshold", "precision", "recall", "F1", "accuracy"}, {}, {}};
   const Tensor truth = labels.unsqueeze(1);

@@ -1,7 +1,8 @@
 #pragma once
 
 // How good scores for two classes are. `scores` [rows], floating, higher for class 1; `labels`
-// [rows], int64, bool or floating, 0 or 1. ShapeError, DTypeError; ValueError for other labels.
+// [rows], int64, bool or floating, 0 or 1. ShapeError, DTypeError; ValueError for other labels and
+// for NaN.
 
 #include <vector>
 

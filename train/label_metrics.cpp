@@ -1,5 +1,6 @@
 #include <retrace/tensor/check.h>
 #include <retrace/train/label_metrics.h>
+#include <retrace/train/metrics.h>
 
 #include <cmath>
 
@@ -9,6 +10,8 @@ LabelCounts::LabelCounts(const Tensor& predicted, const Tensor& labels) {
   require<ShapeError>(predicted.dim() == 2 && predicted.sizes() == labels.sizes(),
                       "LabelCounts: predictions and labels must be [rows, labels], not {} and {}",
                       predicted.sizes(), labels.sizes());
+  require_no_nan("LabelCounts", "predictions", predicted);
+  require_no_nan("LabelCounts", "labels", labels);
   const auto columns = static_cast<std::size_t>(labels.size(1));
   labels_.resize(columns);
   const std::vector<double> guessed = predicted.to(kFloat64).to_vector<double>();

@@ -12,7 +12,7 @@ namespace retrace::train {
 class LabelCounts {
  public:
   /// `predicted` and `labels` [rows, labels]: bool, or numbers of which those above one half count
-  /// as set. ShapeError when they differ.
+  /// as set. ShapeError when they differ; ValueError for NaN.
   LabelCounts(const Tensor& predicted, const Tensor& labels);
 
   /// 2 TP / (2 TP + FP + FN), TP, FP and FN being summed over all labels; NaN when nothing is set.

@@ -17,6 +17,15 @@ double ratio(std::int64_t part, std::int64_t whole) {
 
 }  // namespace
 
+void require_no_nan(std::string_view metric, std::string_view what, const Tensor& values) {
+  const std::vector<double> all = values.detach().to_vector<double>();
+  const auto nan = std::find_if(all.begin(), all.end(), [](double x) { return std::isnan(x); });
+  if (nan == all.end()) return;
+  const std::int64_t rows = values.dim() == 0 ? 1 : values.size(0);
+  fail<ValueError>("{}: {} of row {} are NaN", metric, what,
+                   (nan - all.begin()) / (std::ssize(all) / rows));
+}
+
 ConfusionMatrix::ConfusionMatrix(const Tensor& logits, const Tensor& labels) {
   require<DTypeError>(logits.is_floating_point() && labels.dtype() == kInt64,
                       "ConfusionMatrix: logits must be floating and labels int64, not {} and {}",
@@ -29,14 +38,12 @@ ConfusionMatrix::ConfusionMatrix(const Tensor& logits, const Tensor& labels) {
   classes_ = logits.size(1);
   total_ = labels.size(0);
   counts_.resize(static_cast<std::size_t>(classes_ * classes_));
+  require_no_nan("ConfusionMatrix", "logits", logits);
   const std::vector<double> scores = logits.to_vector<double>();
   auto row = scores.begin();
   for (const std::int64_t label : labels.to_vector<std::int64_t>()) {
     require<IndexError>(label >= 0 && label < classes_,
                         "ConfusionMatrix: label {} is not one of {} classes", label, classes_);
-    require<ValueError>(std::none_of(row, row + classes_, [](double x) { return std::isnan(x); }),
-                        "ConfusionMatrix: logits of row {} are NaN",
-                        (row - scores.begin()) / classes_);
     const auto predicted = std::max_element(row, row + classes_) - row;
     ++counts_[static_cast<std::size_t>(label * classes_ + predicted)];
     row += classes_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <retrace/tensor/tensor.h>
@@ -9,11 +10,15 @@
 
 namespace retrace::train {
 
+/// No comparison with a NaN holds, so a metric that compares would count it for an answer:
+/// ValueError that names the first row of `values` which has one. `what` they are: "logits".
+void require_no_nan(std::string_view metric, std::string_view what, const Tensor& values);
+
 /// How often each class was taken for each: rows are the true classes, columns the predicted ones.
 class ConfusionMatrix {
  public:
   /// `logits` [rows, classes], floating, the largest counting (the first of equals); `labels` int64
-  /// [rows]. ShapeError, DTypeError; IndexError for a label that is no class.
+  /// [rows]. ShapeError, DTypeError; IndexError for a label that is no class; ValueError for NaN.
   ConfusionMatrix(const Tensor& logits, const Tensor& labels);
 
   std::int64_t classes() const { return classes_; }

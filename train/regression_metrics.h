@@ -1,6 +1,7 @@
 #pragma once
 
 // How good predicted numbers are. Floating tensors of one shape unless said otherwise; ShapeError.
+// An error of NaN is NaN; what is counted by comparisons is a ValueError for NaN.
 
 #include <retrace/tensor/tensor.h>
 

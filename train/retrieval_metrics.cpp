@@ -1,6 +1,7 @@
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/train/metrics.h>
 #include <retrace/train/retrieval_metrics.h>
 
 #include <limits>
@@ -21,6 +22,7 @@ double recall_at(std::int64_t k, const Tensor& embeddings, const Tensor& labels)
 
   const NoGradGuard no_grad;
   const Tensor unit = normalize(embeddings.detach());
+  require_no_nan("recall_at", "normalized embeddings", unit);
   const std::vector<std::int64_t> of = labels.to_vector<std::int64_t>();
   std::unordered_map<std::int64_t, std::int64_t> counts;
   for (const std::int64_t label : of) ++counts[label];

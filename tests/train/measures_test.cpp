@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include <retrace/retrace.h>
+#include <retrace/tests/files.h>
 
 using namespace retrace;
 
@@ -145,4 +147,36 @@ TEST_CASE("recall among neighbours agrees with looking at all of them") {
   CHECK(train::recall_at(699, x, labels) == 1.0);
   CHECK(std::isnan(train::recall_at(1, randn({2, 3}), tensor({0, 1}))));
   CHECK_THROWS_AS(train::recall_at(2, randn({2, 3}), tensor({0, 1})), ValueError);
+}
+
+TEST_CASE("NaN is no answer: no metric that compares takes it for one") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Tensor known = tensor({0.5, 1.0, 0.0}), unknown = tensor({0.5, nan, 0.0});
+  const Tensor labels = tensor({0, 1, 0}), square = tensor({{1.0, 2.0}, {1.0, 2.0}, {nan, 2.0}});
+  const auto refused = [](const std::string& message, auto&& metric) {
+    CHECK(testing::message_of<ValueError>(metric) == message);
+  };
+  refused("LabelCounts: predictions of row 2 are NaN", [&] {
+    train::LabelCounts(square, zeros({3, 2}));
+  });
+  refused("LabelCounts: labels of row 2 are NaN", [&] {
+    train::LabelCounts(zeros({3, 2}), square);
+  });
+  refused("threshold_table: the score of row 1 is NaN",
+          [&] { train::threshold_table(unknown, labels); });
+  refused("coverage: quantiles of row 1 are NaN", [&] { train::coverage(unknown, known); });
+  refused("coverage: targets of row 1 are NaN", [&] { train::coverage(known, unknown); });
+  refused("sample_quantile: values of row 1 are NaN",
+          [&] { train::sample_quantile(unknown, 0.5); });
+  refused("crossings: quantiles of row 2 are NaN", [&] { train::crossings(square); });
+  refused("recall_at: normalized embeddings of row 2 are NaN",
+          [&] { train::recall_at(1, square, labels); });
+  refused("ConfusionMatrix: logits of row 2 are NaN", [&] { train::accuracy(square, labels); });
+  refused("coverage: quantiles of row 1 are NaN",
+          [&] { train::RegressionScores(unknown.unsqueeze(1), known, {0.5}, known); });
+  CHECK(std::isnan(train::mean_absolute_error(unknown, known)));
+  CHECK(std::isnan(train::root_mean_squared_error(unknown, known)));
+  // Infinite numbers can be compared.
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(train::coverage(tensor({infinity, -infinity}), tensor({1.0, 2.0})) == 0.5);
 }
