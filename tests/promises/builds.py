@@ -61,11 +61,11 @@ def build(name, options, targets):
     return folder
 
 
-def ctest(folder, exclude="slow|extra|gdb", without=(), env=None):
-    """The tests of a build."""
+def ctest(folder, *chosen, without=(), env=None):
+    """The quick tests of a build."""
     without = "|".join(["house", "install", *without])
-    return test_run(["ctest", "--test-dir", folder, "-LE", exclude, "--output-on-failure",
-                     "-E", f"^({without})$", "-j", str(os.cpu_count())], env)
+    return test_run(["ctest", "--test-dir", folder, "-LE", "slow|extra|gdb", "--output-on-failure",
+                     "-E", f"^({without})$", "-j", str(os.cpu_count()), *chosen], env)
 
 
 def of_tests(row, what, tests):
@@ -119,7 +119,8 @@ def sanitizers(quick):
                                   "-DRETRACE_SANITIZE=address;undefined;float-cast-overflow"],
                    ["engine_tests"])
     yield of_tests("R80", "the engine's, under clang's address and undefined-behaviour sanitizers",
-                   ctest(folder, env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1")))
+                   ctest(folder, "-L", "engine",
+                         env=environment(ASAN_OPTIONS="detect_stack_use_after_return=1")))
     yield valgrind()
 
 
