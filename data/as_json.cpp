@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <retrace/data/files.h>
+#include <retrace/data/in_the_name_of.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/json.h>
 
@@ -18,14 +19,6 @@ auto read_json(const std::string& text, F&& f) {
     return f(parse_json(text));
   } catch (const nlohmann::json::exception&) {
     fail<IoError>("what it says about its outputs cannot be read");
-  }
-}
-
-TableEncoder columns_of(const std::string& json, const std::string& path) {
-  try {
-    return TableEncoder::from_json(json);
-  } catch (const Error& error) {
-    fail<IoError>("{}: {}", path, error.what());
   }
 }
 
@@ -81,11 +74,7 @@ Metadata InputFormat::to_metadata() const {
 InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
   InputFormat format;
   const auto parsed = [&path](const std::string& text) {
-    try {
-      return parse_json(text);
-    } catch (const IoError& error) {
-      fail<IoError>("{}: {}", path, error.what());
-    }
+    return in_the_name_of(path, [&] { return parse_json(text); });
   };
   try {
     if (const auto image = metadata.find("image"); image != metadata.end()) {
@@ -104,7 +93,7 @@ InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::stri
     }
     const auto columns = metadata.find("columns"), header = metadata.find("header");
     require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
-    format.columns = columns_of(columns->second, path);
+    format.columns = in_the_name_of(path, [&] { return TableEncoder::from_json(columns->second); });
     format.header = header == metadata.end() || header->second == "true";
     if (const auto widths = metadata.find("widths"); widths != metadata.end()) {
       const auto both = parsed(widths->second).get<std::vector<std::int64_t>>();

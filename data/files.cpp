@@ -6,6 +6,7 @@
 
 #include <retrace/data/csv.h>
 #include <retrace/data/idx.h>
+#include <retrace/data/in_the_name_of.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -19,16 +20,6 @@ bool contains(const std::vector<std::string>& all, const std::string& one) {
 bool is_folder(const std::string& path) {
   std::error_code ignored;  // what is wrong with a path, opening it says
   return std::filesystem::is_directory(path, ignored);
-}
-
-// f(), whose errors do not know of the file.
-template <class F>
-auto in_the_name_of(const std::string& path, F&& f) {
-  try {
-    return f();
-  } catch (const Error& error) {
-    fail<IoError>("{}: {}", path, error.what());
-  }
 }
 
 // All to train on where there is another file to test on.

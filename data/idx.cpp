@@ -45,13 +45,11 @@ Idx parse(const std::string& path) {
   Idx idx;
   FileReader reader(path);
   // Another file, however large, is told by its first bytes.
-  while (idx.contents.size() < 4 && reader.read(idx.contents, 4)) {
-  }
+  reader.read(idx.contents, 4);
   require<IoError>(idx.contents.size() >= 4 && idx.contents[0] == '\0' && idx.contents[1] == '\0',
                    "{}: not an IDX file: it does not start with two zero bytes, a type and a rank",
                    path);
-  while (reader.read(idx.contents, std::numeric_limits<std::size_t>::max())) {
-  }
+  reader.read(idx.contents, std::numeric_limits<std::size_t>::max());
   const auto bytes = std::as_bytes(std::span(idx.contents));
   const auto code = static_cast<unsigned char>(bytes[2]);
   const auto rank = static_cast<std::size_t>(bytes[3]);

@@ -6,23 +6,16 @@
 #include <retrace/retrace.h>
 #include <retrace/tests/figures.h>
 #include <retrace/tests/heap/heap.h>
+#include <retrace/tests/small_training.h>
 
 using namespace retrace;
 
 TEST_CASE("many steps of a small model leave no block") {
   constexpr std::int64_t kSteps = 100'000;
-  const nn::Mlp net(4, 2, {.hidden = {8}});
-  optim::AdamW optimizer(net.parameters());
-  const Tensor x = randn({16, 4});
+  testing::SmallTraining training;
   std::int64_t more = 0, lost = 0;
   for (std::int64_t step = 1; step <= kSteps; ++step) {
-    optimizer.zero_grad();
-    {
-      const Tensor y = net(x);
-      (losses::mse_loss(y, zeros_like(y)) + y.tanh().square().mean()).backward();
-    }
-    nn::utils::clip_grad_norm_(optimizer.parameters(), 1.0);
-    optimizer.step();
+    training.step();
     if (step != 1000 && step != kSteps) continue;
     more = heap::blocks_in_use() - more;
     lost = static_cast<std::int64_t>(heap::bytes()) - lost;

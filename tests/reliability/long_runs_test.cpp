@@ -4,6 +4,7 @@
 
 #include <retrace/retrace.h>
 #include <retrace/tests/figures.h>
+#include <retrace/tests/small_training.h>
 
 #include <cstdio>
 #include <fstream>
@@ -34,16 +35,10 @@ std::string mib(std::int64_t bytes) {
 
 TEST_CASE("many steps of a small model take no more memory than few") {
   const std::int64_t steps = kSanitized ? 5'000 : 100'000;
-  const nn::Mlp net(4, 2, {.hidden = {8}});
-  optim::AdamW optimizer(net.parameters());
-  const Tensor x = randn({16, 4});
+  testing::SmallTraining training;
   std::int64_t resident = 0, blocks = 0, grown = 0, more = 0;
   for (std::int64_t step = 1; step <= steps; ++step) {
-    optimizer.zero_grad();
-    const Tensor y = net(x);
-    (losses::mse_loss(y, zeros_like(y)) + y.tanh().square().mean()).backward();
-    nn::utils::clip_grad_norm_(optimizer.parameters(), 1.0);
-    optimizer.step();
+    training.step();
     if (step == 1000) {
       resident = resident_bytes();
       blocks = memory_stats().live_blocks;
