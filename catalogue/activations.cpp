@@ -57,7 +57,7 @@ void add_activations(std::vector<Row>& rows) {
                 .slope =
                     "Vanishes as x goes to -∞; negative left of -0.752, up to 1.129 on the right.",
                 .call = "gelu(x, Approximate::$(approximate))",
-                .example = "tiny_lm --activation gelu",
+                .example = "mlp_classifier --activation gelu",
                 .trap = "There are two: the exact one with erf (PyTorch's default) and the tanh "
                         "form (GPT-2). They differ by up to 0.00047: weights trained with one do "
                         "not quite fit the other.",

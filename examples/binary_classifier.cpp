@@ -133,10 +133,14 @@ int main(int argc, char** argv) {
       "clouds that it generates itself; or with --data and --target, the rows of a table.",
       train::recipe_options({"target"}));
   command.add("--loss", goal.loss, {"bce", "hinge", "focal"}, "What is to be small");
-  command.add("--pos-weight", goal.pos_weight, "(0, inf)", "How much more class 1 weighs in bce");
-  command.add("--gamma", goal.gamma, "[0, inf)", "How far focal loss turns easy rows down");
-  command.add("--alpha", goal.alpha, "[-1, 1]", "Weight of class 1 in focal loss; -1: none");
-  command.add("--positives", goal.positives, "(0, 1)", "Share of class 1 among generated rows");
+  command.add("--pos-weight", goal.pos_weight, "(0, inf)", "How much more class 1 weighs")
+      .needs({"--loss bce"});
+  command.add("--gamma", goal.gamma, "[0, inf)", "How far easy rows are turned down")
+      .needs({"--loss focal"});
+  command.add("--alpha", goal.alpha, "[-1, 1]", "Weight of class 1; -1: none")
+      .needs({"--loss focal"});
+  command.add("--positives", goal.positives, "(0, 1)", "Share of class 1 among generated rows")
+      .excludes({"--data"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);
     run.options().data.empty() ? learn_clouds(run, goal) : learn_file(run, goal);

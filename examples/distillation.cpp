@@ -230,22 +230,30 @@ int main(int argc, char** argv) {
       {"data", "test", "test-fraction", "target", "no-header", "epochs", "steps", "patience",
        "batch-size", "lr", "optimizer", "seed", "threads", "json", "csv", "report", "check",
        "save"});
-  command.add("--task", choice.task, {"points", "linear"},
-              "What is generated; linear shows what the loss is at a high temperature");
-  command.add("--teacher", choice.teacher,
-              "With --data: a model that mlp_classifier kept, or tiny_lm for a text, trained on "
-              "the same data with the same seed; without it one is trained first");
-  command.add("--temperature", choice.temperature, "(0, inf)",
-              "The higher, the more a student hears of what is improbable");
-  command.add("--alpha", choice.alpha, "[0, 1]", "Share of the teacher; the rest is the labels'");
-  command.add("--rows", choice.rows,
-              "Points, or rows of a file, that students learn from; 0: 500, or all", 0);
-  command.add("--layers", choice.layers, "With --data: hidden layers, or blocks, of a student");
-  command.add("--width", choice.width, "With --data: how wide they are");
+  command
+      .add("--task", choice.task, {"points", "linear"},
+           "What is generated; linear shows what the loss is at a high temperature")
+      .excludes({"--data"});
+  command
+      .add("--teacher", choice.teacher,
+           "A model that mlp_classifier kept, or tiny_lm for a text, trained on the same data "
+           "with the same seed; without it one is trained first")
+      .needs({"--data"});
+  command
+      .add("--temperature", choice.temperature, "(0, inf)",
+           "The higher, the more a student hears of what is improbable")
+      .excludes({"--task linear"});
+  command.add("--alpha", choice.alpha, "[0, 1]", "Share of the teacher; the rest is the labels'")
+      .excludes({"--task linear"});
+  command
+      .add("--rows", choice.rows,
+           "Points, or rows of a file, that students learn from; 0: 500, or all", 0)
+      .excludes({"--task linear"});
+  command.add("--layers", choice.layers, "Hidden layers, or blocks, of a student")
+      .needs({"--data"});
+  command.add("--width", choice.width, "How wide they are").needs({"--data"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     const bool has_data = !run.options().data.empty();
-    require<train::UsageError>(choice.teacher.empty() || has_data,
-                               "--teacher needs --data: what it is to teach");
     train::require_kept(run, {{"--teacher", choice.teacher}});
     if (has_data)
       return has_classes(run.options()) ? learn_classes(run, choice) : learn_text(run, choice);

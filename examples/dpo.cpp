@@ -216,46 +216,38 @@ int main(int argc, char** argv) {
       "--data 2)");
   command.add("--label-smoothing", choice.label_smoothing, "[0, 1]",
               "Share of labels that are thought wrong (0; robust and exo_pair 0.1)");
-  command.add(
-      "--flips", choice.flips, "[0, 0.5)",
-      "Share of the generated labels that is wrong (0; of robust that of --label-smoothing)");
-  command.add("--gamma", choice.gamma, "[0, inf)", "simpo: the margin that is wanted (0.5)");
-  command.add("--nll-coef", choice.nll_coef, "[0, inf)", "cpo: weight of the likelihood (1)");
-  command.add("--desirable", choice.desirable, "[0, inf)", "kto: weight of chosen responses (1)");
-  command.add("--undesirable", choice.undesirable, "[0, inf)",
-              "kto: weight of rejected responses (1)");
+  command
+      .add("--flips", choice.flips, "[0, 0.5)",
+           "Share of the generated labels that is wrong (0; of robust that of --label-smoothing)")
+      .excludes({"--data"});
+  command.add("--gamma", choice.gamma, "[0, inf)", "The margin that is wanted (0.5)")
+      .needs({"--loss simpo"});
+  command.add("--nll-coef", choice.nll_coef, "[0, inf)", "Weight of the likelihood (1)")
+      .needs({"--loss cpo"});
+  command.add("--desirable", choice.desirable, "[0, inf)", "Weight of chosen responses (1)")
+      .needs({"--loss kto"});
+  command.add("--undesirable", choice.undesirable, "[0, inf)", "Weight of rejected responses (1)")
+      .needs({"--loss kto"});
   command.add("--prefer", choice.prefer, {"true", "reward_model"},
               "Whose preferences: the true ones, or those of a reward model");
-  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one");
+  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one")
+      .excludes({"--sft"});
   command.add(
       "--sft", choice.saved.sft,
       "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it drops "
       "nothing out here");
-  command.add("--reward", choice.saved.reward,
-              "A model of reward_model, for --prefer reward_model");
-  command.add("--reference", choice.reference,
-              "With --data: the reference, instead of the model before it is tuned");
-  command.add("--generate", choice.generate, "With --data: tokens that an answer has at most");
+  command.add("--reward", choice.saved.reward, "A model of reward_model")
+      .needs({"--prefer reward_model"});
+  command
+      .add("--reference", choice.reference,
+           "The reference, instead of the model before it is tuned")
+      .needs({"--data"});
+  command.add("--generate", choice.generate, "Tokens that an answer has at most").needs({"--data"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     const bool has_data = !run.options().data.empty();
-    require<train::UsageError>(choice.saved.sft.empty() || choice.saved.base.empty(),
-                               "--sft excludes --base: nothing is left to do to a base model");
-    require<train::UsageError>(choice.saved.reward.empty() || choice.prefer == "reward_model",
-                               "--reward needs --prefer reward_model");
-    require<train::UsageError>(choice.reference.empty() || has_data, "--reference needs --data");
     require<train::UsageError>(
         !has_data || choice.prefer == "true" || !choice.saved.reward.empty(),
         "--prefer reward_model needs --reward with --data: train one with reward_model --data");
-    require<train::UsageError>(!has_data || !choice.flips, "--flips is of generated labels only");
-    const auto is_of = [&](const std::optional<double>& given, const char* option,
-                           const std::string& loss) {
-      require<train::UsageError>(!given || choice.loss == loss, "{} is of --loss {} alone", option,
-                                 loss);
-    };
-    is_of(choice.gamma, "--gamma", "simpo");
-    is_of(choice.nll_coef, "--nll-coef", "cpo");
-    is_of(choice.desirable, "--desirable", "kto");
-    is_of(choice.undesirable, "--undesirable", "kto");
     train::require_kept(run, {{"--base", choice.saved.base},
                               {"--sft", choice.saved.sft},
                               {"--reward", choice.saved.reward},

@@ -177,16 +177,18 @@ int main(int argc, char** argv) {
       train::recipe_options({"target"}, false));
   command.add("--loss", goal.loss, {"info_nce", "nt_xent", "sup_con", "triplet", "contrastive"},
               "What is to be small");
-  command.add("--mining", goal.mining, {"none", "batch_hard", "semi_hard", "all"},
-              "Which triplets of a batch; none: a pair and one of the next, whatever its class");
-  command.add("--temperature", goal.temperature, "(0, inf)", "What cosines are divided by");
-  command.add("--margin", goal.margin, "(0, inf)", "By how much others are to be farther away");
+  command
+      .add("--mining", goal.mining, {"none", "batch_hard", "semi_hard", "all"},
+           "Which triplets of a batch; none: a pair and one of the next, whatever its class")
+      .needs({"--loss triplet"});
+  command.add("--temperature", goal.temperature, "(0, inf)", "What cosines are divided by")
+      .needs({"--loss info_nce", "--loss nt_xent", "--loss sup_con"});
+  command.add("--margin", goal.margin, "(0, inf)", "By how much others are to be farther away")
+      .needs({"--loss triplet", "--loss contrastive"});
   command.add("--dims", dims, "Dims of the vectors, 2 or more");
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);
     require<train::UsageError>(dims >= 2, "--dims: a direction needs 2 dims or more, not {}", dims);
-    require<train::UsageError>(goal.mining == "none" || goal.loss == "triplet",
-                               "--mining chooses triplets: give --loss triplet");
     run.options().data.empty() ? learn_classes(run, goal, dims) : learn_files(run, goal, dims);
   });
 }

@@ -193,21 +193,29 @@ int main(int argc, char** argv) {
   command.add("--corruption", choice.corruption, {"isolated", "random", "bert"},
               "Every fourth token is hidden; or any; or any, and some are shown, right or wrong. "
               "With --data bert, unless random");
-  command.add("--mask-prob", choice.mask_prob, "(0, 1)",
-              "Of each token to be hidden, if any may be");
-  command.add("--fill", choice.fill,
-              "With --data or --load: a text with _ for each character that is to be found");
-  command.add("--context", choice.size.context, "With --data: characters that the model looks at");
-  command.add("--layers", choice.size.layers, "With --data: blocks of the model");
-  command.add("--heads", choice.size.heads, "With --data: heads of attention in each");
-  command.add("--width", choice.size.embed_dim, "With --data: numbers that stand for a character");
-  command.add("--dropout", choice.size.dropout, "[0, 1)", "With --data: share that is left out");
+  command
+      .add("--mask-prob", choice.mask_prob, "(0, 1)", "Of each token to be hidden, if any may be")
+      .needs({"--corruption random", "--corruption bert", "--data"});
+  command.add("--fill", choice.fill, "A text with _ for each character that is to be found")
+      .needs({"--data", "--load"});
+  command.add("--context", choice.size.context, "Characters that the model looks at")
+      .needs({"--data"});
+  command.add("--layers", choice.size.layers, "Blocks of the model").needs({"--data"});
+  command.add("--heads", choice.size.heads, "Heads of attention in each").needs({"--data"});
+  command.add("--width", choice.size.embed_dim, "Numbers that stand for a character")
+      .needs({"--data"});
+  command.add("--dropout", choice.size.dropout, "[0, 1)", "Share that is left out")
+      .needs({"--data"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     const bool has_load = !run.options().load.empty(), has_data = !run.options().data.empty();
-    require<train::UsageError>(choice.fill.empty() || has_load != has_data,
-                               "--fill needs --data to learn from, or --load");
+    require<train::UsageError>(!has_load || !has_data,
+                               "--load and --data exclude each other: a model that is loaded fills "
+                               "blanks");
     require<train::UsageError>(!has_load || !choice.fill.empty(),
                                "--load needs --fill: a text with blanks");
+    require<train::UsageError>(choice.size.embed_dim % choice.size.heads == 0,
+                               "--heads: {} heads cannot share a width of {}", choice.size.heads,
+                               choice.size.embed_dim);
     if (has_load) return use(run, choice);
     has_data ? learn_text(run, choice) : learn_chain(run, choice);
   });

@@ -138,15 +138,20 @@ int main(int argc, char** argv) {
       train::recipe_options({"target", "distributed"}));
   command.add("--loss", choice.goal.loss, {"cross_entropy", "hinge", "focal"},
               "What is to be small");
-  command.add("--label-smoothing", choice.goal.label_smoothing, "[0, 1]",
-              "So much of each target goes to all classes alike, in cross_entropy");
-  command.add("--activation", choice.activation, nn::activation_names(), "Of hidden layers");
+  command
+      .add("--label-smoothing", choice.goal.label_smoothing, "[0, 1]",
+           "So much of each target goes to all classes alike")
+      .needs({"--loss cross_entropy"});
+  command.add("--activation", choice.activation, nn::activation_names(), "Of hidden layers")
+      .excludes({"--linear"});
   command.add("--linear", choice.linear, "No activation at all, to see what it is for");
-  command.add("--model", choice.model, {"mlp", "cnn"}, "cnn: convolutions first, for images");
-  command.add("--class-weights", choice.class_weights,
-              "With --data: rare classes weigh more, in cross_entropy");
-  command.add("--balance", choice.balance,
-              "With --data: rows of rare classes are drawn more often");
+  command.add("--model", choice.model, {"mlp", "cnn"}, "cnn: convolutions first, for images")
+      .needs({"--data"});
+  command.add("--class-weights", choice.class_weights, "Rare classes weigh more")
+      .needs({"--data"})
+      .needs({"--loss cross_entropy"});
+  command.add("--balance", choice.balance, "Rows of rare classes are drawn more often")
+      .needs({"--data"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);
     run.options().data.empty() ? learn_spiral(run, choice) : learn_files(run, choice);

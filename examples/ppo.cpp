@@ -222,55 +222,61 @@ int main(int argc, char** argv) {
               "Where it is paid; in the loss the end is another policy than the best");
   command.add("--kl-target", choice.how.kl_target, "(0, inf)",
               "Steer beta so that the KL stays near so many nats a response");
-  command.add("--rewards", choice.rewards, {"true", "reward_model"},
-              "Who rewards what is generated: the truth, or a model of preferences");
+  command
+      .add("--rewards", choice.rewards, {"true", "reward_model"},
+           "Who rewards what is generated: the truth, or a model of preferences")
+      .excludes({"--data"});
   command.add("--clip", choice.how.clip, "(0, inf)",
               "How far a probability ratio, or a value, counts in one step");
-  command.add("--clip-high", choice.how.clip_high, "(0, inf)",
-              "grpo: the same of ratios above 1 (that of --clip)");
+  command
+      .add("--clip-high", choice.how.clip_high, "(0, inf)",
+           "The same of ratios above 1 (that of --clip)")
+      .needs({"--algorithm grpo"});
   command.add("--passes", choice.how.passes, "Steps on the same answers");
   command.add("--group", choice.how.group,
               "Answers to one prompt in a step (128; with --data 8; of ppo 1)");
   command.add("--scale", choice.how.scale, {"auto", "group", "batch", "none"},
               "Advantages are divided by the deviation in the group, in the batch, or not (auto: "
               "grpo group, ppo batch; not with --kl-in loss, where it would change beta)");
-  command.add("--loss-type", choice.how.loss_type, {"grpo", "bnpo", "dapo", "dr_grpo", "cispo"},
-              "grpo: what its sum over tokens is divided by");
-  command.add("--value-coef", choice.how.value_coef, "[0, inf)",
-              "ppo: weight of the critic's loss");
-  command.add("--entropy", choice.how.entropy_coef, "[0, inf)",
-              "ppo: weight of the entropy, which moves the end");
-  command.add("--gamma", choice.how.gamma, "(0, 1]", "ppo: discount");
-  command.add("--lambda", choice.how.lambda, "[0, 1]", "ppo: 1 trusts the rewards, 0 the critic");
-  command.add("--frontier", choice.frontier,
-              "Train at half and twice beta, too, for the picture of reward against KL");
-  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one");
+  command
+      .add("--loss-type", choice.how.loss_type, {"grpo", "bnpo", "dapo", "dr_grpo", "cispo"},
+           "What its sum over tokens is divided by")
+      .needs({"--algorithm grpo"});
+  command.add("--value-coef", choice.how.value_coef, "[0, inf)", "Weight of the critic's loss")
+      .needs({"--algorithm ppo"});
+  command
+      .add("--entropy", choice.how.entropy_coef, "[0, inf)",
+           "Weight of the entropy, which moves the end")
+      .needs({"--algorithm ppo"});
+  command.add("--gamma", choice.how.gamma, "(0, 1]", "Discount").needs({"--algorithm ppo"});
+  command.add("--lambda", choice.how.lambda, "[0, 1]", "1 trusts the rewards, 0 the critic")
+      .needs({"--algorithm ppo"});
+  command
+      .add("--frontier", choice.frontier,
+           "Train at half and twice beta, too, for the picture of reward against KL")
+      .excludes({"--data"});
+  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one")
+      .excludes({"--sft"});
   command.add(
       "--sft", choice.saved.sft,
       "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it drops "
       "nothing out here");
-  command.add("--reward", choice.saved.reward, "A model of reward_model");
-  command.add("--generate", choice.generate, "With --data: tokens that an answer has at most (24)");
+  command.add("--reward", choice.saved.reward, "A model of reward_model")
+      .needs({"--rewards reward_model", "--data"});
+  command.add("--generate", choice.generate, "Tokens that an answer has at most (24)")
+      .needs({"--data"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     const bool has_data = !run.options().data.empty();
-    require<train::UsageError>(choice.saved.sft.empty() || choice.saved.base.empty(),
-                               "--sft excludes --base: nothing is left to do to a base model");
     require<train::UsageError>(
         !has_data || (!choice.saved.sft.empty() && !choice.saved.reward.empty()),
         "--data needs --sft, the model that answers, and --reward, the one that judges; make them "
         "with dpo or sft "
         "--save and reward_model --save");
-    require<train::UsageError>(
-        has_data || choice.saved.reward.empty() || choice.rewards == "reward_model",
-        "--reward needs --rewards reward_model, or --data");
     require<train::UsageError>(choice.how.algorithm != "ppo" || choice.how.scale != "group",
                                "--scale group is of grpo: ppo has no groups");
     require<train::UsageError>(
         choice.how.algorithm != "rloo" || choice.how.scale == "auto" || choice.how.scale == "none",
         "--scale is of ppo and grpo: rloo divides by nothing");
-    require<train::UsageError>(!has_data || !choice.frontier,
-                               "--frontier excludes --data: the best policies are not known");
-    require<train::UsageError>(has_data || !choice.generate, "--generate needs --data");
     train::require_kept(run, {{"--base", choice.saved.base},
                               {"--sft", choice.saved.sft},
                               {"--reward", choice.saved.reward}});

@@ -148,8 +148,10 @@ int main(int argc, char** argv) {
       train::recipe_options({"target"}));
   command.add("--loss", goal.loss, {"quantile", "mse", "l1", "huber"},
               "Learns quantiles, the mean, the median, or a number between the two");
-  command.add("--quantiles", goal.levels, 0, 1, "Levels of the quantiles");
-  command.add("--delta", goal.delta, "(0, inf)", "Errors above this count less in Huber's loss");
+  command.add("--quantiles", goal.levels, 0, 1, "Levels of the quantiles")
+      .needs({"--loss quantile"});
+  command.add("--delta", goal.delta, "(0, inf)", "Errors above this count less")
+      .needs({"--loss huber"});
   return train::run_program(command, argc, argv, [&goal](train::Run& run) {
     if (!run.options().load.empty()) return predict(run);
     if (goal.loss != "quantile") goal.levels.clear();

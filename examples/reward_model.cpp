@@ -170,26 +170,26 @@ int main(int argc, char** argv) {
       "JSONL, {\"prompt\", \"chosen\", \"rejected\"}.",
       {"data", "test-fraction", "epochs", "steps", "batch-size", "lr", "optimizer", "seed",
        "threads", "json", "csv", "report", "check", "save", "load"});
-  command.add("--task", choice.task, {"features", "responses"}, "What is generated");
+  command.add("--task", choice.task, {"features", "responses"}, "What is generated")
+      .excludes({"--data"});
   command.add("--margin", choice.margin, "[0, inf)",
               "By how much scores should differ, besides the \"margin\" of a line of a file");
   command.add("--center", choice.center, "[0, inf)",
               "How strongly scores are held near 0, since preferences leave their mean free; 0.01 "
               "is usual");
-  command.add("--base", choice.base,
-              "With --data: the language model to begin with, of tiny_lm or sft or in GPT-2's "
-              "form; without it a fresh one that reads bytes");
-  command.add("--prompt", choice.prompt, "With --load: to what ...");
-  command.add("--response", choice.response, "... the response is that is to be scored");
+  command
+      .add("--base", choice.base,
+           "The language model to begin with, of tiny_lm or sft or in GPT-2's form; without it a "
+           "fresh one that reads bytes")
+      .needs({"--data"});
+  command.add("--prompt", choice.prompt, "To what ...").needs({"--load"});
+  command.add("--response", choice.response, "... the response is that is to be scored")
+      .needs({"--load"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     const train::Options& options = run.options();
     const bool has_load = !options.load.empty(), has_data = !options.data.empty();
-    require<train::UsageError>(choice.base.empty() || has_data,
-                               "--base needs --data: what is generated needs none");
-    require<train::UsageError>(has_load != choice.response.empty(),
-                               "--load and --response need each other: a model, what it is to "
-                               "score");
-    require<train::UsageError>(has_load || choice.prompt.empty(), "--prompt needs --load");
+    require<train::UsageError>(!has_load || !choice.response.empty(),
+                               "--load needs --response: what is to be scored");
     if (has_load) return use(run, choice);
     train::require_kept(run, {{"--base", choice.base}});
     if (has_data) return learn_file(run, choice);

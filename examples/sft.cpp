@@ -224,18 +224,20 @@ int main(int argc, char** argv) {
       "conversations in JSONL, {\"prompt\", \"completion\"} or {\"messages\": [...]}.",
       {"data", "test-fraction", "epochs", "steps", "batch-size", "lr", "optimizer", "seed",
        "threads", "json", "csv", "report", "check", "save", "load"});
-  command.add("--base", choice.base,
-              "With --data: the model to begin with, of tiny_lm or in GPT-2's form; without it a "
-              "fresh one that reads bytes");
+  command
+      .add("--base", choice.base,
+           "The model to begin with, of tiny_lm or in GPT-2's form; without it a fresh one that "
+           "reads bytes")
+      .needs({"--data"});
   command.add("--learn", choice.learn, {"response", "all"}, "Which tokens count in the loss");
   command.add("--loss", choice.loss, {"nll", "dft"},
               "dft: what the model finds unlikely counts less");
-  command.add("--prompt", choice.prompt, "With --load: what to answer");
-  command.add("--chat", choice.chat, "The prompt is what a user says, in the form of messages");
-  command.add("--generate", choice.generate, "Tokens that an answer has at most");
+  command.add("--prompt", choice.prompt, "What to answer").needs({"--load"});
+  command.add("--chat", choice.chat, "The prompt is what a user says, in the form of messages")
+      .needs({"--load"});
+  command.add("--generate", choice.generate, "Tokens that an answer has at most")
+      .needs({"--data", "--load"});
   return train::run_program(command, argc, argv, [&](train::Run& run) {
-    require<train::UsageError>(choice.base.empty() || !run.options().data.empty(),
-                               "--base needs --data: what is generated has a base of its own");
     if (!run.options().load.empty()) return use(run, choice);
     train::require_kept(run, {{"--base", choice.base}});
     run.options().data.empty() ? learn_digits(run, choice) : learn_files(run, choice);

@@ -47,6 +47,13 @@ double learn(train::Run& run, nn::Gpt& gpt, const train::Rows& rows, const train
   return run.training_samples() / run.training_seconds();
 }
 
+// In GPT-2's form, for other programs.
+void export_model(const train::Run& run, const Choice& choice, const train::LanguageModel& model) {
+  if (choice.export_to.empty() || !run.is_first()) return;
+  train::save_gpt2(choice.export_to, model);
+  train::log_info(fmt::format("wrote {}", choice.export_to));
+}
+
 // Sentences of the grammar ------------------------------------------------------------------------
 
 using Tokens = std::vector<std::int64_t>;
@@ -117,6 +124,7 @@ void learn_grammar(train::Run& run, const Choice& choice) {
                          .population_floor = grammar.population_floor(),
                          .largest_gap = 0.01 * floor,
                          .loss_unit = "nats per word"});
+  export_model(run, choice, {.gpt = gpt});
 }
 
 // Texts -------------------------------------------------------------------------------------------
@@ -176,14 +184,14 @@ void learn_text(train::Run& run, const Choice& choice) {
   result.metrics.emplace_back("tokens_per_second", speed);
   print_continuation(run, model, choice);
   run.finish(options.data, result);
-  if (!choice.export_to.empty() && run.is_first()) train::save_gpt2(choice.export_to, model);
+  export_model(run, choice, model);
 }
 
 // A model that was kept, or GPT-2's: goes on with the prompt, or is tested on a text.
 void use(train::Run& run, const Choice& choice) {
   const train::Options& options = run.options();
   const train::LanguageModel model = train::load_language_model(options.load);
-  if (!choice.export_to.empty()) train::save_gpt2(choice.export_to, model);
+  export_model(run, choice, model);
   if (model.metadata.contains("task")) return print_sentences(run, model.gpt, choice);
   const data::Tokenizer& tokenizer = model.words(options.load);
   if (options.data.empty()) return print_continuation(run, model, choice);
@@ -201,28 +209,46 @@ int main(int argc, char** argv) {
       {"data", "test-fraction", "steps", "batch-size", "lr", "optimizer", "seed", "threads",
        "distributed", "json", "csv", "report", "check", "save", "load"},
       {.test_fraction = 0.1});
-  command.add("--tokenizer", choice.tokenizer, {"byte", "char", "bpe"},
-              "With --data: what a token is");
-  command.add("--merges", choice.merges, "Merges that bpe learns: more make longer tokens");
-  command.add("--context", choice.size.context, "With --data: tokens that the model looks back on");
-  command.add("--layers", choice.size.layers, "With --data: blocks of the model");
-  command.add("--heads", choice.size.heads, "With --data: heads of attention in each");
-  command.add("--width", choice.size.embed_dim, "With --data: numbers that stand for a token");
-  command.add("--positions", choice.positions, {"learned", "sinusoidal", "rotary"},
-              "With --data: how it knows where a token stands");
-  command.add("--activation", choice.size.activation,
-              {"gelu", "gelu_tanh", "relu", "silu", "swiglu"}, "With --data: of its blocks");
-  command.add("--dropout", choice.size.dropout, "[0, 1)", "With --data: share that is left out");
-  command.add("--generate", choice.generate, "Tokens to write, after training or with --load");
-  command.add("--prompt", choice.prompt, "What to go on with");
-  command.add("--greedy", choice.sampling.greedy, "Write the most probable token each time");
-  command.add("--temperature", choice.sampling.temperature, "(0, inf)",
-              "Below 1 bolder, above 1 wilder");
-  command.add("--top-k", choice.sampling.top_k, "Only so many of the most probable tokens; 0: all",
-              0);
-  command.add("--top-p", choice.sampling.top_p, "(0, 1]",
-              "Only the most probable tokens that have this share together");
-  command.add("--export", choice.export_to, "Write the model in GPT-2's form into this folder");
+  command.add("--tokenizer", choice.tokenizer, {"byte", "char", "bpe"}, "What a token is")
+      .needs({"--data"});
+  command.add("--merges", choice.merges, "Merges that it learns: more make longer tokens")
+      .needs({"--tokenizer bpe"});
+  command.add("--context", choice.size.context, "Tokens that the model looks back on")
+      .needs({"--data"});
+  command.add("--layers", choice.size.layers, "Blocks of the model").needs({"--data"});
+  command.add("--heads", choice.size.heads, "Heads of attention in each").needs({"--data"});
+  command.add("--width", choice.size.embed_dim, "Numbers that stand for a token").needs({"--data"});
+  command
+      .add("--positions", choice.positions, {"learned", "sinusoidal", "rotary"},
+           "How it knows where a token stands")
+      .needs({"--data"});
+  command
+      .add("--activation", choice.size.activation, {"gelu", "gelu_tanh", "relu", "silu", "swiglu"},
+           "Of its blocks")
+      .needs({"--data"});
+  command.add("--dropout", choice.size.dropout, "[0, 1)", "Share that is left out")
+      .needs({"--data"});
+  command.add("--generate", choice.generate, "Tokens to write").needs({"--data", "--load"});
+  command.add("--prompt", choice.prompt, "What to go on with").with_load();
+  command.add("--greedy", choice.sampling.greedy, "Write the most probable token each time")
+      .with_load();
+  command
+      .add("--temperature", choice.sampling.temperature, "(0, inf)",
+           "Below 1 bolder, above 1 wilder")
+      .excludes({"--greedy"})
+      .with_load();
+  command
+      .add("--top-k", choice.sampling.top_k, "Only so many of the most probable tokens; 0: all", 0)
+      .excludes({"--greedy"})
+      .with_load();
+  command
+      .add("--top-p", choice.sampling.top_p, "(0, 1]",
+           "Only the most probable tokens that have this share together")
+      .excludes({"--greedy"})
+      .with_load();
+  command.add("--export", choice.export_to, "Write the model in GPT-2's form into this folder")
+      .excludes({"--positions sinusoidal", "--positions rotary", "--activation swiglu"})
+      .with_load();
   return train::run_program(command, argc, argv, [&](train::Run& run) {
     require<train::UsageError>(choice.size.embed_dim % choice.size.heads == 0,
                                "--heads: {} heads cannot share a width of {}", choice.size.heads,

@@ -1,80 +1,14 @@
-#include <retrace/train/options.h>
+// The options that programs have in common, and what goes with what.
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-
-#include <CLI/CLI.hpp>
 
 #include <retrace/optim/by_name.h>
 #include <retrace/tensor/check.h>
+#include <retrace/train/command_line.h>
 #include <retrace/train/exit.h>
-#include <retrace/train/log.h>
-#include <retrace/train/option_values.h>
 #include <retrace/train/report.h>
-#include <retrace/train/terminal.h>
 
 namespace retrace::train {
-namespace {
-
-constexpr const char *kData = "Data", *kRun = "Run", *kResults = "Results",
-                     *kKeep = "Keep and use the model", *kOther = "Other";
-
-constexpr const char* kFooter =
-    "Results go to standard output, progress to standard error. Exit codes: 0 done, 1 failure, 2 "
-    "wrong usage, 3 bad data or model file, 4 loss not finite, 5 --check missed its bound, 129, "
-    "130 and 143 interrupted (the step is finished and saved; a second Ctrl-C stops at once).";
-constexpr std::size_t kHelpWidth = 88, kHelpIndent = 29;
-
-// Words in lines of kHelpWidth; all but the first line are indented.
-void append_wrapped(std::string& text, std::string_view words, std::size_t indent) {
-  std::size_t column = indent;
-  while (!words.empty()) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    words.remove_prefix(std::min(word.size() + 1, words.size()));
-    const bool fits = column + 1 + word.size() <= kHelpWidth;
-    if (column > indent) text += fits ? " " : "\n" + std::string(indent, ' ');
-    column = (column > indent && fits ? column + 1 : indent) + word.size();
-    text += word;
-  }
-  text += '\n';
-}
-
-CLI::Validator valid(Check check) { return CLI::Validator(std::move(check), ""); }
-
-}  // namespace
-
-struct CommandLine::Parser {
-  Parser(std::string about, std::string program) : app(std::move(about), std::move(program)) {}
-
-  // An option whose value decides the outcome of a run.
-  struct Setting {
-    CLI::Option* option;
-    std::string default_text;
-    bool may_change;
-  };
-
-  template <class T>
-  CLI::Option* option(const char* group, const std::string& name, T& value, const std::string& what,
-                      const char* type) {
-    return app.add_option(name, value, what)->group(group)->type_name(type);
-  }
-  void decides(CLI::Option* option, std::string default_text = "", bool may_change = false) {
-    settings[option->get_single_name()] = {option, std::move(default_text), may_change};
-  }
-  void offer(std::string_view name);
-  bool is_given(const char* name) const {
-    const CLI::Option* option = app.get_option_no_throw(name);
-    return option != nullptr && option->count() > 0;
-  }
-  void check() const;
-
-  CLI::App app;
-  Options options;
-  bool reads_tables = false;
-  std::string resume_folder;
-  std::map<std::string, Setting> settings;
-};
 
 void CommandLine::Parser::offer(std::string_view name) {
   Options& o = options;
@@ -200,7 +134,45 @@ void CommandLine::Parser::offer(std::string_view name) {
   }
 }
 
-// What needs what, and what excludes what.
+std::string either(const CommandLine::Conditions& conditions) {
+  std::string text;
+  std::string_view last;  // of a value of the same option the value alone is said
+  for (const std::string& condition : conditions) {
+    const std::string_view name = std::string_view(condition).substr(0, condition.find(' '));
+    const bool is_same = name == last && name.size() < condition.size();
+    text +=
+        (text.empty() ? "" : " or ") + (is_same ? condition.substr(name.size() + 1) : condition);
+    last = name;
+  }
+  return text;
+}
+
+bool CommandLine::Parser::holds(const std::string& condition) const {
+  const std::size_t space = condition.find(' ');
+  const std::string name = condition.substr(0, space);
+  require<ValueError>(app.get_option_no_throw(name) != nullptr,
+                      "CommandLine: an option depends on {}, which is none", name);
+  if (space == std::string::npos) return is_given(name);
+  const auto setting = settings.find(name.substr(2));
+  require<ValueError>(setting != settings.end(),
+                      "CommandLine: an option depends on the value of {}, which may change", name);
+  return setting->second.value() == condition.substr(space + 1);
+}
+
+void CommandLine::Parser::check_own(const Setting& setting) const {
+  const std::string name = setting.option->get_name();
+  const auto do_hold = [this](const std::string& condition) { return holds(condition); };
+  for (const Conditions& one : setting.needs)
+    require<UsageError>(std::any_of(one.begin(), one.end(), do_hold),
+                        "{} needs {}; without, it says nothing", name, either(one));
+  for (const std::string& other : setting.excludes)
+    require<UsageError>(!holds(other), "{} says nothing with {}; leave one of them out", name,
+                        other);
+  require<UsageError>(setting.with_load || !is_given("--load"),
+                      "{} and --load exclude each other: a model that is loaded is not trained",
+                      name);
+}
+
 void CommandLine::Parser::check() const {
   const auto given = [this](const char* name) { return is_given(name); };
   const auto needs = [&given](const char* name, std::initializer_list<const char*> others) {
@@ -210,10 +182,8 @@ void CommandLine::Parser::check() const {
   const auto excludes = [&given](const char* name, const char* other) {
     require<UsageError>(!given(name) || !given(other), "{} and {} exclude each other", name, other);
   };
-  needs("--test", {"--data"});
-  needs("--test-fraction", {"--data"});
-  needs("--target", {"--data"});
-  needs("--labels", {"--data"});
+  for (const char* name : {"--test", "--test-fraction", "--target", "--labels", "--no-header"})
+    needs(name, {"--data"});
   for (const char* name : {"--trace-step", "--trace-check"})
     needs(name, {"--trace", "--trace-html"});
   needs("--save-every", {"--save", "--resume"});
@@ -224,175 +194,13 @@ void CommandLine::Parser::check() const {
   excludes("--epochs", "--steps");
   excludes("--test", "--test-fraction");
   excludes("--check", "--data");  // nobody knows the best possible loss there
-  for (const char* other : {"--save", "--resume", "--check", "--csv", "--trace", "--trace-html"})
+  for (const char* other :
+       {"--save", "--resume", "--check", "--csv", "--trace", "--trace-html", "--epochs", "--steps",
+        "--batch-size", "--lr", "--optimizer", "--patience", "--distributed", "--test-fraction"})
     excludes("--load", other);
   for (const char* other : {"--data", "--json", "--report"}) excludes("--predict", other);
-  require<UsageError>(!given("--save") || !given("--resume") || options.save == resume_folder,
-                      "--save and --resume name different folders; --resume goes on saving in its "
-                      "own");
-  for (const CLI::Option* option : app.get_options()) {
-    require<UsageError>(
-        option->count() == 0 || option->results().empty() || !option->results().front().empty(),
-        "{} needs a value, not an empty one", option->get_name());
-  }
-}
-
-CommandLine::CommandLine(std::string name, std::string about,
-                         const std::vector<std::string_view>& offered, const Options& defaults)
-    : parser_(std::make_unique<Parser>(std::move(about), std::move(name))) {
-  parser_->options = defaults;
-  parser_->reads_tables = std::find(offered.begin(), offered.end(), "test") != offered.end();
-  parser_->app.set_help_flag("-h,--help", "Print this and stop")->group(kOther);
-  for (const std::string_view option : offered) parser_->offer(option);
-}
-
-CommandLine::~CommandLine() = default;
-
-void CommandLine::add(const std::string& name, std::int64_t& value, const std::string& what,
-                      std::int64_t low) {
-  auto* option = parser_->option(kRun, name, value, fmt::format("{} ({})", what, value), "N");
-  parser_->decides(option->check(valid(at_least(low))), std::to_string(value));
-}
-
-void CommandLine::add(const std::string& name, std::optional<std::int64_t>& value,
-                      const std::string& what, std::int64_t low) {
-  parser_->decides(parser_->option(kRun, name, value, what, "N")->check(valid(at_least(low))));
-}
-
-void CommandLine::add(const std::string& name, double& value, const std::string& interval,
-                      const std::string& what) {
-  auto* option = parser_->option(kRun, name, value,
-                                 fmt::format("{} ({})", what, number_text(value)), "NUMBER");
-  parser_->decides(option->check(valid(in_interval(interval))), number_text(value));
-}
-
-void CommandLine::add(const std::string& name, std::optional<double>& value,
-                      const std::string& interval, const std::string& what) {
-  parser_->decides(
-      parser_->option(kRun, name, value, what, "NUMBER")->check(valid(in_interval(interval))));
-}
-
-void CommandLine::add(const std::string& name, std::string& value, const std::string& what) {
-  const std::string shown = value.empty() ? what : fmt::format("{} ({})", what, value);
-  parser_->decides(parser_->option(kRun, name, value, shown, "TEXT"), value);
-}
-
-void CommandLine::add(const std::string& name, std::vector<double>& value, double low, double high,
-                      const std::string& what) {
-  std::vector<std::string> texts;
-  for (const double number : value) texts.push_back(number_text(number));
-  const std::string text = fmt::format("{}", fmt::join(texts, ","));
-  auto* option = parser_->app.add_option_function<std::string>(
-      name, [&value](const std::string& list) { value = *parsed_list(list); },
-      fmt::format("{} ({})", what, text));
-  parser_->decides(option->group(kRun)->type_name("NUMBERS")->check(valid(rising(low, high))),
-                   text);
-}
-
-void CommandLine::add(const std::string& name, std::string& value,
-                      const std::vector<std::string>& choices, const std::string& what) {
-  auto* option = parser_->option(
-      kRun, name, value, fmt::format("{}: {} ({})", what, fmt::join(choices, ", "), value), "NAME");
-  const CLI::Validator known(
-      [choices](const std::string& text) {
-        return std::find(choices.begin(), choices.end(), text) != choices.end()
-                   ? std::string()
-                   : fmt::format("{} is not one of {}", text, fmt::join(choices, ", "));
-      },
-      "");
-  parser_->decides(option->check(known), value);
-}
-
-void CommandLine::add(const std::string& name, bool& value, const std::string& what) {
-  parser_->decides(parser_->app.add_flag(name, value, what)->group(kRun), "false");
-}
-
-const std::string& CommandLine::name() const { return parser_->app.get_name(); }
-
-std::string CommandLine::about() const { return parser_->app.get_description(); }
-
-std::string CommandLine::help() const {
-  const CLI::App& app = parser_->app;
-  std::string text = fmt::format("usage: {} [OPTIONS]\n\n", name());
-  append_wrapped(text, app.get_description(), 0);
-  for (const char* group : {kData, kRun, kResults, kKeep, kOther}) {
-    const auto options = app.get_options(
-        [group](const CLI::Option* option) { return option->get_group() == group; });
-    if (options.empty()) continue;
-    text += fmt::format("\n{}:\n", group);
-    for (const CLI::Option* option : options) {
-      const std::string names = option->get_name(false, true);
-      const std::string head =
-          names + (option->get_type_size() == 0 ? "" : " ") + option->get_type_name();
-      text += fmt::format("  {:<{}}", head, kHelpIndent - 2);
-      append_wrapped(text, option->get_description(), kHelpIndent);
-    }
-  }
-  text += '\n';
-  append_wrapped(text, kFooter, 0);
-  return text;
-}
-
-const Options* CommandLine::parse(int argc, const char* const* argv) {
-  try {
-    parser_->app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    print(help());
-    return nullptr;
-  } catch (const CLI::ParseError& error) {
-    std::string message = error.what();
-    std::replace_if(
-        message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; },
-        ' ');
-    throw UsageError(message);
-  }
-  parser_->check();
-  Options& options = parser_->options;
-  if (!parser_->resume_folder.empty()) {
-    options.save = parser_->resume_folder;
-    options.resume = true;
-  }
-  return &options;
-}
-
-Metadata CommandLine::settings() const {
-  Metadata result;
-  for (const auto& [name, setting] : parser_->settings) {
-    result[name] =
-        setting.option->count() > 0 ? setting.option->results().back() : setting.default_text;
-  }
-  return result;
-}
-
-void CommandLine::adopt(const Metadata& saved) {
-  std::vector<std::string> differences;
-  // Each is an end of its own; the new one counts.
-  std::string_view superseded = parser_->is_given("--epochs") ? "steps" : "";
-  if (parser_->is_given("--steps")) superseded = "epochs";
-  for (const auto& [name, setting] : parser_->settings) {
-    const auto item = saved.find(name);
-    if (item == saved.end() || name == superseded) continue;
-    const std::string& was = item->second;
-    const bool is_given = setting.option->count() > 0;
-    if (!is_given) {
-      if (was == setting.default_text) continue;
-      setting.option->add_result(was);
-      setting.option->run_callback();
-    } else if (canonical(setting.option->results().back()) != canonical(was)) {
-      const std::string difference =
-          fmt::format("--{} {} ({} before)", name, setting.option->results().back(),
-                      was.empty() ? "not given" : was);
-      if (setting.may_change) {
-        log_warning("the run that is resumed now has " + difference);
-      } else {
-        differences.push_back(difference);
-      }
-    }
-  }
-  require<UsageError>(differences.empty(),
-                      "a resumed run keeps its options, but these differ: {}; leave them out, or "
-                      "start another run with --save",
-                      fmt::join(differences, ", "));
+  for (const auto& [name, setting] : settings)
+    if (setting.own && setting.is_given()) check_own(setting);
 }
 
 }  // namespace retrace::train

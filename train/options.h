@@ -59,27 +59,35 @@ class CommandLine {
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;
 
+  /// "--data": the option is given; "--loss focal": that is its value, given or by default.
+  using Conditions = std::vector<std::string>;
+  /// When an option of the program's own says something. One that is given where it would say
+  /// nothing is refused, a UsageError.
+  ///
+  ///     command.add("--gamma", gamma, "[0, inf)", "how far ...").needs({"--loss focal"});
+  class Option;
+
   /// Options of the program's own; `value` holds the default and must outlive the command line.
   /// A whole number of at least `low`.
-  void add(const std::string& name, std::int64_t& value, const std::string& what,
-           std::int64_t low = 1);
+  Option add(const std::string& name, std::int64_t& value, const std::string& what,
+             std::int64_t low = 1);
   /// The same without a default; `what` says what holds then.
-  void add(const std::string& name, std::optional<std::int64_t>& value, const std::string& what,
-           std::int64_t low = 1);
+  Option add(const std::string& name, std::optional<std::int64_t>& value, const std::string& what,
+             std::int64_t low = 1);
   /// In an interval as it is written: "(0, 1]", "[0, inf)".
-  void add(const std::string& name, double& value, const std::string& interval,
-           const std::string& what);
-  void add(const std::string& name, std::optional<double>& value, const std::string& interval,
-           const std::string& what);
-  void add(const std::string& name, std::string& value, const std::string& what);
+  Option add(const std::string& name, double& value, const std::string& interval,
+             const std::string& what);
+  Option add(const std::string& name, std::optional<double>& value, const std::string& interval,
+             const std::string& what);
+  Option add(const std::string& name, std::string& value, const std::string& what);
   /// Numbers with commas between them, rising from above `low` to below `high`: "0.1,0.5,0.9".
-  void add(const std::string& name, std::vector<double>& value, double low, double high,
-           const std::string& what);
+  Option add(const std::string& name, std::vector<double>& value, double low, double high,
+             const std::string& what);
   /// One of `choices`.
-  void add(const std::string& name, std::string& value, const std::vector<std::string>& choices,
-           const std::string& what);
+  Option add(const std::string& name, std::string& value, const std::vector<std::string>& choices,
+             const std::string& what);
   /// A flag: false, or true when it is given.
-  void add(const std::string& name, bool& value, const std::string& what);
+  Option add(const std::string& name, bool& value, const std::string& what);
 
   /// UsageError when it makes no sense. On --help prints the help and returns nothing.
   const Options* parse(int argc, const char* const* argv);
@@ -90,13 +98,32 @@ class CommandLine {
   /// Everything that decides the outcome of a run, as it was given, for its checkpoints: seed,
   /// data, rate and so on, and the program's own options.
   Metadata settings() const;
-  /// For a run that is resumed: takes over what is not on the command line. UsageError, listing
-  /// all, when something there differs. Where the data lie and how long to train may change.
+  /// For a run that is resumed: takes over what is not on the command line, and checks what needs
+  /// what, which parse() then left to this. UsageError, listing all, when something there differs.
+  /// Where the data lie and how long to train may change. In a folder without a run: adopt({}).
   void adopt(const Metadata& settings);
 
  private:
+  struct Setting;
   struct Parser;
   std::unique_ptr<Parser> parser_;
+};
+
+class CommandLine::Option {
+ public:
+  /// One of these must hold; of several calls, one of each. The help begins with it: "With --loss
+  /// focal: how far ...".
+  Option needs(Conditions one_of);
+  /// None of these may hold.
+  Option excludes(Conditions conditions);
+  /// It is of what a loaded model does, too. Without this, or needs() with "--load" in it, --load
+  /// excludes it.
+  Option with_load();
+
+ private:
+  friend struct CommandLine::Parser;
+  explicit Option(Setting& setting) : setting_(&setting) {}
+  Setting* setting_;
 };
 
 }  // namespace retrace::train

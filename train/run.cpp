@@ -89,8 +89,8 @@ Run::Run(CommandLine& command, const Options& options)
       const std::string program = checkpoint_->metadata["program"];
       require<UsageError>(program == name(), "--resume {}: this is a run of {}", options.save,
                           program);
-      command.adopt(checkpoint_->metadata);
     }
+    command.adopt(checkpoint_ ? checkpoint_->metadata : Metadata());
   }
   std::error_code ignored;
   for (const std::string& path : {options.trace, options.trace_html})

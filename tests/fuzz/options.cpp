@@ -36,19 +36,23 @@ struct Offered {
 // What programs have in common, and one of each kind of their own.
 struct Command {
   explicit Command(const Offered& offered) : line("program", "Does something.", offered.common()) {
-    if (offered.has("hidden")) line.add("--hidden", hidden, "neurons");
+    if (offered.has("hidden")) line.add("--hidden", hidden, "neurons").with_load();
     if (offered.has("beams")) line.add("--beams", beams, "beams");
     if (offered.has("beta")) line.add("--beta", beta, "(0, inf)", "how far from the reference");
     if (offered.has("dropout")) line.add("--dropout", dropout, "[0, 1)", "share that is left out");
     if (offered.has("prompt")) line.add("--prompt", prompt, "text to go on with");
     if (offered.has("quantiles")) line.add("--quantiles", quantiles, 0, 1, "which ones");
-    if (offered.has("loss")) line.add("--loss", loss, {"hinge", "focal"}, "which loss");
-    if (offered.has("linear")) line.add("--linear", linear, "without activations");
+    if (offered.has("loss") || offered.has("gamma"))
+      line.add("--loss", loss, {"hinge", "focal"}, "which loss");
+    if (offered.has("gamma"))
+      line.add("--gamma", gamma, "[0, inf)", "how far").needs({"--loss focal"});
+    if (offered.has("linear") && offered.has("data"))
+      line.add("--linear", linear, "without activations").needs({"--data"});
   }
 
   std::int64_t hidden = 8;
   std::optional<std::int64_t> beams;
-  double beta = 0.1;
+  double beta = 0.1, gamma = 2;
   std::optional<double> dropout;
   std::string prompt, loss = "hinge";
   std::vector<double> quantiles = {0.1, 0.9};
@@ -94,6 +98,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::accepts<train::UsageError>("", [&] {
     resumed.line.adopt(settings);
     fuzz::expect(resumed.line.settings() == settings, "a resumed run takes over what was given");
+    fuzz::expect(command.gamma == 2 || command.loss == "focal", "an option says something");
     fuzz::expect(resumed.hidden == command.hidden && resumed.quantiles == command.quantiles,
                  "with its values");
   });

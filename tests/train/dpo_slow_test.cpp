@@ -105,10 +105,10 @@ TEST_CASE("dpo says what is wrong with preferences, models or a command line") {
   refused(2, {"--loss", "dpo"}, "sigmoid");
   refused(2, {"--reward", folder.path()}, "--reward needs --prefer reward_model");
   refused(2, {"--data", data, "--prefer", "reward_model"}, "needs --reward");
-  refused(2, {"--base", "a", "--sft", "b"}, "excludes");
+  refused(2, {"--base", "a", "--sft", "b"}, "--base says nothing with --sft");
   refused(2, {"--reference", "a"}, "needs --data");
   refused(2, {"--loss", "hinge", "--label-smoothing", "0.3"}, "label_smoothing");
-  refused(2, {"--gamma", "1"}, "--gamma is of --loss simpo");
+  refused(2, {"--gamma", "1"}, "--gamma needs --loss simpo");
   refused(2, {"--data", data, "--check"}, "exclude each other");
   refused(3, {"--data", folder.put("one.jsonl", echo_preferences(1))}, "two are needed");
   const auto bad = [&](const std::string& line) {

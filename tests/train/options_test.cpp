@@ -244,6 +244,92 @@ TEST_CASE("a list of numbers is read, shown and kept as it was given") {
   }
 }
 
+namespace {
+
+// Options of a program's own that say something only beside others.
+struct Dependent {
+  explicit Dependent(std::initializer_list<const char*> arguments)
+      : line("program", "Does something.", kAll) {
+    line.add("--loss", loss, {"hinge", "focal", "triplet"}, "which loss");
+    line.add("--gamma", gamma, "[0, inf)", "how far").needs({"--loss focal", "--loss triplet"});
+    line.add("--balance", balance, "rare rows more often")
+        .needs({"--data"})
+        .needs({"--loss hinge"});
+    line.add("--share", share, "[0, 1]", "of what is generated").excludes({"--data", "--balance"});
+    line.add("--prompt", prompt, "what to go on with").with_load();
+    line.add("--fill", fill, "a text with blanks").needs({"--data", "--load"});
+    std::vector<const char*> argv = {"program"};
+    argv.insert(argv.end(), arguments);
+    line.parse(static_cast<int>(argv.size()), argv.data());
+  }
+  std::string loss = "hinge", prompt, fill;
+  double gamma = 2, share = 0.5;
+  bool balance = false;
+  CommandLine line;
+};
+
+}  // namespace
+
+TEST_CASE("an option that would say nothing is refused, and the help says what it needs") {
+  const auto refused = [](std::initializer_list<const char*> arguments) {
+    return message_of<UsageError>([&] { Dependent{arguments}; });
+  };
+  CHECK(says(refused({"--gamma", "1"}), "--gamma needs --loss focal or triplet"));
+  CHECK(says(refused({"--gamma", "2"}), "--gamma needs"));  // its default, but given
+  CHECK(Dependent({"--gamma", "1", "--loss", "focal"}).gamma == 1);
+  CHECK(Dependent({"--gamma", "1", "--loss", "triplet"}).gamma == 1);
+  // One of each, and a value by default is one.
+  CHECK(says(refused({"--balance"}), "--balance needs --data"));
+  CHECK(says(refused({"--balance", "--data", "d", "--loss", "focal"}), "--balance needs --loss"));
+  CHECK(Dependent({"--balance", "--data", "d"}).balance);
+  CHECK(says(refused({"--share", "1", "--data", "d"}), "--share says nothing with --data"));
+  CHECK(Dependent({"--share", "1"}).share == 1);
+
+  // What is loaded is not trained.
+  const auto loaded = [&](std::vector<const char*> arguments) {
+    return message_of<UsageError>([&] {
+      CommandLine line("program", "Does something.", {"steps", "lr", "data", "load"});
+      double beta = 1;
+      std::string prompt, fill;
+      line.add("--beta", beta, "[0, inf)", "how far");
+      line.add("--prompt", prompt, "what to go on with").with_load();
+      line.add("--fill", fill, "a text with blanks").needs({"--data", "--load"});
+      arguments.insert(arguments.begin(), {"program", "--load", "m"});
+      line.parse(static_cast<int>(arguments.size()), arguments.data());
+    });
+  };
+  CHECK(loaded({"--prompt", "a", "--fill", "_"}).empty());
+  CHECK(says(loaded({"--beta", "1"}), "--beta and --load exclude each other"));
+  CHECK(says(loaded({"--steps", "1"}), "--load and --steps exclude each other"));
+  CHECK(says(loaded({"--lr", "1"}), "--load and --lr exclude each other"));
+
+  const std::string help = Dependent({}).line.help();
+  CHECK(says(help, "With --loss focal or triplet: how far (2)"));
+  CHECK(says(help, "With --data and --loss hinge: rare rows"));
+  CHECK(says(help, "With --data or --load: a text"));
+
+  // What a name is misspelt in is a mistake of the program.
+  CommandLine line("program", "Does something.", {"seed"});
+  bool flag = false;
+  line.add("--flag", flag, "a flag").needs({"--dta"});
+  const char* const argv[] = {"program", "--flag"};
+  CHECK(says(message_of<ValueError>([&] { line.parse(2, argv); }), "--dta"));
+}
+
+TEST_CASE("what a resumed run was begun with counts for what needs it") {
+  const Metadata begun = Dependent({"--loss", "focal", "--data", "d"}).line.settings();
+  Dependent resumed({"--resume", "r", "--gamma", "2", "--target", "t"});
+  const std::string differs = message_of<UsageError>([&] { resumed.line.adopt(begun); });
+  CHECK(says(differs, "--target t"));
+  CHECK_FALSE(says(differs, "gamma"));
+  Dependent other({"--resume", "r", "--gamma", "2"});
+  other.line.adopt(begun);
+  CHECK(other.loss == "focal");
+  // In a folder without a run nothing was begun.
+  Dependent empty({"--resume", "r", "--gamma", "2"});
+  CHECK(says(message_of<UsageError>([&] { empty.line.adopt({}); }), "--gamma needs --loss"));
+}
+
 TEST_CASE("a number is held to the interval that the option has") {
   const auto parse = [](const char* text, const char* interval) {
     CommandLine line("program", "Does something.", {"seed"});
