@@ -262,9 +262,7 @@ void Tokenizer::save(const std::string& folder) const {
     return vocabulary_file.commit();
   }
   vocabulary_file.commit();
-  std::error_code error;
-  std::filesystem::remove(merges_path, error);
-  if (error) fail<IoError>("{}: cannot be removed: {}", merges_path, error.message());
+  remove_file(merges_path);
 }
 
 std::string Tokenizer::to_json() const {

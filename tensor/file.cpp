@@ -180,6 +180,13 @@ void create_folder(const std::string& path) {
   if (error != 0) fail_step(path, "sync the folder that the new one is in", error);
 }
 
+bool remove_file(const std::string& path) {
+  check_path(path);
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno != ENOENT) fail_step(path, "remove", errno);
+  return false;
+}
+
 OutputFile::OutputFile(const std::string& path) : path_(path) {
   check_path(path);
   target_ = target_of(path);

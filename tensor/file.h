@@ -43,6 +43,9 @@ std::vector<std::string> names_in_folder(const std::string& path);
 /// Makes the folder, unless there is one, in a folder that is there, which is synced.
 void create_folder(const std::string& path);
 
+/// Removes the file, or the link; whether there was one.
+bool remove_file(const std::string& path);
+
 /// A file being written: whoever opens `path` sees the complete old file until commit() and the
 /// complete new one after it, whenever the process or the machine stops. The bytes go into a
 /// temporary file in the same folder; one that a dead process left behind is removed by the next

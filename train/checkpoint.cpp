@@ -36,12 +36,8 @@ bool belongs(std::string_view name, std::string_view part) {
   return name.size() > part.size() && name.starts_with(part) && name[part.size()] == '.';
 }
 
-// Whether it was there.
-bool remove_file(const std::string& path) {
-  std::error_code error;
-  const bool was_there = fs::remove(path, error);
-  require<WriteError>(!error, "{}: cannot remove: {}", path, error.message());
-  return was_there;
+bool removed(const std::string& path) {
+  return writing([&] { return remove_file(path); });
 }
 
 }  // namespace
@@ -163,7 +159,7 @@ void CheckpointFolder::save(std::int64_t step, const StateDict& state, Metadata 
   const std::vector<std::int64_t> all = steps();
   std::size_t kept = 0;
   for (const std::int64_t each : all) {
-    if (each <= step && ++kept > keep_) remove_file(checkpoint_path(each));
+    if (each <= step && ++kept > keep_) removed(checkpoint_path(each));
   }
 }
 
@@ -196,9 +192,9 @@ std::vector<std::string> CheckpointFolder::stages() const {
 
 bool CheckpointFolder::clear() const {
   bool any = false;
-  for (const std::string& path : model_paths()) any = remove_file(path) || any;
+  for (const std::string& path : model_paths()) any = removed(path) || any;
   for (const std::string& name : stages()) any = stage(name).clear() || any;
-  for (const std::int64_t step : steps()) any = remove_file(checkpoint_path(step)) || any;
+  for (const std::int64_t step : steps()) any = removed(checkpoint_path(step)) || any;
   return any;
 }
 

@@ -41,11 +41,11 @@ class WriteError : public Error {
   using Error::Error;
 };
 
-/// Calls f(), which writes a file, and turns its IoError into a WriteError.
+/// f(), which writes or removes a file; its IoError becomes a WriteError.
 template <class F>
-void writing(F&& f) {
+auto writing(F&& f) {
   try {
-    f();
+    return f();
   } catch (const IoError& error) {
     throw WriteError(error.what());
   }

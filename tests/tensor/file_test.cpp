@@ -132,6 +132,19 @@ TEST_CASE("a folder is made in one that is there") {
         folder / "no/such" + ": cannot make the folder: No such file or directory");
 }
 
+TEST_CASE("a file is removed, and a link, not what it leads to") {
+  const TemporaryFolder folder;
+  const std::string file = folder.put("file", "x");
+  fs::create_symlink(file, folder / "link");
+  CHECK(remove_file(folder / "link"));
+  CHECK(fs::exists(file));
+  CHECK(remove_file(file));
+  CHECK_FALSE(fs::exists(file));
+  CHECK_FALSE(remove_file(file));
+  CHECK(message_of<IoError>([&] { remove_file(folder.path()); }) ==
+        folder.path() + ": cannot remove: Is a directory");
+}
+
 TEST_CASE("a full disk leaves the old file and no temporary") {
   const TemporaryFolder folder;
   const std::string path = folder.put("model", "old");
