@@ -37,10 +37,12 @@ struct Convolution {
   std::int64_t image() const { return channels * height.in * width.in; }         // of one group
   std::int64_t places() const { return height.out * width.out; }                 // of the output
   std::int64_t taps() const { return channels * height.kernel * width.kernel; }  // of a filter
-  /// The columns are the image as it is.
+  /// The columns are the image as it is: each of its elements has a place.
   bool is_pointwise() const {
-    return height.kernel == 1 && width.kernel == 1 && height.stride == 1 && width.stride == 1 &&
-           height.padding == 0 && width.padding == 0;
+    const auto is_kept = [](const Axis& a) {
+      return a.kernel == 1 && a.padding == 0 && a.out == a.in;
+    };
+    return is_kept(height) && is_kept(width);
   }
 };
 

@@ -66,6 +66,8 @@ const std::vector<Case> kCases = {
     {{2, 2, 9, 5}, {3, 2, 4, 1}, {.stride = {2, 1}}},   // k x 1
     {{2, 3, 4, 5}, {5, 3, 1, 1}, {}},                   // a product of channels
     {{2, 3, 4, 5}, {5, 3, 1, 1}, {.stride = 2}},        // that skips places
+    {{2, 3, 2, 2}, {4, 3, 1, 1}, {.stride = 2}},        // all but one
+    {{1, 2, 2, 3}, {1, 2, 1, 1}, {.stride = {1, 3}}},   // or all but one of each row
     {{2, 3, 4, 5}, {5, 3, 1, 1}, {.padding = 1}},       // and one beside the image
     {{1, 2, 8, 11}, {2, 2, 2, 2}, {.stride = {3, 5}}},  // stride > kernel
     {{2, 2, 7, 7}, {3, 2, 3, 2}, {.padding = {2, 3}, .dilation = {2, 3}}},
@@ -105,6 +107,46 @@ TEST_CASE("conv2d and its gradients are what the plain loops give") {
       CHECK(largest_difference(x.grad().to(kFloat64), expected.dx * 2.0) <= 2 * tolerance);
     }
   }
+}
+
+TEST_CASE("conv2d is right for every small size, stride, padding and dilation of a dim") {
+  int tried = 0;
+  for (std::int64_t in = 1; in <= 5; ++in)
+    for (std::int64_t kernel = 1; kernel <= 3; ++kernel)
+      for (std::int64_t stride = 1; stride <= 6; ++stride)
+        for (std::int64_t padding = 0; padding <= 2; ++padding)
+          for (std::int64_t dilation = 1; dilation <= 2; ++dilation) {
+            if (dilation * (kernel - 1) >= in + 2 * padding) continue;
+            for (const bool high : {true, false}) {
+              const auto along = [high](std::int64_t along_it, std::int64_t across) {
+                return high ? Shape{along_it, across} : Shape{across, along_it};
+              };
+              const Shape size = along(in, 2), filter = along(kernel, 1);
+              const auto both = [&](std::int64_t n, std::int64_t other) {
+                const Shape s = along(n, other);
+                return Size2d{s[0], s[1]};
+              };
+              const Conv2dFuncOptions options = {.stride = both(stride, 1),
+                                                 .padding = both(padding, 0),
+                                                 .dilation = both(dilation, 1)};
+              Tensor x = random({2, 2, size[0], size[1]}).requires_grad_(),
+                     w = random({3, 2, filter[0], filter[1]}).requires_grad_();
+              const Tensor y = conv2d(x, w, {}, options), g = random(y.sizes());
+              const Naive expected =
+                  naive(x.detach(), w.detach(), zeros({3}, kFloat64), g, options);
+              y.backward(g);
+              CAPTURE(in);
+              CAPTURE(kernel);
+              CAPTURE(stride);
+              CAPTURE(padding);
+              CAPTURE(dilation);
+              REQUIRE(largest_difference(y.detach(), expected.y) <= 1e-13);
+              REQUIRE(largest_difference(x.grad(), expected.dx) <= 1e-13);
+              REQUIRE(largest_difference(w.grad(), expected.dw) <= 1e-13);
+              ++tried;
+            }
+          }
+  CHECK(tried > 700);
 }
 
 TEST_CASE("conv1d is conv2d of height 1") {
