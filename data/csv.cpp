@@ -298,6 +298,13 @@ std::string Table::names_like(std::string_view name) const {
 
 const Column& Table::column(std::string_view name) const { return columns[index_of(name)]; }
 
+bool Table::names_are_numbers() const {
+  double ignored = 0;
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    return parse_number(name, ignored) != NumberStatus::no_number;
+  });
+}
+
 std::string Table::place(std::int64_t row, std::string_view column) const {
   return fmt::format("{}:{}: column {}", path, lines[static_cast<std::size_t>(row)],
                      excerpt(column));

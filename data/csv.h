@@ -51,6 +51,8 @@ struct Table {
   std::string names_like(std::string_view name = {}) const;
   /// The number of a column, from 0; IoError as of column().
   std::size_t index_of(std::string_view name) const;
+  /// Whether all are numbers: a first line that was taken for names may be a row.
+  bool names_are_numbers() const;
 };
 
 /// Quotes protect separators, line ends and doubled quotes; line ends are LF, CRLF or CR; a byte

@@ -119,13 +119,21 @@ LoadedData<Outputs> load_table(const DataFiles& files, CsvOptions targets, Learn
   if (!files.header) inputs.widths = widths(table, outputs.columns());
   inputs.columns = TableEncoder(table, rows.train, outputs.columns());
   data.notes = inputs.columns.notes();
+  if (files.header && table.names_are_numbers())
+    data.notes.push_back(fmt::format(
+        "{}: the names in its first line are all numbers; if that is a row, give --no-header",
+        files.train));
   const TensorDataset all = {inputs.columns.encode(table), encoded};
   data.train = all.subset(rows.train);
   if (files.test.empty()) {
     data.test = all.subset(rows.test);
   } else {
     const Table test = read_table(files.test, further(inputs, targets));
-    data.test = {inputs.columns.encode(test), outputs.encode(test)};
+    const std::int64_t width = std::ssize(test.columns);
+    require<IoError>(files.header || width == std::ssize(table.columns),
+                     "{}: has {} columns, and {} has {}; without names each must have its place",
+                     files.test, width, files.train, std::ssize(table.columns));
+    data.test = {inputs.columns.encode(test, &data.notes), outputs.encode(test)};
   }
   return data;
 }
@@ -174,7 +182,7 @@ std::int64_t InputFormat::features() const {
   return image.size() == 2 ? image[0] * image[1] : columns.features();
 }
 
-Tensor InputFormat::read(const std::string& path) const {
+Tensor InputFormat::read(const std::string& path, std::vector<std::string>* notes) const {
   if (image.size() != 2) {
     const Table table = read_table(path, further(*this));
     const std::int64_t width = std::ssize(table.columns);
@@ -182,13 +190,13 @@ Tensor InputFormat::read(const std::string& path) const {
                      "{}: has {} columns, but the model takes tables of {}, whose columns have no "
                      "names to find them by",
                      path, width, widths);
-    return columns.encode(table);
+    return columns.encode(table, notes);
   }
-  const Tensor images = read_idx(path);
-  require<IoError>(images.dim() == 3 && images.size(1) == image[0] && images.size(2) == image[1],
-                   "{}: is {} {}, but the model takes images of {}", path, images.dtype(),
-                   images.sizes(), image);
-  return images.dtype() == kInt64 ? images.to(kFloat32).div_(255.0) : images.to(kFloat32);
+  const Tensor images = read_images(path);
+  require<IoError>(images.size(1) == image[0] && images.size(2) == image[1],
+                   "{}: its images are {}, but the model takes images of {}", path, images.sizes(),
+                   image);
+  return images;
 }
 
 template <class Outputs>

@@ -41,8 +41,8 @@ struct InputFormat {
   /// Numbers that a model sees of each row.
   std::int64_t features() const;
   /// Inputs from a file that has no targets, or has them in other columns: images of an IDX file,
-  /// rows of a CSV. IoError when it does not fit.
-  Tensor read(const std::string& path) const;
+  /// rows of a CSV. IoError when it does not fit. `notes` as of TableEncoder::encode.
+  Tensor read(const std::string& path, std::vector<std::string>* notes = nullptr) const;
 
   Metadata to_metadata() const;
   /// IoError, in the name of `path`, when the metadata say nothing of inputs.

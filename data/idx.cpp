@@ -99,6 +99,16 @@ Tensor bytes_as_fractions(const Idx& idx, const Shape& sizes) {
   return result;
 }
 
+Idx parse_images(const std::string& path) {
+  Idx images = parse(path);
+  require<IoError>(
+      images.type == StoredType::u8 && images.sizes.size() == 3,
+      "{}: images must be bytes [samples, height, width], type 0x08; the type of these is "
+      "{:#04x}, their shape {}",
+      path, static_cast<unsigned char>(images.contents[2]), images.sizes);
+  return images;
+}
+
 // The file with or without .gz; empty when there is neither.
 std::string find_file(const std::string& folder, const std::string& name) {
   for (const char* ending : {"", ".gz"}) {
@@ -131,6 +141,11 @@ std::string choose_part(const std::string& folder, const std::string& wanted) {
 
 Tensor read_idx(const std::string& path) { return numbers_of(parse(path)); }
 
+Tensor read_images(const std::string& path) {
+  const Idx images = parse_images(path);
+  return bytes_as_fractions(images, images.sizes);
+}
+
 std::vector<std::string> idx_parts(const std::string& folder) {
   std::vector<std::string> parts;
   for (std::string& name : names_in_folder(folder)) {
@@ -148,10 +163,7 @@ TensorDataset load_idx(const std::string& folder, const IdxOptions& options) {
   const std::string part = choose_part(folder, options.part);
   const std::string image_path = find_file(folder, part + std::string(kImages));
   const std::string label_path = find_file(folder, part + std::string(kLabels));
-  const Idx images = parse(image_path), labels = parse(label_path);
-  require<IoError>(images.type == StoredType::u8 && images.sizes.size() == 3,
-                   "{}: images must be bytes [samples, height, width], not rank {}", image_path,
-                   images.sizes.size());
+  const Idx images = parse_images(image_path), labels = parse(label_path);
   require<IoError>(labels.type == StoredType::u8 && labels.sizes.size() == 1,
                    "{}: labels must be bytes [samples], not rank {}", label_path,
                    labels.sizes.size());

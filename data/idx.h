@@ -14,6 +14,10 @@ namespace retrace::data {
 /// The numbers of one file as they are: whole numbers int64, fractions float32 or float64.
 Tensor read_idx(const std::string& path);
 
+/// Images of bytes as float32 [samples, height, width], 255 as 1. IoError, also for a file that
+/// holds anything else.
+Tensor read_images(const std::string& path);
+
 struct IdxOptions {
   /// Which pair of files to read when the folder has several: "train", "t10k", ... Without it
   /// "train" if there is one, else the only one.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include <retrace/data/jsonl.h>
@@ -101,6 +102,9 @@ Conversation parse_conversation(const json& object) {
     return {{text_of(field(object, "prompt"), "prompt"), false},
             {text_of(field(object, "completion"), "completion"), true}};
   }
+  for (const char* other : {"prompt", "completion"})
+    require<IoError>(!object.contains(other), "has \"messages\" and \"{}\"; give one of them",
+                     other);
   Conversation conversation = parse_messages(object["messages"], "messages");
   const bool has_response = std::any_of(conversation.begin(), conversation.end(),
                                         [](const TextPart& part) { return part.response; });
@@ -139,8 +143,10 @@ void divide(Preference& preference) {
 double parse_margin(const json& object) {
   const auto margin = object.find("margin");
   if (margin == object.end()) return 0;
-  require<IoError>(margin->is_number() && margin->get<double>() >= 0,
-                   "\"margin\" is {}; it must be a number of at least 0", json_excerpt(*margin));
+  require<IoError>(
+      margin->is_number() && margin->get<double>() >= 0 && std::isfinite(margin->get<float>()),
+      "\"margin\" is {}; it must be a number of at least 0 that float32 can hold",
+      json_excerpt(*margin));
   return margin->get<double>();
 }
 

@@ -128,7 +128,7 @@ std::vector<std::string> TableEncoder::names_where(bool is_text) const {
   return names;
 }
 
-Tensor TableEncoder::encode(const Table& table) const {
+Tensor TableEncoder::encode(const Table& table, std::vector<std::string>* notes) const {
   std::vector<const Column*> columns;
   for (const ColumnRule& rule : rules_) {
     const Column& column = table.column(rule.name);
@@ -138,6 +138,7 @@ Tensor TableEncoder::encode(const Table& table) const {
                      "{}: column {} holds {}, but {} were learnt", table.path, excerpt(rule.name),
                      column.is_text ? "texts" : "numbers", rule.is_text ? "texts" : "numbers");
     columns.push_back(&column);
+    if (notes != nullptr) rule.note(table, column, *notes);
   }
   Tensor result = empty({table.rows(), features()});
   auto* features = elements<float>(result);
@@ -158,12 +159,42 @@ void TableEncoder::ColumnRule::encode(const Table& table, const Column& column, 
     *result = missing ? 0.0f : scale(table, column, row);
     return;
   }
-  const auto level =
-      missing ? levels.end() : std::lower_bound(levels.begin(), levels.end(), column.texts[cell]);
-  const bool known = level != levels.end() && *level == column.texts[cell];
+  const std::size_t level = missing ? levels.size() : level_of(column.texts[cell]);
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    result[i] = known ? static_cast<float>(levels[i] == *level) : static_cast<float>(shares[i]);
+    const bool known = level < levels.size();
+    result[i] = known ? static_cast<float>(i == level) : static_cast<float>(shares[i]);
   }
+}
+
+std::size_t TableEncoder::ColumnRule::level_of(const std::string& text) const {
+  const auto level = std::lower_bound(levels.begin(), levels.end(), text);
+  const bool known = level != levels.end() && *level == text;
+  return known ? static_cast<std::size_t>(level - levels.begin()) : levels.size();
+}
+
+void TableEncoder::ColumnRule::note(const Table& table, const Column& column,
+                                    std::vector<std::string>& notes) const {
+  std::vector<std::size_t> unknown;
+  std::size_t missing = 0;
+  for (std::size_t row = 0; row < column.missing.size(); ++row) {
+    if (column.missing[row])
+      ++missing;
+    else if (is_text && level_of(column.texts[row]) == levels.size())
+      unknown.push_back(row);
+  }
+  const std::size_t rows = column.missing.size();
+  const auto add = [&](std::size_t count, const std::string& what) {
+    if (count == 0) return;
+    notes.push_back(fmt::format("{}: {}: {} of {} cells ({}) {}; filled with {}", table.path,
+                                excerpt(name), count, rows, percent(count, rows), what,
+                                is_text ? "the shares of the texts that were learnt"
+                                        : fmt::format("the mean {:.6g}", scale.mean)));
+  };
+  add(missing, "are missing");
+  if (unknown.empty()) return;
+  const std::size_t first = unknown.front();
+  add(unknown.size(), fmt::format("hold texts that were not learnt, the first {} on line {}",
+                                  shown(column.texts[first]), table.lines[first]));
 }
 
 }  // namespace retrace::data

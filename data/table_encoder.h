@@ -48,8 +48,9 @@ class TableEncoder {
 
   /// float32 [rows, features]; columns are found by their names, others are ignored. IoError when
   /// one is not there, holds texts where numbers were learnt, or a number so large that float32
-  /// cannot hold the feature.
-  Tensor encode(const Table& table) const;
+  /// cannot hold the feature. `notes`: there each column gets a line that has missing cells, or
+  /// texts that were not learnt.
+  Tensor encode(const Table& table, std::vector<std::string>* notes = nullptr) const;
 
   /// All that was learnt, as JSON, and back (IoError when it is not that).
   std::string to_json() const;
@@ -65,6 +66,9 @@ class TableEncoder {
 
     std::int64_t features() const { return is_text ? static_cast<std::int64_t>(levels.size()) : 1; }
     void encode(const Table& table, const Column& column, std::int64_t row, float* features) const;
+    /// Where its text stands among the levels; their number when it was not learnt.
+    std::size_t level_of(const std::string& text) const;
+    void note(const Table& table, const Column& column, std::vector<std::string>& notes) const;
   };
 
   std::optional<ColumnRule> learn(const Table& table, const Column& column,

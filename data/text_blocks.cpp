@@ -107,14 +107,17 @@ std::vector<TensorDataset> TextBlocks::batches(std::int64_t rows, std::int64_t l
   return batches;
 }
 
-TextSplit split_text(const TokenFile& file, double test_fraction, std::int64_t length) {
+TextSplit split_text(const TokenFile& file, const Tokenizer& tokenizer, double test_fraction,
+                     std::int64_t length) {
   require<ValueError>(test_fraction > 0 && test_fraction < 1,
                       "split_text: the fraction to test on must be between 0 and 1, not {}",
                       test_fraction);
   require<ValueError>(length >= 1, "split_text: a block has a token or more, not {}", length);
   const std::int64_t tokens = file.tokens.numel();
-  const std::int64_t test = std::llround(test_fraction * static_cast<double>(tokens));
-  const std::int64_t train = tokens - test;
+  const auto* ids = elements<std::int64_t>(file.tokens);
+  std::int64_t train = tokens, left = held_out_bytes(file.bytes, test_fraction);
+  while (train > 0 && (left -= std::ssize(tokenizer.token(ids[train - 1]))) >= 0) --train;
+  const std::int64_t test = tokens - train;
   require<IoError>(test >= 1 && train > length,
                    "{}: has {} tokens, {} of them to train on and {} to test on; a block of {} "
                    "needs {} to train on and 1 to test on: take a longer text, or shorter blocks",

@@ -54,9 +54,11 @@ struct TextSplit {
   TextBlocks train, test;
 };
 
-/// The targets to test on are the last test_fraction · n tokens, rounded. IoError, beginning with
-/// the path, unless what is left to train on has length + 1 tokens, and a token is left to test on;
-/// ValueError for a fraction outside (0, 1).
-TextSplit split_text(const TokenFile& file, double test_fraction, std::int64_t length);
+/// The targets to test on are the tokens within the last held_out_bytes(file.bytes, test_fraction),
+/// of which Tokenizer::train(..., test_fraction) knows nothing. `tokenizer` is the file's. IoError,
+/// beginning with the path, unless what is left to train on has length + 1 tokens, and a token is
+/// left to test on; ValueError for a fraction outside (0, 1).
+TextSplit split_text(const TokenFile& file, const Tokenizer& tokenizer, double test_fraction,
+                     std::int64_t length);
 
 }  // namespace retrace::data

@@ -1,6 +1,8 @@
 #include <retrace/data/tokenizer.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
 
 #include <retrace/data/pretokens.h>
@@ -55,12 +57,27 @@ void collect(std::string_view text, WordCounts& words) {
   });
 }
 
-// Of all pieces of a file.
+// Of all pieces of a file, but for its last bytes.
 template <class Collection>
-Collection collect_file(const std::string& path) {
+Collection collect_file(const std::string& path, double held_out = 0) {
+  auto left = std::numeric_limits<std::int64_t>::max();
+  if (held_out > 0) {
+    std::int64_t bytes = 0;
+    TextReader reader(path);
+    while (const auto piece = reader.next()) bytes += std::ssize(*piece);
+    left = bytes - held_out_bytes(bytes, held_out);
+  }
   Collection collection;
   TextReader reader(path);
-  while (const auto piece = reader.next()) collect(*piece, collection);
+  while (const auto piece = reader.next()) {
+    auto size = static_cast<std::size_t>(std::min(left, std::ssize(*piece)));
+    left -= static_cast<std::int64_t>(size);
+    const auto goes_on = [&] {
+      return (static_cast<unsigned char>((*piece)[size]) & 0xc0) == 0x80;
+    };
+    while (size > 0 && size < piece->size() && goes_on()) --size;  // no part of a character
+    collect(std::string_view(*piece).substr(0, size), collection);
+  }
   return collection;
 }
 
@@ -121,14 +138,21 @@ Tokenizer Tokenizer::bpe(std::string_view text, std::int64_t merges) {
   return Tokenizer(TokenizerKind::bpe, std::move(learnt.tokens), std::move(learnt.merges));
 }
 
-Tokenizer Tokenizer::train(TokenizerKind kind, const std::string& path, std::int64_t merges) {
+std::int64_t held_out_bytes(std::int64_t bytes, double fraction) {
+  return std::llround(fraction * static_cast<double>(bytes));
+}
+
+Tokenizer Tokenizer::train(TokenizerKind kind, const std::string& path, std::int64_t merges,
+                           double held_out) {
+  require<ValueError>(held_out >= 0 && held_out < 1,
+                      "tokenizer: the share that is held out is in [0, 1), not {}", held_out);
   if (kind == TokenizerKind::byte) return {};
   if (kind == TokenizerKind::character) {
     const auto characters = collect_file<Characters>(path);
     return Tokenizer(kind, {characters.begin(), characters.end()});
   }
   require_merges(merges);
-  const auto words = collect_file<WordCounts>(path);
+  const auto words = collect_file<WordCounts>(path, held_out);
   try {
     LearntMerges learnt = learn(words, merges);
     return Tokenizer(kind, std::move(learnt.tokens), std::move(learnt.merges));

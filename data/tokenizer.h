@@ -19,6 +19,9 @@ std::string_view name_of(TokenizerKind kind);
 /// ValueError for another name.
 TokenizerKind tokenizer_kind(std::string_view name);
 
+/// How many bytes of a text are its last `fraction`, which is held out.
+std::int64_t held_out_bytes(std::int64_t bytes, double fraction);
+
 /// Turns texts into the numbers of tokens, and back. A value: a copy is a tokenizer of its own.
 ///
 /// - byte: each byte is a token; any text can be encoded.
@@ -40,7 +43,11 @@ class Tokenizer {
   static Tokenizer bpe(std::string_view text, std::int64_t merges);
   /// Of a file, plain or gzip, which is read in pieces (data/text.h). `merges` matters to bpe
   /// alone, and bytes do not depend on the file. IoError, beginning with the path.
-  static Tokenizer train(TokenizerKind kind, const std::string& path, std::int64_t merges);
+  /// `held_out`: the share of the bytes, at the end, that is to be tested on (split_text): nothing
+  /// is merged for its sake. Characters are of the whole text; else some could not be told.
+  /// ValueError for one outside [0, 1).
+  static Tokenizer train(TokenizerKind kind, const std::string& path, std::int64_t merges,
+                         double held_out = 0);
 
   /// ValueError, in a tokenizer of characters, for one that it does not know or bytes that are not
   /// UTF-8. Names of special tokens are text like any other.

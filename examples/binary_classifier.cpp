@@ -121,7 +121,7 @@ void predict(train::Run& run) {
   const std::int64_t features = format.inputs.features();
   nn::Mlp model(features, 1, {.hidden = saved.hidden_layers(features)});
   saved.load_into(model);
-  const Tensor p = sigmoid(train::predict(model, format.inputs.read(run.options().predict)));
+  const Tensor p = sigmoid(train::predict(model, train::inputs_to_predict(run, format.inputs)));
   run.write_predictions(train::predictions_csv(cat({1 - p, p}, 1), format.outputs.names()));
 }
 

@@ -191,8 +191,8 @@ void learn_text(train::Run& run, const Choice& choice) {
   train::LanguageModel teacher = is_given ? train::load_language_model(choice.teacher) : fresh();
   const data::Tokenizer& tokenizer = teacher.words(choice.teacher);
   const std::int64_t context = teacher.gpt.options().context, tokens = teacher.gpt.vocab_size();
-  const data::TextSplit text =
-      data::split_text(data::read_tokens(options.data, tokenizer), options.test_fraction, context);
+  const data::TextSplit text = data::split_text(data::read_tokens(options.data, tokenizer),
+                                                tokenizer, options.test_fraction, context);
   const Lesson lesson = {
       .rows = [&](std::int64_t rows) { return text.train.sample(rows, context); },
       .test = text.test.batches(kTextRecipe.batch_size, context),

@@ -163,7 +163,7 @@ void predict(train::Run& run) {
   const auto dims = saved.size_of(fmt::format("layers.{}.bias", hidden.size()), 0);
   nn::Mlp model(format.features(), dims, {.hidden = hidden});
   saved.load_into(model);
-  const Tensor vectors = normalize(train::predict(model, format.read(run.options().predict)));
+  const Tensor vectors = normalize(train::predict(model, train::inputs_to_predict(run, format)));
   run.write_predictions(train::numbers_csv(vectors, data::numbered(dims)));
 }
 

@@ -146,7 +146,7 @@ void learn_text(train::Run& run, const Choice& choice) {
   const std::int64_t context = choice.size.context;
   auto tokenizer = data::Tokenizer::train(data::TokenizerKind::character, options.data, 0);
   const data::TokenFile file = data::read_tokens(options.data, tokenizer);
-  const data::TextSplit text = data::split_text(file, options.test_fraction, context);
+  const data::TextSplit text = data::split_text(file, tokenizer, options.test_fraction, context);
   const std::int64_t mask = tokenizer.add_special("<mask>");
   Tokens blanks;  // looked at before a long training
   if (!choice.fill.empty()) blanks = with_blanks(choice.fill, tokenizer, mask, context);
@@ -156,7 +156,8 @@ void learn_text(train::Run& run, const Choice& choice) {
   nn::Bert model(tokenizer.size(), choice.size);
   Generator held_out(20'000);  // the same characters for every seed
   Batches test = text.test.batches(kTextRecipe.batch_size, context);
-  for (auto& batch : test) batch = choice.hide(batch.inputs, mask, held_out);
+  // Their targets are what is held out; inputs begin a character before it.
+  for (auto& batch : test) batch = choice.hide(batch.targets, mask, held_out);
   const auto sample = [&](std::int64_t rows) {
     return choice.hide(text.train.sample(rows, context).inputs, mask);
   };

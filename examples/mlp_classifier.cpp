@@ -123,7 +123,7 @@ void learn_files(train::Run& run, Choice choice) {
 // A model that was kept, used on a file without classes.
 void predict(train::Run& run) {
   const auto model = train::Classifier::load(run.options().load);
-  const Tensor inputs = model.format().inputs.read(run.options().predict);
+  const Tensor inputs = train::inputs_to_predict(run, model.format().inputs);
   run.write_predictions(train::predictions_csv(softmax(train::predict(model, inputs), 1),
                                                model.format().outputs.names()));
 }

@@ -105,7 +105,7 @@ void predict(train::Run& run) {
   const std::int64_t features = format.inputs.features();
   nn::Mlp model(features, format.outputs.size(), {.hidden = saved.hidden_layers(features)});
   saved.load_into(model);
-  const Tensor inputs = format.inputs.read(run.options().predict);
+  const Tensor inputs = train::inputs_to_predict(run, format.inputs);
   run.write_predictions(train::numbers_csv(head.probabilities(train::predict(model, inputs)),
                                            format.outputs.names()));
 }

@@ -133,7 +133,7 @@ void predict(train::Run& run) {
   const std::int64_t features = format.inputs.features();
   QuantileNet model(features, unknown, {.hidden = saved.hidden_layers(features, "mlp.layers")});
   saved.load_into(model);
-  const Tensor predicted = train::predict(model, format.inputs.read(run.options().predict));
+  const Tensor predicted = train::predict(model, train::inputs_to_predict(run, format.inputs));
   run.write_predictions(train::numbers_csv(format.outputs.to_units(predicted),
                                            train::level_names(model.levels.to_vector<double>())));
 }

@@ -163,12 +163,12 @@ train::Result result_of(const losses::TokenAverage& average, const data::TextBlo
 
 void learn_text(train::Run& run, const Choice& choice) {
   const train::Options& options = run.options();
-  const auto tokenizer =
-      data::Tokenizer::train(data::tokenizer_kind(choice.tokenizer), options.data, choice.merges);
+  const auto tokenizer = data::Tokenizer::train(data::tokenizer_kind(choice.tokenizer),
+                                                options.data, choice.merges, options.test_fraction);
   const std::int64_t context = choice.size.context;
   prompt_for(tokenizer, choice, context);
   const data::TokenFile file = data::read_tokens(options.data, tokenizer);
-  const data::TextSplit text = data::split_text(file, options.test_fraction, context);
+  const data::TextSplit text = data::split_text(file, tokenizer, options.test_fraction, context);
   run.print(fmt::format("{} {}s of {} kinds; the last {} are held out", file.tokens.numel(),
                         unit_of(tokenizer), tokenizer.size(), text.test.targets()));
   const train::LanguageModel model = {.gpt = nn::Gpt(tokenizer.size(), choice.size),

@@ -112,7 +112,9 @@ Tensor sft_loss(const Tensor& logits, const Tensor& tokens, const Tensor& respon
   return composite<DynamicSft>(
       [targets, how](const Tensor& z) {
         const Tensor nll = next_losses_of(z, targets, Reduction::none);
-        const Tensor losses = nll * nll.detach().neg().exp();
+        const Tensor p = nll.detach().neg().exp();
+        // -p log p is 0 for a p of 0, and not 0 times infinity.
+        const Tensor losses = nll.masked_fill(eq(p, 0), 0) * p;
         if (how == Reduction::none) return losses;
         return how == Reduction::sum ? losses.sum() : losses.sum() / targets.divisor();
       },

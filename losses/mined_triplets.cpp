@@ -81,7 +81,7 @@ Triplets batch_hard(const Batch& batch) {
   return found;
 }
 
-/// Those whose D(a, n) - D(a, p) is wanted.
+/// Those whose D(a, n) - D(a, p) is wanted. One that is NaN always is: the loss is to show it.
 template <class Wanted>
 Triplets triplets_where(const Batch& batch, Wanted wanted) {
   Triplets found;
@@ -103,11 +103,11 @@ Triplets mined(const Batch& batch, const TripletMiningOptions& options) {
     case TripletMining::all_valid:
       return triplets_where(batch, [](double) { return true; });
     case TripletMining::violating:
-      return triplets_where(batch, [=](double gap) { return gap <= margin; });
+      return triplets_where(batch, [=](double gap) { return !(gap > margin); });
     case TripletMining::semihard:
-      return triplets_where(batch, [=](double gap) { return gap > 0 && gap <= margin; });
+      return triplets_where(batch, [=](double gap) { return !(gap <= 0 || gap > margin); });
     case TripletMining::hard:
-      return triplets_where(batch, [](double gap) { return gap <= 0; });
+      return triplets_where(batch, [](double gap) { return !(gap > 0); });
   }
   return {};
 }

@@ -31,6 +31,14 @@ data::LoadedData<Outputs> load(const Run& run,
   return data;
 }
 
+/// The inputs in the file of --predict; what is noted is said.
+inline Tensor inputs_to_predict(const Run& run, const data::InputFormat& format) {
+  std::vector<std::string> notes;
+  const Tensor inputs = format.read(run.options().predict, &notes);
+  for (const std::string& note : notes) log_info(note);
+  return inputs;
+}
+
 /// What holds where the command line does not say otherwise.
 struct Recipe {
   std::int64_t epochs = 1;  ///< of rows, unless `steps` are given

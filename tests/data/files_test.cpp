@@ -325,6 +325,53 @@ TEST_CASE("a model of tables without headers takes such tables") {
   CHECK(found.inputs.read(folder.put("v.csv", "a,1,5,7\n")).sizes() == Shape({1, 2}));
   CHECK(says(message_of<IoError>([&] { found.inputs.read(folder.put("w.csv", "1,5,7\n")); }),
              "w.csv: has 3 columns, but the model takes tables of [4, 4]"));
+
+  // Nor may a table to test on have a column more before the others.
+  CHECK(says(refusal({.train = path,
+                      .test = folder.put("x.csv", "0,1,5,a\n1,2,6,b\n"),
+                      .target = "3",
+                      .header = false},
+                     classification),
+             "x.csv: has 4 columns, and " + path + " has 3"));
+}
+
+TEST_CASE("what a further table has that was not learnt is noted") {
+  const TemporaryFolder folder;
+  std::string text = "size,place,price\n";
+  for (int i = 0; i < 20; ++i)
+    text += std::to_string(i) + (i % 2 ? ",hill," : ",sea,") + std::to_string(i % 7) + '\n';
+  const std::string path = folder.put("t.csv", text);
+  const std::string other =
+      folder.put("u.csv", "size,place,price\n1,SEA,1\n,sea,2\n3,,3\n4,HILL,4\n");
+  const std::vector<std::string> notes = {
+      other + ": size: 1 of 4 cells (25 %) are missing; filled with the mean 9.5",
+      other +
+          ": place: 1 of 4 cells (25 %) are missing; filled with the shares of the texts that "
+          "were learnt",
+      other +
+          ": place: 2 of 4 cells (50 %) hold texts that were not learnt, the first \"SEA\" on "
+          "line 2; filled with the shares of the texts that were learnt"};
+  const RegressionData data = load_regression({.train = path, .test = other, .target = "price"});
+  REQUIRE(data.notes.size() == 4);  // one says that the column holds texts
+  CHECK(std::equal(notes.begin(), notes.end(), data.notes.begin() + 1));
+  std::vector<std::string> read;
+  CHECK(data.format.inputs.read(other, &read).equal(data.test.inputs));
+  CHECK(read == notes);
+  read.clear();
+  data.format.inputs.read(path, &read);
+  CHECK(read.empty());
+}
+
+TEST_CASE("a first line of numbers may be a row, and that is noted") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("t.csv", "1,5,0\n2,6,1\n3,4,0\n4,1,1\n");
+  const auto note_of = [&](bool header) {
+    const MultiLabelData data = load_multi_label({.train = path, .labels = 1, .header = header});
+    return data.notes.empty() ? "" : data.notes.front();
+  };
+  CHECK(note_of(true) ==
+        path + ": the names in its first line are all numbers; if that is a row, give --no-header");
+  CHECK_FALSE(says(note_of(false), "--no-header"));
 }
 
 TEST_CASE("a number beyond what float32 can hold of it is refused, by line") {

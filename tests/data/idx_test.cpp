@@ -131,3 +131,17 @@ TEST_CASE("a folder that holds no such data") {
   data::write_idx(images, tensor({1.0}));
   CHECK(says(refused(folder.path()), images + ": images must be bytes"));
 }
+
+TEST_CASE("images are bytes, and nothing else is taken for them") {
+  const TemporaryFolder folder;
+  const Tensor pixels = arange(12).view({1, 3, 4});
+  data::write_idx(folder / "x", pixels);
+  CHECK(data::read_images(folder / "x").equal(pixels.to(kFloat32).div(255.0)));
+  data::write_idx(folder / "x", pixels.to(kFloat32));
+  CHECK(message_of<IoError>([&] { data::read_images(folder / "x"); }) ==
+        folder / "x" +
+            ": images must be bytes [samples, height, width], type 0x08; the type of these is "
+            "0x0d, their shape [1, 3, 4]");
+  data::write_idx(folder / "x", pixels.view({3, 4}));
+  CHECK(says(message_of<IoError>([&] { data::read_images(folder / "x"); }), "their shape [3, 4]"));
+}

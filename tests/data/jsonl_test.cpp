@@ -111,6 +111,9 @@ TEST_CASE("jsonl: conversations that make no sense are refused, by line") {
         "x.jsonl:1: the role \"robot\" is not known; there are system, user and assistant");
   CHECK(says(conversation_refusal(R"({"messages": [{"role": "user", "content": "x"}]})"),
              "no message is of the assistant; there is nothing to learn"));
+  for (const char* other : {"prompt", "completion"})
+    CHECK(says(conversation_refusal(std::string(R"({"messages": [], ")") + other + R"(": "a"})"),
+               std::string("has \"messages\" and \"") + other + "\"; give one of them"));
   const std::string deep(1'000'000, '[');
   CHECK(says(conversation_refusal(deep), "x.jsonl:1: is not JSON"));
   CHECK(says(conversation_refusal(deep + std::string(1'000'000, ']')),
@@ -172,5 +175,8 @@ TEST_CASE("jsonl: preferences that make no sense are refused, by line") {
       preferences(R"({"prompt": "p", "chosen": "a", "rejected": "b", "margin": 1.5})")[0].margin ==
       1.5);
   CHECK(preference_refusal(R"({"prompt": "p", "chosen": "a", "rejected": "b", "margin": -1})") ==
-        "x.jsonl:1: \"margin\" is -1; it must be a number of at least 0");
+        "x.jsonl:1: \"margin\" is -1; it must be a number of at least 0 that float32 can hold");
+  CHECK(
+      says(preference_refusal(R"({"prompt": "p", "chosen": "a", "rejected": "b", "margin": 1e39})"),
+           "\"margin\" is 1e+39"));
 }

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <doctest/doctest.h>
 
 #include <retrace/data/text_blocks.h>
@@ -93,21 +95,52 @@ TEST_CASE("the end of a text is held out, and follows upon the rest") {
   const TemporaryFolder folder;
   const Tokenizer tokenizer = Tokenizer::characters("aé語b");
   const data::TokenFile file = data::read_tokens(folder.put("t", "aé語baé語baé語b"), tokenizer);
-  const data::TextSplit split = data::split_text(file, 0.25, 4);
+  const data::TextSplit split = data::split_text(file, tokenizer, 0.29, 4);
   CHECK(split.train.tokens().equal(file.tokens.narrow(0, 0, 9)));
   CHECK(split.test.tokens().equal(file.tokens.narrow(0, 8, 4)));
   CHECK(split.test.targets() == 3);
   CHECK(split.test.target_bytes(tokenizer) == 6);
   CHECK(split.train.target_bytes(tokenizer) == 14);
 
-  CHECK(message_of<IoError>([&] { data::split_text(file, 0.25, 9); }) ==
+  CHECK(message_of<IoError>([&] { data::split_text(file, tokenizer, 0.29, 9); }) ==
         folder / "t" +
             ": has 12 tokens, 9 of them to train on and 3 to test on; a block of 9 needs 10 to "
             "train on and 1 to test on: take a longer text, or shorter blocks");
-  CHECK(says(message_of<IoError>([&] { data::split_text(file, 0.01, 2); }), "12 of them to train"));
+  CHECK(says(message_of<IoError>([&] { data::split_text(file, tokenizer, 0.01, 2); }),
+             "12 of them to train"));
   for (const double fraction : {0.0, 1.0, -1.0})
-    CHECK_THROWS_AS(data::split_text(file, fraction, 2), ValueError);
-  CHECK_THROWS_AS(data::split_text(file, 0.25, 0), ValueError);
+    CHECK_THROWS_AS(data::split_text(file, tokenizer, fraction, 2), ValueError);
+  CHECK_THROWS_AS(data::split_text(file, tokenizer, 0.25, 0), ValueError);
+}
+
+TEST_CASE("nothing is merged for the sake of what is held out") {
+  const TemporaryFolder folder;
+  // A word that comes in the last tenth alone, and ends within a character of two bytes.
+  std::string text;
+  while (text.size() < 9000) text += "the cat sat on the mat. ";
+  text.resize(8999);
+  text += "é";
+  while (text.size() < 10'000) text += " zyxwvutsrq";
+  text.resize(10'000);
+  const std::string path = folder.put("t", text);
+  const auto kind = data::TokenizerKind::bpe;
+  const Tokenizer all = Tokenizer::train(kind, path, 100),
+                  first = Tokenizer::train(kind, path, 100, 0.1);
+  CHECK(all.find(" zyxwvutsrq"));
+  CHECK(first.to_json() == Tokenizer::bpe(text.substr(0, 8999), 100).to_json());
+  CHECK_FALSE(first.find("zy"));
+  const auto splits = [&](const Tokenizer& tokenizer) {
+    const data::TextSplit split =
+        data::split_text(data::read_tokens(path, tokenizer), tokenizer, 0.1, 8);
+    return split.test.target_bytes(tokenizer);
+  };
+  CHECK(splits(first) <= 1000);
+  CHECK(splits(first) > 990);
+  CHECK(splits(Tokenizer::bytes()) == 1000);
+  // Characters are of all of it.
+  CHECK(Tokenizer::train(data::TokenizerKind::character, path, 0, 0.1).find("z"));
+  for (const double share : {-0.1, 1.0, std::nan("")})
+    CHECK_THROWS_AS(Tokenizer::train(kind, path, 100, share), ValueError);
 }
 
 TEST_CASE("tokens that make no blocks are refused") {

@@ -240,6 +240,15 @@ TEST_CASE("dft weighs the loss of each token by its probability, which is a cons
   for (std::size_t k = 0; k < 4; ++k)
     CHECK(d[k] == Approx(std::exp(p0) * (p[k] - (k == 1 ? 1.0 : 0.0)) / 2));
   CHECK(loss.get().producer->name() == "sft_loss");
+  // -p log p is 0 where a target is impossible, and adds nothing to the gradient.
+  Tensor cut = logits.detach().clone();
+  cut[0][0][1] = -std::numeric_limits<double>::infinity();
+  cut.requires_grad_();
+  const Tensor less = sft_loss(cut, tokens, response, {.loss_type = losses::SftLossType::dft});
+  CHECK(less.item<double>() == Approx(-std::exp(p1) * p1 / 2));
+  less.backward();
+  CHECK(all_zero(cut.grad()[0][0]));
+  CHECK(isfinite(cut.grad()).all().item<bool>());
   CHECK(losses::sft_loss_type_from_string("dft") == losses::SftLossType::dft);
   CHECK_THROWS_WITH_AS(losses::sft_loss_type_from_string("sft"),
                        "sft_loss: loss_type 'sft' is not known; use one of 'nll', 'dft'",

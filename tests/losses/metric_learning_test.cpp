@@ -263,3 +263,20 @@ TEST_CASE("contrastive labels are 0 and 1 of any dtype, either way round") {
   CHECK_THROWS_WITH_AS(contrastive_loss(a, b, tensor({1, 0, 1}), {.margin = -1}),
                        "contrastive_loss: margin is -1; it must be at least 0", ValueError);
 }
+
+TEST_CASE("embeddings that are not numbers are not taken for perfect ones") {
+  using losses::TripletMining;
+  const Tensor labels = tensor({0, 0, 1, 1});
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    Tensor x = tensor({{0.0, 1.0}, {2.0, 0.5}, {1.0, 3.0}, {-1.0, 2.0}});
+    x[1][0] = bad;
+    for (const auto kind :
+         {TripletMining::batch_hard, TripletMining::all_valid, TripletMining::violating,
+          TripletMining::semihard, TripletMining::hard}) {
+      const double loss = triplet_mined_loss(x, labels, {.kind = kind}).item<double>();
+      CAPTURE(static_cast<int>(kind));
+      CAPTURE(loss);
+      CHECK_FALSE(std::isfinite(loss));
+    }
+  }
+}
