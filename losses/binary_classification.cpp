@@ -186,6 +186,13 @@ Tensor spread(std::string_view loss, std::string_view name, const Tensor& weight
   return weight.detach().expand(input.sizes());
 }
 
+// NaN goes on, to be seen in the loss.
+void require_probabilities(std::string_view loss, const Tensor& target) {
+  require_each(
+      loss, "target", target, [](auto t) { return !(t < 0 || t > 1); },
+      "in [0, 1]: turn labels y of -1 and 1 into (y + 1) / 2");
+}
+
 }  // namespace
 
 Tensor bce_loss(const Tensor& input, const Tensor& target, const BceLossOptions& options) {
@@ -194,6 +201,7 @@ Tensor bce_loss(const Tensor& input, const Tensor& target, const BceLossOptions&
   require_each(
       op, "input", input, [](auto p) { return p >= 0 && p <= 1; },
       "a probability in [0, 1]; for logits use bce_with_logits");
+  require_probabilities(op, target);
   if (!options.weight.defined()) return reduced(Bce<false>(), options.reduction, input, target);
   return reduced(Bce<true>(), options.reduction, input, target,
                  spread(op, "weight", options.weight, input));
@@ -202,9 +210,10 @@ Tensor bce_loss(const Tensor& input, const Tensor& target, const BceLossOptions&
 Tensor bce_with_logits(const Tensor& input, const Tensor& target,
                        const BceWithLogitsOptions& options) {
   using Plain = BceWithLogits<false>;
+  require_alike<Plain>(input, target);
+  require_probabilities(Plain::op, target);
   if (!options.weight.defined() && !options.pos_weight.defined())
     return reduced(Plain(), options.reduction, input, target);
-  require_alike<Plain>(input, target);
   return reduced(BceWithLogits<true>(), options.reduction, input, target,
                  spread(Plain::op, "weight", options.weight, input),
                  spread(Plain::op, "pos_weight", options.pos_weight, input));
@@ -215,6 +224,8 @@ Tensor focal_loss_binary(const Tensor& input, const Tensor& target,
   require_at_least_zero(FocalBinary::op, "gamma", options.gamma);
   require_option(FocalBinary::op, "alpha", options.alpha, options.alpha <= 1,
                  "in [0, 1], or negative for no balance");
+  require_alike<FocalBinary>(input, target);
+  require_probabilities(FocalBinary::op, target);
   return reduced(FocalBinary{options.alpha, options.gamma}, options.reduction, input, target);
 }
 
@@ -248,6 +259,7 @@ Tensor multilabel_soft_margin_loss(const Tensor& input, const Tensor& target,
                       "{}: the input is {}; its last dim must hold at least one label", Rule::op,
                       input.sizes());
   refuse_batchmean(Rule::op, options.reduction);
+  require_probabilities(Rule::op, target);
   const Tensor weight = spread(Rule::op, "weight", options.weight, input);
   if (options.reduction == Reduction::none) {
     return composite<Rule>(

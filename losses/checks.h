@@ -37,7 +37,9 @@ void require_each(std::string_view loss, std::string_view name, const Tensor& x,
   const Tensor dense = as_contiguous(x);
   visit_float(x.dtype(), loss, [&]<class T>() {
     const T* values = elements<const T>(dense);
-    for (std::int64_t i = 0; i < dense.numel(); ++i)
+    bool fine = true;  // without a branch: a loop of vectors
+    for (std::int64_t i = 0; i < dense.numel(); ++i) fine &= bool(allowed(values[i]));
+    for (std::int64_t i = 0; !fine && i < dense.numel(); ++i)
       require<ValueError>(allowed(values[i]), "{}: {} {} holds {} (element {}); it must be {}",
                           loss, name, x.sizes(), values[i], i, rule);
   });

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <tuple>
 
+#include <retrace/autograd/elementwise.h>
 #include <retrace/autograd/ops/attention.h>
 #include <retrace/autograd/ops/comparison.h>
 #include <retrace/autograd/ops/linear.h>
@@ -24,14 +25,23 @@ std::int64_t checked(std::string_view type, std::int64_t embed_dim, std::int64_t
   return embed_dim;
 }
 
-// True where a query may look, broadcasting to [B, heads, T, S]; undefined for everywhere.
-Tensor allowed(const MultiheadAttentionForwardOptions& options) {
+void check_mask(const char* name, const Tensor& mask, const Shape& sizes, const char* dims) {
+  if (!mask.defined()) return;
+  require<DTypeError>(mask.dtype() == kBool,
+                      "MultiheadAttention: {} is {} {}; it must be bool, true: not looked at", name,
+                      mask.dtype(), mask.sizes());
+  require<ShapeError>(mask.sizes() == sizes, "MultiheadAttention: {} is {}; it must be {} = {}",
+                      name, mask.sizes(), dims, sizes);
+}
+
+// True where a query may look, broadcasting to [batch, heads, T, S]; undefined for everywhere.
+Tensor allowed(const MultiheadAttentionForwardOptions& options, std::int64_t batch,
+               std::int64_t queries, std::int64_t keys) {
   const Tensor& padding = options.key_padding_mask;
   Tensor banned = options.attn_mask;
+  check_mask("attn_mask", banned, {queries, keys}, "[T, S]");
+  check_mask("key_padding_mask", padding, {batch, keys}, "[B, S]");
   if (padding.defined()) {
-    require<ShapeError>(padding.dim() == 2,
-                        "MultiheadAttention: key_padding_mask is {}; it must be [B, S]",
-                        padding.sizes());
     const Tensor by_key = padding.view({padding.size(0), 1, 1, padding.size(1)});
     banned = banned.defined() ? logical_or(banned, by_key) : by_key;
   }
@@ -71,14 +81,14 @@ Tensor MultiheadAttention::project(const Tensor& x, std::int64_t part) const {
 Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value,
                                    const MultiheadAttentionForwardOptions& options) const {
   const PlaceScope scope(*this);
+  require_defined("MultiheadAttention", {&query, &key, &value});
   for (const Tensor* x : {&query, &key, &value})
-    require<ShapeError>(!x->defined() || x->dim() == 3,
-                        "MultiheadAttention: a tensor is {}; it must be [{}, {}]",
-                        x->defined() ? x->sizes() : Shape(), batch_first_ ? "B, T" : "T, B",
-                        out_proj.weight.size(0));
+    require<ShapeError>(x->dim() == 3, "MultiheadAttention: a tensor is {}; it must be [{}, {}]",
+                        x->sizes(), batch_first_ ? "B, T" : "T, B", out_proj.weight.size(0));
   AttentionOptions inner = {.dropout_p = is_training() ? dropout_ : 0,
                             .is_causal = options.is_causal};
-  inner.attn_mask = allowed(options);
+  const int rows = batch_first_ ? 0 : 1;
+  inner.attn_mask = allowed(options, query.size(rows), query.size(1 - rows), key.size(1 - rows));
   if (query.is_same(key) && query.is_same(value)) {
     const auto turned = [this](const Tensor& x) { return batch_first_ ? x : x.transpose(0, 1); };
     const Tensor qkv = linear(turned(query), in_proj_weight, in_proj_bias);

@@ -206,6 +206,18 @@ TEST_CASE("what losses for two classes refuse") {
                        "[0, 1]; for logits use bce_with_logits",
                        ValueError);
   CHECK_THROWS_AS(bce_loss(tensor({-0.1, 0.5}), two), ValueError);
+  // Targets of -1 and 1 would be learnt without end.
+  const Tensor half = full({2}, 0.5), signs = tensor({1.0, -1.0});
+  CHECK_THROWS_WITH_AS(bce_with_logits(half, signs),
+                       "bce_with_logits: target [2] holds -1 (element 1); it must be in [0, 1]: "
+                       "turn labels y of -1 and 1 into (y + 1) / 2",
+                       ValueError);
+  for (const Tensor& wrong : {signs, tensor({0.0, 1.5}), tensor({0.0, 5.0})}) {
+    CHECK_THROWS_AS(bce_loss(half, wrong), ValueError);
+    CHECK_THROWS_AS(focal_loss_binary(half, wrong), ValueError);
+    CHECK_THROWS_AS(multilabel_soft_margin_loss(half.view({1, 2}), wrong.view({1, 2})), ValueError);
+  }
+  CHECK(std::isnan(bce_with_logits(half, tensor({std::nan(""), 0.0})).item<double>()));
   CHECK_THROWS_AS(bce_loss(tensor({std::nan(""), 0.5}), two), ValueError);
   CHECK_THROWS_AS(bce_loss(x, two), ShapeError);
   CHECK_THROWS_WITH_AS(focal_loss_binary(x, t, {.gamma = -1}),

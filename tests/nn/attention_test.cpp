@@ -199,8 +199,26 @@ TEST_CASE("bad attention") {
   CHECK(says(message_of<ShapeError>([&] { attention(zeros({2, 4})); }), "must be [T, B, 4]"));
   nn::MultiheadAttentionForwardOptions padded;
   padded.key_padding_mask = zeros({4}, kBool);
-  const Tensor x = zeros({2, 3, 4});
-  CHECK(says(message_of<ShapeError>([&] { attention(x, x, x, padded); }), "must be [B, S]"));
+  const Tensor x = zeros({2, 3, 4}), memory = zeros({5, 3, 4});  // [T, B, 4], [S, B, 4]
+  CHECK(message_of<ShapeError>([&] { attention(x, memory, memory, padded); }) ==
+        "MultiheadAttention: key_padding_mask is [4]; it must be [B, S] = [3, 5]");
+  // Masks that would be spread over samples or heads, or mean something else, are not taken.
+  const nn::MultiheadAttention first(4, 2, {.batch_first = true});
+  for (const Shape& sizes : {Shape{1, 5}, Shape{3, 1}, Shape{5}, Shape{5, 3}, Shape{2, 5}})
+    CHECK_THROWS_AS(attention(x, memory, memory, {.key_padding_mask = zeros(sizes, kBool)}),
+                    ShapeError);
+  for (const Shape& sizes : {Shape{5}, Shape{1, 5}, Shape{3, 2, 5}, Shape{2, 2, 5}, Shape{5, 2}})
+    CHECK_THROWS_AS(attention(x, memory, memory, {.attn_mask = zeros(sizes, kBool)}), ShapeError);
+  CHECK(attention(x, memory, memory,
+                  {.key_padding_mask = zeros({3, 5}, kBool), .attn_mask = zeros({2, 5}, kBool)})
+            .equal(attention(x, memory, memory)));
+  for (const DType dtype : {kFloat32, kInt64}) {
+    CHECK(says(message_of<DTypeError>([&] {
+                 first(x, x, x, {.attn_mask = zeros({3, 3}, dtype)});
+               }),
+               "[3, 3]; it must be bool, true: not looked at"));
+    CHECK_THROWS_AS(first(x, x, x, {.key_padding_mask = zeros({2, 3}, dtype)}), DTypeError);
+  }
 }
 
 TEST_CASE("Bilinear") {
