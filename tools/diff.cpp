@@ -50,16 +50,42 @@ std::string structure_text(const Comparison& found) {
 std::string numbers_text(const Comparison& found, double tolerance) {
   const std::string as = tolerance > 0 ? fmt::format("within a tolerance of {}", tolerance)
                                        : std::string("bit for bit");
-  if (found.differing == 0)
-    return fmt::format("\nAll {} {}numbers and tensors are the same, {}.\n", found.compared,
-                       found.structure.empty() ? "" : "comparable ", as);
-  return fmt::format("\n{} of {} numbers and tensors are not the same, {}. The first is at\n  {}\n",
-                     found.differing, found.compared, as, found.first);
+  if (found.differing > 0)
+    return fmt::format(
+        "\n{} of {} numbers and tensors are not the same, {}. The first is at\n  {}\n",
+        found.differing, found.compared, as, found.first);
+  const std::string all = fmt::format("{} {}numbers and tensors", found.compared,
+                                      found.structure.empty() ? "" : "comparable ");
+  if (found.in_part == 0) return fmt::format("\nAll {} are the same, {}.\n", all, as);
+  return fmt::format("\nIn {} no difference {}was found.\n", all,
+                     tolerance > 0 ? fmt::format("beyond a tolerance of {} ", tolerance) : "");
 }
+
+std::string in_part_text(const Comparison& found, double tolerance) {
+  if (found.in_part == 0) return "";
+  return fmt::format(
+      "Of {} of {} only a corner and a summary were compared: elements that were not kept may "
+      "differ{}.\n",
+      found.in_part, found.differing > 0 ? "the others" : "them", tolerance > 0 ? " by more" : "");
+}
+
+constexpr const char* kInPart = "*";  // marks distances of tensors that are not known whole
 
 std::string cell(const std::optional<Distance>& distance, bool relative) {
   if (!distance) return "-";
-  return fmt::format("{:.3g}", relative ? distance->relative : distance->absolute);
+  return fmt::format("{:.3g}{}", relative ? distance->relative : distance->absolute,
+                     distance->whole ? "" : kInPart);
+}
+
+bool any(const Comparison& found, bool (*is_such)(const Distance&)) {
+  return std::any_of(found.rows.begin(), found.rows.end(), [=](const Comparison::Row& row) {
+    return (row.value && is_such(*row.value)) || (row.gradient && is_such(*row.gradient)) ||
+           (row.update && is_such(*row.update));
+  });
+}
+
+bool is_apart(const Distance& distance) {
+  return !distance.same || !distance.whole || distance.absolute > 0;
 }
 
 std::string table(const Comparison& found) {
@@ -76,14 +102,10 @@ std::string table(const Comparison& found) {
     for (const std::optional<Distance>& each : {row.value, row.gradient, row.update})
       text += fmt::format("  {:>9} {:>9}", cell(each, false), cell(each, true));
   }
+  if (any(found, [](const Distance& each) { return !each.whole; }))
+    text +=
+        fmt::format("\n{} of the elements that were kept; others may lie further apart", kInPart);
   return text + "\n";
-}
-
-bool is_apart(const Comparison::Row& row) {
-  for (const std::optional<Distance>& each : {row.value, row.gradient, row.update}) {
-    if (each && (!each->same || each->absolute > 0)) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -96,8 +118,8 @@ bool diff(const std::string& path_a, const std::string& path_b, double tolerance
   const Comparison found = trace::compare(a, b, tolerance);
   std::string text = about("A", a) + about("B", b) + origins(a, b);
   if (!found.note.empty()) text += found.note + "\n";
-  text += structure_text(found) + numbers_text(found, tolerance);
-  if (std::any_of(found.rows.begin(), found.rows.end(), is_apart)) text += table(found);
+  text += structure_text(found) + numbers_text(found, tolerance) + in_part_text(found, tolerance);
+  if (any(found, is_apart)) text += table(found);
   train::print(printable(text));
   return found.same();
 }

@@ -59,7 +59,8 @@ void write_page(const std::string& trace, const std::string& out) {
   fmt::print(stderr, "{}: {}\n", out, page.about);
 }
 
-int run(int argc, char** argv) {
+// `failure`: what to return for a failure, which each command may have its own of.
+int run(int argc, char** argv, train::ExitCode& failure) {
   CLI::App app("Looks into Retrace", "retrace");
   app.require_subcommand(0, 1);
   app.add_flag_callback(
@@ -96,7 +97,10 @@ int run(int argc, char** argv) {
   CLI::App* diff = app.add_subcommand(
       "diff",
       "Compares two traces: where they part first, and how far. Ends with 0 when they are the "
-      "same, with 1 when they are not");
+      "same, with 1 when they are not, with 2 for a wrong call, with 3 for a file that is no "
+      "trace, "
+      "with 6 when something else failed");
+  diff->preparse_callback([&failure](std::size_t) { failure = train::ExitCode::diff_failure; });
   diff->add_option("A", trace_a, "the file of one")->required();
   diff->add_option("B", trace_b, "and of the other")->required();
   diff->add_option("--tolerance", tolerance,
@@ -156,8 +160,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  train::ExitCode failure = train::ExitCode::failure;
   try {
-    return run(argc, argv);
+    return run(argc, argv, failure);
   } catch (const IoError& error) {
     fmt::print(stderr, "retrace: {}\n", error.what());
     return static_cast<int>(train::ExitCode::bad_file);
@@ -166,6 +171,6 @@ int main(int argc, char** argv) {
     return static_cast<int>(train::ExitCode::usage);
   } catch (const std::exception& error) {
     fmt::print(stderr, "retrace: {}\n", error.what());
-    return static_cast<int>(train::ExitCode::failure);
+    return static_cast<int>(failure);
   }
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <unordered_map>
 
 namespace retrace::trace {
@@ -237,13 +238,45 @@ class Comparer {
     }
   }
 
+  // Whose gradients are dropped; their order says nothing.
+  void compare_nodes(const ZeroGrad& x, const ZeroGrad& y, std::size_t i, std::size_t j) {
+    for (std::size_t k = 0; k < std::min(x.nodes.size(), y.nodes.size()); ++k)
+      if (alike(x.nodes[k], y.nodes[k])) pair(x.nodes[k], y.nodes[k], i, j);
+    std::set<Id> only_b(y.nodes.begin(), y.nodes.end());
+    const auto tell = [&](const Trace& trace, Id node, const char* name) {
+      result_.structure.push_back(fmt::format("{}: the gradient of {} is dropped in {} only",
+                                              place(i, j), label(trace, node), name));
+    };
+    for (const Id node : std::set<Id>(x.nodes.begin(), x.nodes.end()))
+      if (only_b.erase(a_.partner[node]) == 0) tell(a_.trace, node, "A");
+    for (const Id node : only_b) tell(b_.trace, node, "B");
+  }
+
+  // Whose are clipped; their numbers are told in this order.
+  void compare_nodes(const Clip& x, const Clip& y, std::size_t i, std::size_t j) {
+    for (std::size_t k = 0; k < std::min(x.gradients.size(), y.gradients.size()); ++k) {
+      const Id of_a = x.gradients[k].node, of_b = y.gradients[k].node;
+      if (alike(of_a, of_b)) {
+        pair(of_a, of_b, i, j);
+      } else {
+        result_.structure.push_back(
+            fmt::format("{}: the gradient of {} is clipped in A, where B clips that of {}",
+                        place(i, j), label(a_.trace, of_a), label(b_.trace, of_b)));
+      }
+    }
+  }
+
   // Numbers ---------------------------------------------------------------------------------------
 
   void compare_events(std::size_t i, std::size_t j) {
     std::visit(
         [&]<class E>(const E& of_a) {
           const E& of_b = std::get<E>(b_.trace.events[j]);
-          if constexpr (requires { of_a.node; }) pair(of_a.node, of_b.node, i, j);
+          if constexpr (requires { of_a.node; }) {
+            pair(of_a.node, of_b.node, i, j);
+          } else if constexpr (requires { compare_nodes(of_a, of_b, i, j); }) {
+            compare_nodes(of_a, of_b, i, j);
+          }
         },
         a_.trace.events[i]);
     const std::vector<Told> x = std::visit(Tell(), a_.trace.events[i]);
@@ -278,15 +311,19 @@ class Comparer {
     const Numbers &of_a = a_.trace.numbers[x.id], &of_b = b_.trace.numbers[y.id];
     if (of_a.sizes != of_b.sizes)
       return fmt::format("the {} is {} in A, and {} in B", x.what, of_a.sizes, of_b.sizes);
-    const auto [known, is_new] = same_.try_emplace(std::uint64_t{x.id} << 32 | y.id, true);
-    if (!is_new) return known->second ? "" : "differs";  // only the first is told
-    const Difference found = difference(of_a, of_b, tolerance_);
-    known->second = found.distance.same;
-    if (found.distance.same) return "";
+    const auto [known, is_new] = known_.try_emplace(std::uint64_t{x.id} << 32 | y.id);
+    Difference found;
+    if (is_new) known->second = (found = difference(of_a, of_b, tolerance_)).distance;
+    if (known->second.same) {
+      result_.in_part += known->second.whole ? 0 : 1;
+      return "";
+    }
+    if (!is_new) return "differs";  // only the first is told
     std::string text = fmt::format("the {}, {} {}: {} is {} in A, and {} in B", x.what, of_a.dtype,
                                    of_a.sizes, found.where, found.a, found.b);
-    text += fmt::format("; apart by {:.3g}, relative {:.3g}", found.distance.absolute,
-                        found.distance.relative);
+    if (found.there.absolute > 0)  // of hashes, and of 0 and -0, there is none
+      text += fmt::format("; apart by {:.3g}, relative {:.3g}", found.there.absolute,
+                          found.there.relative);
     if (found.compared > 1)
       text += fmt::format("\n  {} of {} elements differ", found.differing, found.compared);
     if (!of_a.complete || !of_b.complete) text += " in the corner that was kept";
@@ -304,7 +341,7 @@ class Comparer {
   Side a_, b_;
   double tolerance_;
   Comparison result_;
-  std::unordered_map<std::uint64_t, bool> same_;  // of two lists of numbers
+  std::unordered_map<std::uint64_t, Distance> known_;  // of two lists of numbers
   std::size_t other_dtypes_ = 0;
   std::string dtypes_;
 };

@@ -59,27 +59,47 @@ std::string position_text(std::int64_t index, const Shape& sizes) {
   return fmt::format("element {}", position);
 }
 
-// Minimum, maximum, mean and norm, where not all elements of both are known.
-void compare_summaries(Difference& result, const Numbers& a, const Numbers& b, double tolerance) {
+std::optional<std::uint64_t> content(const Numbers& numbers) {
+  return numbers.complete ? hash_of(numbers.values) : numbers.hash;
+}
+
+// All elements are the same, kept or not; none: not known.
+std::optional<bool> same_content(const Numbers& a, const Numbers& b) {
+  const std::optional<std::uint64_t> of_a = content(a), of_b = content(b);
+  if (a.dtype != b.dtype || !of_a || !of_b) return {};
+  return *of_a == *of_b;
+}
+
+void tell(Difference& result, const char* what, std::string a, std::string b,
+          const Distance& there) {
+  if (result.distance.same)
+    result.where = what, result.a = std::move(a), result.b = std::move(b), result.there = there;
+  result.distance.same = false;
+}
+
+// Of those elements that one of them did not keep, as far as it is known.
+void compare_rest(Difference& result, const Numbers& a, const Numbers& b, double tolerance) {
+  const std::optional<bool> is_same = same_content(a, b);
+  if (is_same == true) return;
+  result.distance.whole = false;
   const auto summary_of = [](const Numbers& numbers) {
     return numbers.complete ? keep_numbers(numbers.values, /*complete=*/false, 1) : numbers;
   };
   const Numbers x = summary_of(a), y = summary_of(b);
   const Real scale = largest({x.min, x.max, y.min, y.max});
-  const auto add = [&](const char* what, double of_a, double of_b, Real against) {
+  const auto compare = [&](const char* what, double of_a, double of_b, Real against) {
     const Distance each = apart(of_a, of_b, against, tolerance);
-    if (!each.same && result.distance.same) {
-      result.where = what;
-      result.a = number_text(of_a), result.b = number_text(of_b);
-    }
-    result.distance.widen(each);
+    if (!each.same) tell(result, what, number_text(of_a), number_text(of_b), each);
   };
-  add("number of NaN and infinite elements", static_cast<double>(x.non_finite),
-      static_cast<double>(y.non_finite), 0);
-  add("minimum", x.min, y.min, scale);
-  add("maximum", x.max, y.max, scale);
-  add("mean", x.mean, y.mean, scale);
-  add("norm", x.norm, y.norm, largest({x.norm, y.norm}));
+  compare("number of NaN and infinite elements", static_cast<double>(x.non_finite),
+          static_cast<double>(y.non_finite), 0);
+  compare("minimum", x.min, y.min, scale);
+  compare("maximum", x.max, y.max, scale);
+  compare("mean", x.mean, y.mean, scale);
+  compare("norm", x.norm, y.norm, largest({x.norm, y.norm}));
+  if (is_same == false && tolerance == 0)
+    tell(result, "hash of all elements", hash_text(*content(a)), hash_text(*content(b)),
+         {.same = false});
 }
 
 }  // namespace
@@ -88,6 +108,7 @@ void Distance::widen(const Distance& other) {
   same = same && other.same;
   absolute = std::max(absolute, other.absolute);
   relative = std::max(relative, other.relative);
+  whole = whole && other.whole;
 }
 
 Distance distance(double a, double b, double tolerance) {
@@ -99,7 +120,6 @@ Difference difference(const Numbers& a, const Numbers& b, double tolerance) {
   const Tensor of_a = contiguous_copy(corner_of(a.values, corner)),
                of_b = contiguous_copy(corner_of(b.values, corner));
   const std::vector<Real> x = elements_of(of_a), y = elements_of(of_b);
-  const bool all = a.complete && b.complete;
   // Integers are counted, not rounded: no two of them are near enough.
   if (!is_floating(a.dtype) || !is_floating(b.dtype)) tolerance = 0;
   Real scale = std::max(largest(x), largest(y));
@@ -116,11 +136,12 @@ Difference difference(const Numbers& a, const Numbers& b, double tolerance) {
       if (result.differing == 1 || each.absolute > result.distance.absolute) {
         result.where = position_text(index, corner);
         result.a = number_text(of_a, index), result.b = number_text(of_b, index);
+        result.there = each;
       }
     }
     result.distance.widen(each);
   }
-  if (!all) compare_summaries(result, a, b, tolerance);
+  if (!a.complete || !b.complete) compare_rest(result, a, b, tolerance);
   return result;
 }
 
@@ -137,6 +158,10 @@ Distance update_distance(const Numbers& before_a, const Numbers& after_a, const 
   const Real scale = std::max(largest(x), largest(y));
   Distance result;
   for (std::size_t i = 0; i < x.size(); ++i) result.widen(apart(x[i], y[i], scale, 0));
+  const bool complete =
+      before_a.complete && after_a.complete && before_b.complete && after_b.complete;
+  result.whole = complete || (same_content(before_a, before_b) == true &&
+                              same_content(after_a, after_b) == true);
   return result;
 }
 

@@ -11,15 +11,17 @@ namespace retrace::trace {
 
 /// A difference between two tensors: its size, and where it is largest.
 struct Difference {
-  Distance distance;
+  Distance distance;  ///< of elements; one that is known of a summary alone has none
   std::string where;  ///< "element [1, 0]", "mean"
   std::string a, b;   ///< the two numbers there
+  Distance there;     ///< of these two
   std::int64_t differing = 0, compared = 0;
 };
 
-/// Compares element by element; of what is a summary in one of them, the corners and the summaries.
-/// Shapes must be equal. The same: bit for bit (any NaN equals any other), or, with a tolerance,
-/// |a - b| ≤ tolerance · the largest |a|, |b| of the two tensors; integers: equal.
+/// Compares element by element; of what is not kept whole in one of them, the corners, the hashes
+/// and the summaries. Shapes must be equal. The same: bit for bit (any NaN equals any other), or,
+/// with a tolerance, |a - b| ≤ tolerance · the largest |a|, |b| of the two tensors; integers:
+/// equal.
 Difference difference(const Numbers& a, const Numbers& b, double tolerance);
 
 /// Of all parameters, and of what backward began at. `partner`: of each node of `a`, the node of
@@ -27,7 +29,7 @@ Difference difference(const Numbers& a, const Numbers& b, double tolerance);
 std::vector<Comparison::Row> parameter_distances(const Trace& a, const Trace& b,
                                                  const std::vector<Id>& partner, double tolerance);
 
-/// Of after - before, as far as the elements are known.
+/// Of after - before, as far as the elements were kept.
 Distance update_distance(const Numbers& before_a, const Numbers& after_a, const Numbers& before_b,
                          const Numbers& after_b);
 

@@ -125,6 +125,7 @@ void append(std::string& out, const Numbers& numbers) {
     object.number("max", numbers.max);
     object.number("mean", numbers.mean);
     object.number("norm", numbers.norm);
+    if (numbers.hash) object.text("hash", hash_text(*numbers.hash));
   }
   object.text("values", values_text(numbers.values));
 }

@@ -1,6 +1,7 @@
 #include <retrace/trace/numbers.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -36,6 +37,16 @@ void summarize(const Tensor& dense, Numbers& result) {
 }
 
 template <class T>
+std::uint64_t bits_of(T value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    return std::bit_cast<Bits>(std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value);
+  } else {
+    return static_cast<std::uint64_t>(value);
+  }
+}
+
+template <class T>
 std::string text_of(T value) {
   if constexpr (std::is_floating_point_v<T>) {
     if (std::isnan(value)) return "NaN";
@@ -58,6 +69,22 @@ bool read(std::string_view word, T& value) {
 }
 
 }  // namespace
+
+// The product carries a bit upwards, the shift brings it down again: no step loses one.
+std::uint64_t hash_of(const Tensor& dense) {
+  constexpr std::uint64_t kFactor = 0x9E3779B97F4A7C15u;
+  std::uint64_t hash = kFactor;
+  visit(dense.dtype(), [&]<class T>() {
+    const T* x = elements<T>(dense);
+    for (std::int64_t i = 0; i < dense.numel(); ++i) {
+      hash = (hash ^ bits_of(x[i])) * kFactor;
+      hash ^= hash >> 32;
+    }
+  });
+  return hash;
+}
+
+std::string hash_text(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 std::int64_t count_non_finite(const Tensor& dense) {
   if (!dense.is_floating_point()) return 0;

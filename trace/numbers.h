@@ -9,8 +9,13 @@
 
 namespace retrace::trace {
 
-/// Copies `dense`, which lies row-major: all of it, or a summary and a corner.
+/// Copies `dense`, which lies row-major: all of it, or a summary and a corner, without a hash.
 Numbers keep_numbers(const Tensor& dense, bool complete, std::int64_t corner);
+
+/// Of all elements of a tensor, in order: one dtype, shape and hash, and the numbers are taken for
+/// the same. Any NaN counts as any other. A part of the format, and so the same on every machine.
+std::uint64_t hash_of(const Tensor& dense);
+std::string hash_text(std::uint64_t hash);
 
 /// How many elements are NaN or infinite.
 std::int64_t count_non_finite(const Tensor& dense);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -255,6 +256,15 @@ Node read_node(const Object& o, const Trace& trace) {
   return node;
 }
 
+std::uint64_t read_hash(const Object& o) {
+  const std::string& text = o.text("hash");
+  std::uint64_t hash = 0;
+  std::from_chars(text.data(), text.data() + text.size(), hash, 16);
+  if (text != hash_text(hash))
+    refuse("{}.hash: {} is not 16 of the digits 0 to f", o.where(), json_excerpt(text));
+  return hash;
+}
+
 Numbers read_numbers(const Object& o) {
   Numbers numbers;
   numbers.sizes = o.shape("shape");
@@ -279,6 +289,7 @@ Numbers read_numbers(const Object& o) {
   numbers.max = o.number("max");
   numbers.mean = o.number("mean");
   numbers.norm = o.number("norm");
+  if (o.has("hash")) numbers.hash = read_hash(o);
   return numbers;
 }
 

@@ -27,16 +27,6 @@ std::string_view bytes_of(const Tensor& dense) {
   return {elements<char>(dense), static_cast<std::size_t>(dense.numel() * size_of(dense.dtype()))};
 }
 
-std::size_t hash_of(const Tensor& dense) {
-  const std::string_view sizes(reinterpret_cast<const char*>(dense.sizes().begin()),
-                               sizeof(std::int64_t) * static_cast<std::size_t>(dense.dim()));
-  std::size_t hash = std::hash<std::string_view>{}(bytes_of(dense));
-  for (const std::size_t more :
-       {std::hash<std::string_view>{}(sizes), static_cast<std::size_t>(dense.dtype())})
-    hash = (hash ^ more) * 0x9E3779B97F4A7C15u + (hash >> 7);
-  return hash;
-}
-
 }  // namespace
 
 Recorder::Recorder(const RecorderOptions& options) : options_(options), scope_(*this) {
@@ -70,7 +60,7 @@ void Recorder::training_step(std::int64_t number) {
 Id Recorder::numbers_of(const Tensor& tensor) {
   if (!tensor.defined()) return kNone;
   const Tensor dense = as_contiguous(tensor);
-  const std::size_t hash = hash_of(dense);
+  const std::uint64_t hash = hash_of(dense);
   const auto [first, last] = by_content_.equal_range(hash);
   for (auto candidate = first; candidate != last; ++candidate) {
     const Numbers& kept = trace_.numbers[candidate->second];
@@ -84,6 +74,7 @@ Id Recorder::numbers_of(const Tensor& tensor) {
       is_corner || (dense.numel() <= options_.elements && bytes_ + bytes <= options_.bytes);
   if (complete) bytes_ += bytes;
   trace_.numbers.push_back(keep_numbers(dense, complete, options_.corner));
+  if (!complete) trace_.numbers.back().hash = hash;
   const Id id = static_cast<Id>(trace_.numbers.size() - 1);
   by_content_.emplace(hash, id);
   return id;

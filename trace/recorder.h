@@ -14,7 +14,7 @@
 namespace retrace::trace {
 
 struct RecorderOptions {
-  std::int64_t elements = 4096;      ///< of a larger tensor a summary and a corner are kept
+  std::int64_t elements = 4096;      ///< of a larger tensor a summary, a hash and a corner are kept
   std::int64_t corner = 8;           ///< elements of the corner along the last two dims
   std::size_t events = 500'000;      ///< what comes after so many is left out
   std::size_t bytes = 256ull << 20;  ///< of numbers kept in full; later ones are summarised
@@ -105,7 +105,7 @@ class Recorder final : public TapeObserver {
   std::unordered_map<const TensorData*, Leaf> leaves_;
   std::unordered_map<const TensorData*, std::pair<Ref<TensorData>, std::string>> names_;
   std::unordered_map<std::string, Id> ops_;
-  std::unordered_multimap<std::size_t, Id> by_content_;
+  std::unordered_multimap<std::uint64_t, Id> by_content_;
   std::vector<NodeState> known_;         // of each node, as the events so far tell it
   std::vector<std::uint32_t> versions_;  // of each node's storage when its value was last seen
   std::vector<Id> ran_;                  // results of ops, in their order

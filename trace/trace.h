@@ -4,6 +4,7 @@
 // makes one, a file keeps it, and whoever shows it needs nothing else.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -31,6 +32,8 @@ struct Numbers {
   std::int64_t non_finite = 0;  ///< how many of all elements are NaN or infinite
   /// Of all finite elements, unless complete; NaN where there are none. norm: sqrt(Σ x²).
   double min = 0, max = 0, mean = 0, norm = 0;
+  std::optional<std::uint64_t>
+      hash;  ///< of all elements (docs/trace.md); none: complete, or not known
 };
 
 /// What a kind of op says of itself.

@@ -15,6 +15,7 @@ enum class ExitCode {
   bad_file = 3,  ///< data or a model that cannot be read
   not_finite = 4,
   missed_bound = 5,  ///< --check: the gap is larger than it may be
+  diff_failure = 6,  ///< of `retrace diff`, where 1 says that two traces differ
 };
 
 /// A command line that makes no sense; the message says what is wrong with it.

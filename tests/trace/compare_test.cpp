@@ -303,6 +303,103 @@ TEST_CASE("of a large tensor the corner and the summary are compared") {
   CHECK(!compared(trace(300, 300), trace(300, 301, 4096)).same());
 }
 
+TEST_CASE("elements that were not kept are the same when the hashes are") {
+  const auto trace = [](bool exchanged, DType dtype = kFloat32, std::int64_t keep = 16) {
+    Tensor x = arange(0, 400, 1, dtype).reshape({20, 20}).clone();
+    if (exchanged) x[15][15].fill_(210), x[10][10].fill_(315);
+    return tensor_trace(x, {.elements = keep, .corner = 4, .program = "test"});
+  };
+  const auto without_hash = [](Trace of) {
+    for (trace::Numbers& each : of.numbers) each.hash.reset();
+    return of;
+  };
+  const Trace a = trace(false), b = trace(true);
+  CHECK(compared(a, trace(false)).in_part == 0);
+  const Comparison found = compared(a, b);
+  CHECK(found.differing == 1);
+  CHECK(found.in_part == 0);
+  CHECK(says(found.first, "the value, float32 [20, 20]: hash of all elements is "));
+  CHECK(says(found.first, "0 of 16 elements differ in the corner that was kept"));
+  CHECK(!says(found.first, "apart by"));
+  // What a tolerance allows may lie beyond it.
+  CHECK(compared(a, b, 1e-9).same());
+  CHECK(compared(a, b, 1e-9).in_part == 1);
+  CHECK(compared(a, a, 1e-9).in_part == 0);
+  CHECK(!compared(trace(false, kInt64), trace(true, kInt64), 1).same());
+  // Whole in one of them.
+  CHECK(compared(a, trace(false, kFloat32, 4096)).same());
+  CHECK(compared(a, trace(false, kFloat32, 4096)).in_part == 0);
+  CHECK(!compared(a, trace(true, kFloat32, 4096)).same());
+  for (const Trace& other : {a, b, without_hash(a), trace(true, kFloat32, 4096)}) {
+    CHECK(compared(without_hash(a), other).same());
+    CHECK(compared(without_hash(a), other).in_part == 1);
+  }
+  // Of other dtypes hashes say nothing.
+  CHECK(compared(a, trace(true, kFloat64), 1e-9).in_part == 1);
+  CHECK(compared(a, trace(true, kFloat64), 1e-9).same());
+}
+
+TEST_CASE(
+    "distances are those of elements, not of means and norms, and say when some are missing") {
+  const auto trace = [](float value) {
+    Tensor w = linspace(-3.5, 3.5, 400).reshape({20, 20}).clone();
+    w[10][10].fill_(value);
+    w.requires_grad_();
+    trace::Recorder recorder({.elements = 100, .corner = 4, .program = "test"});
+    recorder.name(w, "w");
+    optim::SGD optimizer({w}, {.lr = 0.1});
+    (w * w).sum().backward();
+    optimizer.step();
+    return recorder.trace();
+  };
+  for (const double tolerance : {0.0, 0.02}) {
+    CAPTURE(tolerance);
+    const Comparison found = compared(trace(3), trace(-3), tolerance);
+    CHECK(found.same() == (tolerance > 0));
+    CHECK((found.in_part > 0) == (tolerance > 0));
+    for (const auto& each :
+         {row(found, "w").value, row(found, "w").gradient, row(found, "w").update}) {
+      REQUIRE(each.has_value());
+      CHECK(!each->whole);
+      CHECK(each->absolute == 0);
+    }
+    CHECK(row(found, "loss").value->whole);
+    const Comparison same = compared(trace(3), trace(3), tolerance);
+    CHECK(same.same());
+    CHECK(same.in_part == 0);
+    for (const auto& each : {row(same, "w").value, row(same, "w").gradient, row(same, "w").update})
+      CHECK(each->whole);
+  }
+  CHECK(
+      says(compare(trace(3), trace(-3)).first, "; apart by 0.015, relative 0.00429"));  // of means
+}
+
+TEST_CASE("which gradients are dropped and clipped is compared, not how many") {
+  const auto trace = [](bool first) {
+    trace::Recorder recorder({.program = "test"});
+    const Tensor a = full({2}, 1.0).requires_grad_(), b = full({2}, 1.0).requires_grad_();
+    recorder.name(a, "a"), recorder.name(b, "b");
+    (a * b).sum().backward();
+    nn::utils::clip_grad_norm_({first ? a : b}, 0.5);
+    (first ? a : b).zero_grad();
+    return recorder.trace();
+  };
+  CHECK(compared(trace(true), trace(true)).same());
+  const Comparison found = compared(trace(true), trace(false));
+  REQUIRE(found.structure.size() == 3);
+  CHECK(says(found.structure[0], "the gradient of a is clipped in A, where B clips that of b"));
+  CHECK(says(found.structure[1], "the gradient of a is dropped in A only"));
+  CHECK(says(found.structure[2], "the gradient of b is dropped in B only"));
+  CHECK(found.differing == 0);
+  // The order in which they are dropped together says nothing.
+  Trace a = run({}), b = run({});
+  for (trace::Event& event : b.events) {
+    auto* dropped = std::get_if<trace::ZeroGrad>(&event);
+    if (dropped != nullptr) std::swap(dropped->nodes.at(0), dropped->nodes.at(1));
+  }
+  CHECK(compared(a, b).same());
+}
+
 TEST_CASE("float32 beside float64: another dtype bit for bit, the same within a tolerance") {
   const Trace narrow = run({}), wide = run({.dtype = kFloat64});
   const Comparison exact = compared(narrow, wide);

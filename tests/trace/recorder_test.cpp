@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
+#include <retrace/trace/numbers.h>
 
 #include <cmath>
 #include <cstring>
@@ -302,6 +303,7 @@ TEST_CASE("large tensors are summarised, and the recorder keeps to its limits") 
   CHECK(numbers.values.equal(tensor({0., 1., 2., 10., 11., 12., 20., 21., 22.}).view({1, 3, 3})));
   CHECK(numbers.max == 199);
   CHECK(numbers.mean == 99.5);
+  CHECK(numbers.hash == trace::hash_of(x));
   CHECK(Trace::parse(recorder.trace().json(), "text").json() == recorder.trace().json());
 
   Recorder short_one({.events = 5});
@@ -311,7 +313,10 @@ TEST_CASE("large tensors are summarised, and the recorder keeps to its limits") 
   Recorder small({.bytes = 1000});
   (x * 2.0).sum();
   int complete = 0;
-  for (const auto& each : small.trace().numbers) complete += each.complete;
+  for (const auto& each : small.trace().numbers) {
+    complete += each.complete;
+    CHECK(each.complete != each.hash.has_value());
+  }
   CHECK(complete == 2);  // 800 bytes, and what is no larger than a corner
 }
 

@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <optional>
+
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
+#include <retrace/trace/numbers.h>
 
 using namespace retrace;
 using namespace retrace::testing;
@@ -102,6 +106,37 @@ TEST_CASE("what is no whole trace of this version is refused, and why") {
              "trace.ops: there is no list"));
   CHECK(says(message_of<IoError>([] { Trace::load("/no/such/trace.json"); }),
              "/no/such/trace.json: "));
+}
+
+TEST_CASE("the hash of what is not kept comes back, and may be missing") {
+  trace::Recorder recorder({.elements = 1, .corner = 1, .program = "test"});
+  tensor({0.5, -2.0, 4.0}).sum();
+  const std::string json = recorder.trace().json();
+  const std::optional<std::uint64_t> hash = recorder.trace().numbers.at(0).hash;
+  REQUIRE(hash.has_value());
+  const std::string member = ",\"hash\":\"" + trace::hash_text(*hash) + '"';
+  CHECK(Trace::parse(json, "t").numbers[0].hash == hash);
+  CHECK(Trace::parse(json, "t").json() == json);
+  const std::string bare = with(json, member, "");
+  CHECK(!Trace::parse(bare, "t").numbers[0].hash.has_value());
+  CHECK(Trace::parse(bare, "t").json() == bare);
+  for (const char* wrong : {"\"\"", "\"12\"", "\"0123456789ABCDEF\"", "\"+123456789abcdef\"",
+                            "\"0123456789abcdef0\"", "\"0123456789abcdeg\""})
+    CHECK(says(refusal(with(json, member, std::string(",\"hash\":") + wrong)),
+               "numbers[0].hash: " + std::string(wrong) + " is not 16 of the digits 0 to f"));
+  CHECK(says(refusal(with(json, member, ",\"hash\":12")), "numbers[0].hash: there is no text"));
+}
+
+TEST_CASE("a hash is what docs/trace.md says, on every machine") {
+  const auto hash = [](const Tensor& x) { return trace::hash_text(trace::hash_of(x)); };
+  const double nan = std::nan("");
+  CHECK(hash(zeros({0})) == "9e3779b97f4a7c15");
+  CHECK(hash(tensor({0.5, -2.0, nan})) == "0f623ee4748d48fa");
+  CHECK(hash(tensor({0.5, -2.0, -nan})) == "0f623ee4748d48fa");
+  CHECK(hash(tensor({0.5, -2.0, nan}, kFloat64)) == "7f8f7cd8b62e4dce");
+  CHECK(hash(tensor({1, -2, 3})) == "a066b2b962751b3f");
+  CHECK(hash(tensor({1, 0, 1}, kBool)) == "89eedf17cb27f266");
+  CHECK(hash(tensor({0.0})) != hash(tensor({-0.0})));
 }
 
 TEST_CASE("a shape that nobody has the memory for costs none") {
