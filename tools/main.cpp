@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <sstream>
@@ -21,6 +22,7 @@
 #include <retrace/tools/step.h>
 #include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
+#include <retrace/train/option_values.h>
 #include <retrace/train/terminal.h>
 
 using namespace retrace;
@@ -54,9 +56,18 @@ void write_atlas(const std::string& out) {
 }
 
 void write_page(const std::string& trace, const std::string& out) {
+  if (out != "-") train::require_apart({"TRACE", trace}, {"--out", out});
   const trace::HtmlPage page = trace::html_page(trace::Trace::load(trace));
   write(out, page.html);
   fmt::print(stderr, "{}: {}\n", out, page.about);
+}
+
+// No header is written over, by whatever link.
+void write_catalogue(const std::string& headers, const std::string& out) {
+  std::error_code ignored;  // then it is no link
+  if (std::filesystem::weakly_canonical(out, ignored).extension() == ".h")
+    throw train::UsageError(fmt::format("--out {}: a header; the catalogue is Markdown", out));
+  write(out, catalogue::document(headers));
 }
 
 // `failure`: what to return for a failure, which each command may have its own of.
@@ -138,7 +149,7 @@ int run(int argc, char** argv, train::ExitCode& failure) {
     return code == 0 ? 0 : static_cast<int>(train::ExitCode::usage);
   }
   if (page->parsed()) {
-    write(out, catalogue::document(headers));
+    write_catalogue(headers, out);
   } else if (walk->parsed()) {
     tools::step(trace, plain, script);
   } else if (diff->parsed()) {

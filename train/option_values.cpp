@@ -104,25 +104,24 @@ Check rising(double low, double high) {
   };
 }
 
+void require_apart(const NamedPath& other, const NamedPath& written) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;  // files that are not there are not the same
+  const std::string& path = written.second;
+  if (path.empty() || (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored))) return;
+  require<UsageError>(path != other.second && !fs::equivalent(path, other.second, ignored),
+                      "{} and {} name the same file", other.first, written.first);
+}
+
 void require_files_apart(const Options& o) {
-  const std::pair<const char*, const std::string&> files[] = {
+  const NamedPath files[] = {
       {"--data", o.data}, {"--test", o.test},     {"--predict", o.predict},
       {"--out", o.out},   {"--report", o.report}, {"--json", o.json},
       {"--csv", o.csv},   {"--trace", o.trace},   {"--trace-html", o.trace_html}};
   constexpr std::ptrdiff_t read = 3;
-  std::error_code ignored;  // files that are not there are not the same
-  const auto keeps = [&](const std::string& path) {
-    return !path.empty() && (!std::filesystem::exists(path, ignored) ||
-                             std::filesystem::is_regular_file(path, ignored));
-  };
-  for (const auto* one = std::begin(files) + read; one != std::end(files); ++one) {
-    if (!keeps(one->second)) continue;
-    for (const auto* other = std::begin(files); other != one; ++other) {
-      require<UsageError>(one->second != other->second &&
-                              !std::filesystem::equivalent(one->second, other->second, ignored),
-                          "{} and {} name the same file", other->first, one->first);
-    }
-  }
+  for (const NamedPath* written = std::begin(files) + read; written != std::end(files); ++written)
+    for (const NamedPath* other = std::begin(files); other != written; ++other)
+      require_apart(*other, *written);
 }
 
 }  // namespace retrace::train

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <retrace/train/options.h>
@@ -28,6 +29,11 @@ Check in_interval(const std::string& interval);
 /// A list of numbers that rise, between two others.
 Check rising(double low, double high);
 
+/// An option and the path that it names.
+using NamedPath = std::pair<const char*, const std::string&>;
+/// UsageError when a file to be written is `other`, too, spelled the same or otherwise, or through
+/// a link. A device or a pipe may be both.
+void require_apart(const NamedPath& other, const NamedPath& written);
 /// What is written must be neither read nor written by another option. UsageError.
 void require_files_apart(const Options& options);
 

@@ -178,3 +178,34 @@ TEST_CASE("what standard output does not take is an error, whatever the tool wri
                "retrace: standard output: cannot write: No space left on device"));
   }
 }
+
+TEST_CASE("no command writes over what it reads, by whatever name") {
+  namespace fs = std::filesystem;
+  const Files files(one(1), one(1));
+  const std::string before = contents_of(files.a);
+  const std::string link = files.folder / "link.json", hard = files.folder / "hard.json";
+  fs::create_symlink(files.a, link), fs::create_hard_link(files.a, hard);
+  for (const std::string& out : {files.a, files.folder / "./a.json", link, hard}) {
+    for (const bool turned : {false, true}) {
+      const std::string &in = turned ? out : files.a, &page = turned ? files.a : out;
+      CAPTURE(in);
+      CAPTURE(page);
+      const Outcome outcome = run_tool({"html", in, "-o", page});
+      CHECK(outcome.code == 2);
+      CHECK(outcome.err == "retrace: TRACE and --out name the same file\n");
+      CHECK(contents_of(files.a) == before);
+    }
+  }
+  CHECK(run_tool({"html", files.a, "-o", files.b}).code == 0);
+  CHECK(run_tool({"html", files.a, "-o", "-"}).code == 0);
+
+  write_file(files.folder / "ops.h", "// ops\n");
+  fs::create_symlink(files.folder / "ops.h", files.folder / "page.md");
+  for (const char* out : {"ops.h", "page.md", "new.h"}) {
+    const Outcome outcome =
+        run_tool({"catalogue", "--headers", RETRACE_SOURCE_DIR, "-o", files.folder / out});
+    CHECK(outcome.code == 2);
+    CHECK(says(outcome.err, ": a header; the catalogue is Markdown\n"));
+  }
+  CHECK(contents_of(files.folder / "ops.h") == "// ops\n");
+}
