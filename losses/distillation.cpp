@@ -227,7 +227,7 @@ class Rows {
     const double sum =
         divergence_of_rows(rule, as_contiguous(rows), teacher_, temperature_, slopes);
     return record<Node>(
-        full({}, sum * weight, rows.dtype()), {&rows},
+        full_unchecked({}, sum * weight, rows.dtype()), {&rows},
         [&](Node& node) {
           node.save_input(0, rows);
           node.save_extra(teacher_);

@@ -119,7 +119,7 @@ Tensor reduced(const AnyLoss& loss, const Reducing& reducing,
       return summed<T>(value, rule.numbers(), first.numel(), dense.get());
     });
     if (reducing.how == Reduction::mean) sum /= reducing.divisor;
-    y = full({}, sum, first.dtype());
+    y = full_unchecked({}, sum, first.dtype());
   }
   return record<LossNode>(
       rule->op, std::move(y), at.get(),

@@ -181,7 +181,7 @@ Tensor paired_cross_entropy(const Tensor& logits) {
   Tensor y = visit_float(dense.dtype(), PairedCrossEntropyNode::op, [&]<class T>() {
     const Paired<T> paired(dense, facts);
     paired.find_sums();
-    return full({}, paired.loss(), dense.dtype());
+    return full_unchecked({}, paired.loss(), dense.dtype());
   });
   return record<PairedCrossEntropyNode>(std::move(y), {&logits}, [&](PairedCrossEntropyNode& node) {
     node.save_input(0, dense);

@@ -55,7 +55,7 @@ Tensor of_nats_per_unit(std::string_view op, std::string_view name, const Tensor
   }
   require<ValueError>(total > 0, "{}: {} {} sum to 0; there is nothing to average", op, name,
                       counts.sizes());
-  return unrecorded(op, full({}, f(nats / total), nll_sum.dtype()), {&nll_sum, &counts});
+  return unrecorded(op, full_unchecked({}, f(nats / total), nll_sum.dtype()), {&nll_sum, &counts});
 }
 
 }  // namespace

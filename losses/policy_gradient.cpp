@@ -222,7 +222,8 @@ Tensor by_sequence(const Tensor& kept, const GrpoOptions&) {
 }
 Tensor by_batch(const Tensor& kept, const GrpoOptions&) { return kept.sum().clamp(1); }
 Tensor by_whole_batch(const Tensor& kept, const GrpoOptions& options) {
-  return options.num_tokens ? full({}, *options.num_tokens, kept.dtype()) : by_batch(kept, options);
+  return options.num_tokens ? full_unchecked({}, *options.num_tokens, kept.dtype())
+                            : by_batch(kept, options);
 }
 Tensor by_longest(const Tensor& kept, const GrpoOptions& options) {
   return full({}, kept.size(0) * *options.max_len, kept.dtype());

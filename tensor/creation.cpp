@@ -68,6 +68,11 @@ Tensor zeros(const Shape& sizes, DType dtype) {
 Tensor ones(const Shape& sizes, DType dtype) { return full(sizes, 1, dtype); }
 
 Tensor full(const Shape& sizes, Scalar value, DType dtype) {
+  value.require_held("full", dtype);
+  return full_unchecked(sizes, value, dtype);
+}
+
+Tensor full_unchecked(const Shape& sizes, Scalar value, DType dtype) {
   return visit(dtype, [&]<class T>() {
     const T element = value.to<T>("full");
     Tensor result = empty(sizes, dtype);
@@ -161,7 +166,14 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<DType> dtype)
 
 Tensor linspace(Scalar start, Scalar end, std::int64_t steps, DType dtype) {
   require<ValueError>(steps >= 0, "linspace: {} steps; give 0 or more", steps);
-  const double first = start.as_double(), last = end.as_double();
+  require<ValueError>(std::isfinite(start.as_double()) && std::isfinite(end.as_double()),
+                      "linspace: {} to {}; both ends must be finite", start.as_double(),
+                      end.as_double());
+  start.require_held("linspace", dtype);
+  end.require_held("linspace", dtype);
+  // Halved where the distance overflows, which changes no digit.
+  const double scale = std::isfinite(end.as_double() - start.as_double()) ? 1.0 : 0.5;
+  const double first = scale * start.as_double(), last = scale * end.as_double();
   return visit_number(dtype, "linspace", [&]<class T>() {
     if constexpr (std::is_same_v<T, std::int64_t>) {
       require<ValueError>(std::abs(first) < 0x1p63 && std::abs(last) < 0x1p63,
@@ -172,9 +184,9 @@ Tensor linspace(Scalar start, Scalar end, std::int64_t steps, DType dtype) {
     const double step = steps > 1 ? (last - first) / static_cast<double>(steps - 1) : 0.0;
     // From both ends, so that the last element is exactly `end` and the row is symmetric.
     for (std::int64_t i = 0; i < steps; ++i) {
-      out[i] =
-          static_cast<T>(i < (steps + 1) / 2 ? first + static_cast<double>(i) * step
-                                             : last - static_cast<double>(steps - 1 - i) * step);
+      const double at = i < (steps + 1) / 2 ? first + static_cast<double>(i) * step
+                                            : last - static_cast<double>(steps - 1 - i) * step;
+      out[i] = static_cast<T>(at / scale);
     }
     return result;
   });

@@ -13,6 +13,7 @@ namespace retrace {
 Tensor empty(const Shape& sizes, DType dtype = kFloat32);
 Tensor zeros(const Shape& sizes, DType dtype = kFloat32);
 Tensor ones(const Shape& sizes, DType dtype = kFloat32);
+/// ValueError for a finite value that float32 cannot hold, if it is to.
 Tensor full(const Shape& sizes, Scalar value, DType dtype = kFloat32);
 
 /// Of the shape of x, in its dtype or another.
@@ -27,7 +28,9 @@ Tensor arange(Scalar end, std::optional<DType> dtype = {});
 Tensor arange(Scalar start, Scalar end, std::optional<DType> dtype = {});
 Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<DType> dtype = {});
 
-/// `steps` numbers from start to end, both included, equally spaced.
+/// `steps` numbers from start to end, both included, equally spaced; as int64 the fractions of
+/// those between are cut off. ValueError for an end that is not finite or does not fit the dtype,
+/// DTypeError for one with a fraction as int64.
 Tensor linspace(Scalar start, Scalar end, std::int64_t steps, DType dtype = kFloat32);
 
 /// Identity matrix [n, n] or [n, m].

@@ -2,17 +2,24 @@
 
 #include <concepts>
 #include <cstdint>
+#include <limits>
 
 #include <retrace/tensor/dtype.h>
 
 namespace retrace {
 
 /// A plain number given to an op beside tensors. It takes the tensor's dtype: a fraction given to
-/// an int64 tensor is a DTypeError, never cut off.
+/// an int64 tensor is a DTypeError, never cut off. Whole numbers are int64: an unsigned one above
+/// 2^63 - 1 is a ValueError.
 class Scalar {
  public:
   Scalar(std::floating_point auto value) : floating_(static_cast<double>(value)), whole_(false) {}
-  Scalar(std::integral auto value) : integer_(static_cast<std::int64_t>(value)), whole_(true) {}
+  Scalar(std::integral auto value) : integer_(static_cast<std::int64_t>(value)), whole_(true) {
+    if constexpr (std::numeric_limits<decltype(value)>::digits > 63) {
+      if (integer_ < 0) [[unlikely]]
+        refuse_unsigned(value);
+    }
+  }
 
   bool is_integer() const { return whole_; }
   double as_double() const { return whole_ ? static_cast<double>(integer_) : floating_; }
@@ -40,7 +47,12 @@ class Scalar {
     }
   }
 
+  /// In the name of `op`, for one that stores the number in tensors of `dtype`: `to` as int64, and
+  /// ValueError for a finite number that as float32 would be infinite.
+  void require_held(std::string_view op, DType dtype) const;
+
  private:
+  [[noreturn]] static void refuse_unsigned(std::uint64_t value);
   std::int64_t whole(std::string_view op) const;
 
   union {

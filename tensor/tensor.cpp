@@ -4,6 +4,7 @@
 #include <retrace/tensor/tensor.h>
 #include <retrace/tensor/view.h>
 
+#include <cmath>
 #include <cstring>
 
 namespace retrace {
@@ -25,6 +26,20 @@ void destroy(TensorData* tensor) noexcept {
 
 void Tensor::undefined() {
   throw ValueError("tensor: undefined (default-constructed or moved from); give it a value first");
+}
+
+void Scalar::refuse_unsigned(std::uint64_t value) {
+  fail<ValueError>(
+      "number: {} is above 2^63 - 1, the largest int64; give a smaller one, or a double", value);
+}
+
+void Scalar::require_held(std::string_view op, DType dtype) const {
+  if (dtype == kInt64) whole(op);
+  require<ValueError>(
+      dtype != kFloat32 || whole_ || !std::isfinite(floating_) ||
+          std::isfinite(static_cast<float>(floating_)),
+      "{}: {} is too large for float32; give a number that float32 holds, or infinity itself", op,
+      floating_);
 }
 
 std::int64_t Scalar::whole(std::string_view op) const {
@@ -75,6 +90,13 @@ void* Tensor::only_element() const {
       numel() == 1, "item: a tensor of shape {} has {} elements, not one; index or reduce it first",
       sizes(), numel());
   return get().data;
+}
+
+void Tensor::refuse_item(int bits, bool is_signed) const {
+  const std::string value = visit(
+      dtype(), [&]<class E>() { return fmt::format("{}", *static_cast<E*>(only_element())); });
+  fail<ValueError>("item: {} does not fit {}int{}; ask for a type that holds it, or for double",
+                   value, is_signed ? "" : "u", bits);
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 // The tensor: a handle to numbers in memory, and to the tape that they came from.
 
 #include <iosfwd>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,22 +79,30 @@ class Tensor {
   T* data_ptr() const {
     return static_cast<T*>(checked_data(dtype_of<T>));
   }
-  /// The one element, converted to T. ValueError when there is not exactly one.
+  /// The one element, converted to T: a fraction is cut off for whole numbers. ValueError when
+  /// there is not exactly one, and when it does not fit an integer T, as NaN does not.
   template <class T>
   T item() const {
-    return visit(dtype(),
-                 [&]<class E>() { return static_cast<T>(*static_cast<E*>(only_element())); });
+    return visit(dtype(), [&]<class E>() {
+      const E value = *static_cast<E*>(only_element());
+      if (!fits<T>(value)) [[unlikely]]
+        refuse_item(static_cast<int>(8 * sizeof(T)), std::is_signed_v<T>);
+      return static_cast<T>(value);
+    });
   }
   /// All elements in row-major order, converted to T.
   template <class T>
   std::vector<T> to_vector() const;
-  Tensor to(DType dtype) const;  ///< itself if it has that dtype; recorded between floating dtypes
-  Tensor contiguous() const;     ///< itself if row-major, else a copy that is
+  /// Itself if it has that dtype; recorded between floating dtypes. As int64 a fraction is cut off,
+  /// and what int64 cannot hold (NaN, infinity, 1e30) becomes its smallest number, -2^63.
+  Tensor to(DType dtype) const;
+  Tensor contiguous() const;  ///< itself if row-major, else a copy that is
   Tensor clone() const;
   explicit operator bool() const;  ///< of the one element; ValueError for several
 
   // Changed in place: the storage's version grows, and this tensor is returned ----------------
-  Tensor& copy_(const Tensor& source);  ///< broadcasts and converts
+  Tensor& copy_(const Tensor& source);  ///< broadcasts, and converts as `to`
+  /// ValueError for a finite value that float32 cannot hold, if it is to; so masked_fill_.
   Tensor& fill_(Scalar value);
   Tensor& zero_() { return fill_(0); }
   Tensor& add_(const Tensor& other, Scalar alpha = 1);
@@ -236,10 +245,25 @@ class Tensor {
   Ref<TensorData> ref() && { return std::move(data_); }
 
  private:
+  /// Whether T holds the number, its fraction cut off. Only an integer T may not.
+  template <class T, class E>
+  static bool fits(E value) {
+    if constexpr (!std::is_integral_v<T> || std::is_same_v<T, bool> || std::is_same_v<E, bool>) {
+      return true;
+    } else if constexpr (std::is_same_v<E, std::int64_t>) {
+      return static_cast<E>(static_cast<T>(value)) == value && (std::is_signed_v<T> || value >= 0);
+    } else {
+      // Of T's numbers double holds the smallest, and one above the largest, but not always that.
+      constexpr auto least = static_cast<double>(std::numeric_limits<T>::min());
+      constexpr double end = 2.0 * static_cast<double>(std::numeric_limits<T>::max() / 2 + 1);
+      return (value > least - 1 || value == least) && value < end;
+    }
+  }
   [[noreturn]] static void undefined();
   void redirect();
   void* checked_data(DType expected) const;
   void* only_element() const;
+  [[noreturn]] void refuse_item(int bits, bool is_signed) const;
   void add_hook(std::unique_ptr<GradientHook> hook) const;
 
   Ref<TensorData> data_;

@@ -31,6 +31,9 @@ Shape infer_sizes(std::string_view op, const Shape& sizes, const Shape& from);
 /// version of target is not touched.
 void copy_elements(const Tensor& target, const Tensor& source);
 
+/// As full(), for what was computed and may be beyond float32: that is infinite.
+Tensor full_unchecked(const Shape& sizes, Scalar value, DType dtype);
+
 /// As Tensor::contiguous and Tensor::clone, unrecorded.
 Tensor contiguous_copy(const Tensor& x);
 inline Tensor as_contiguous(const Tensor& x) { return x.is_contiguous() ? x : contiguous_copy(x); }

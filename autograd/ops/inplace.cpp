@@ -108,7 +108,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
 
 Tensor& Tensor::fill_(Scalar value) {
   require_defined("fill_", {this});
-  if (dtype() == kInt64) value.to<std::int64_t>("fill_");
+  value.require_held("fill_", dtype());
   return in_place(
       "fill_", *this, {},
       [&](const Tensor& x, const Tensor&) { return full(x.sizes(), value, x.dtype()); },
@@ -222,6 +222,7 @@ Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) {
                       "masked_fill_: the mask {} is {}, it must be bool; compare first, such as "
                       "mask != 0",
                       mask.sizes(), mask.dtype());
+  value.require_held("masked_fill_", dtype());
   return in_place(
       "masked_fill_", *this, mask,
       [&](const Tensor& x, const Tensor& m) { return retrace::masked_fill(x, m, value); },

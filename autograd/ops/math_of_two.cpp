@@ -302,7 +302,7 @@ Tensor divided(const Tensor& a, const Tensor& b) {
 Tensor number_like(std::string_view op, const Tensor& x, Scalar value) {
   require_defined(op, {&x});
   if (x.dtype() == kInt64) value.to<std::int64_t>(op);
-  return full({}, value, x.dtype());
+  return full_unchecked({}, value, x.dtype());
 }
 
 }  // namespace

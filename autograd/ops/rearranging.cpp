@@ -165,8 +165,11 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, Scalar val
     const int d = x.dim() - 1 - static_cast<int>(k);
     const std::int64_t before = amounts[2 * k], behind = amounts[2 * k + 1];
     constexpr std::int64_t kMost = std::int64_t{1} << 61;
+    require<ShapeError>(std::max(before, behind) < kMost,
+                        "pad: amounts {} and {} do not fit dim {} of shape {}; add fewer", before,
+                        behind, d, x.sizes());
     require<ShapeError>(
-        std::min(before, behind) > -kMost && std::max(before, behind) < kMost &&
+        std::min(before, behind) > -kMost &&
             sizes[d] + std::min<std::int64_t>(before, 0) + std::min<std::int64_t>(behind, 0) >= 0,
         "pad: amounts {} and {} leave nothing of dim {} of shape {}; cut off less", before, behind,
         d, x.sizes());
@@ -178,7 +181,7 @@ Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, Scalar val
                         "pad: {} more than dim {} of shape {} do not fit 63 bits; add fewer",
                         before + behind, d, x.sizes());
   }
-  Tensor y = full(sizes, value, x.dtype());
+  Tensor y = full_unchecked(sizes, value, x.dtype());
   if (inside.numel() > 0) {
     std::int64_t offset = 0;
     for (int d = 0; d < x.dim(); ++d) offset += first[d] * y.strides()[d];

@@ -93,6 +93,8 @@ Clamp bounds(std::string_view op, const Tensor& x, std::optional<Scalar> min,
 }  // namespace
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value) {
+  require_defined("masked_fill", {&x, &mask});
+  value.require_held("masked_fill", x.dtype());
   return record<MaskedFillNode>(filled<true>("masked_fill", x, mask, value), {&x},
                                 [&](MaskedFillNode& node) { node.save_extra(mask); });
 }
@@ -120,7 +122,7 @@ Tensor where(const Tensor& condition, Scalar a, const Tensor& b) {
 
 Tensor where(const Tensor& condition, Scalar a, Scalar b) {
   const DType dtype = a.is_integer() && b.is_integer() ? kInt64 : kFloat32;
-  return filled<true>("where", full({}, b, dtype), condition, a);
+  return filled<true>("where", full_unchecked({}, b, dtype), condition, a);
 }
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> min, std::optional<Scalar> max) {

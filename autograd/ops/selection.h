@@ -22,7 +22,8 @@ Tensor where(const Tensor& condition, Scalar a, const Tensor& b);
 Tensor where(const Tensor& condition, Scalar a, Scalar b);
 
 /// `value` where the mask holds, else x; both broadcast. Any dtype.  dx = 0 where it holds, else g.
-/// Errors: DTypeError when the mask is not bool, ShapeError.
+/// Errors: DTypeError when the mask is not bool, ShapeError, ValueError for a finite value that
+/// float32 cannot hold, if it is to.
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value);
 
 /// min(max(x, min), max); either bound may be left out. NaN stays. Also int64.  dx = g where

@@ -260,7 +260,7 @@ Tensor& Tensor::index_put_(const std::vector<TensorIndex>& indices, const Tensor
 
 Tensor& Tensor::index_put_(const std::vector<TensorIndex>& indices, Scalar value) {
   require_defined("index_put_", {this});
-  return index_put_(indices, full({}, value, dtype()));
+  return index_put_(indices, full_unchecked({}, value, dtype()));
 }
 
 }  // namespace retrace

@@ -284,6 +284,18 @@ TEST_CASE("what cannot be written in place is refused with shapes and dtypes") {
     CHECK(says(refused.operator()<ValueError>(Tensor()), op));
   }
   CHECK_THROWS_AS(x.copy_(zeros({2, 2, 3}, kFloat64)), ShapeError);
+  Tensor narrow = ones({2});
+  const Tensor mask = narrow > 0;
+  CHECK(says(message_of<ValueError>([&] { narrow.fill_(1e39); }), "fill_: 1e+39 is too large for"));
+  CHECK(says(message_of<ValueError>([&] { narrow.masked_fill_(mask, -1e39); }),
+             "masked_fill_: -1e+39 is too large for float32"));
+  CHECK(says(message_of<ValueError>([&] { narrow.masked_fill(mask, 1e300); }),
+             "masked_fill: 1e+300 is too large for float32"));
+  CHECK(narrow.equal(ones({2})));
+  CHECK(narrow.version() == 0);
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(narrow.masked_fill(mask, -infinity).equal(full({2}, -infinity)));
+  CHECK(x.masked_fill(x > 0, 1e300).equal(full({2, 3}, 1e300, kFloat64)));
   Tensor whole = tensor({1, 2});
   CHECK_THROWS_AS(whole.add_(0.5), DTypeError);
   CHECK_THROWS_AS(whole.fill_(0.5), DTypeError);

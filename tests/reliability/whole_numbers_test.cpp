@@ -105,7 +105,8 @@ TEST_CASE("steps, offsets and lengths as large as they come") {
   CHECK(says(message_of<IndexError>([&] { x.narrow(1, kMost, kMost); }), "narrow"));
   CHECK(says(message_of<IndexError>([&] { x.narrow(1, kLeast, 1); }), "narrow"));
   CHECK(says(message_of<IndexError>([&] { x.select(1, kLeast); }), "select"));
-  CHECK(says(message_of<Error>([&] { pad(x, {kMost, kMost}); }), "pad"));
+  CHECK(says(message_of<ShapeError>([&] { pad(x, {kMost, kMost}); }), "add fewer"));
+  CHECK(says(message_of<ShapeError>([&] { pad(x, {kLeast, kLeast}); }), "cut off less"));
   CHECK(says(message_of<Error>([&] { pad(x, {kLeast, 0}); }), "pad"));
   CHECK(says(message_of<Error>([&] { x.topk(kMost); }), "topk"));
 }

@@ -108,6 +108,25 @@ TEST_CASE("linspace ends exactly at its end and is symmetric") {
   CHECK_THROWS_AS(linspace(0, 1, 3, kBool), DTypeError);
 }
 
+TEST_CASE("linspace between ends that are far apart, and ends that do not fit") {
+  const double most = std::numeric_limits<double>::max();
+  CHECK(linspace(-most, most, 2, kFloat64).equal(tensor({-most, most}, kFloat64)));
+  CHECK(linspace(most, -most, 5, kFloat64)
+            .equal(tensor({most, most / 2, 0.0, -most / 2, -most}, kFloat64)));
+  CHECK(linspace(0, 10, 4, kInt64).equal(tensor({0, 3, 6, 10})));
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const double end : {infinity, -infinity, std::nan("")}) {
+    for (const DType dtype : {kFloat32, kFloat64, kInt64}) {
+      CHECK(says(message_of<ValueError>([&] { linspace(0, end, 3, dtype); }), "linspace: 0 to "));
+      CHECK(says(message_of<ValueError>([&] { linspace(end, 0, 3, dtype); }), "must be finite"));
+    }
+  }
+  CHECK(says(message_of<DTypeError>([] { linspace(0.5, 3, 3, kInt64); }), "linspace: 0.5"));
+  CHECK(says(message_of<DTypeError>([] { linspace(0, 2.5, 3, kInt64); }), "linspace: 2.5"));
+  CHECK(says(message_of<DTypeError>([] { linspace(0, 1e30, 3, kInt64); }), "linspace: 1e+30"));
+  CHECK(says(message_of<ValueError>([] { linspace(0, 1e300, 3); }), "too large for float32"));
+}
+
 TEST_CASE("eye") {
   CHECK(eye(2).equal(tensor({{1.0, 0.0}, {0.0, 1.0}})));
   CHECK(eye(2, 3, kInt64).equal(tensor({{1, 0, 0}, {0, 1, 0}})));
@@ -185,4 +204,28 @@ TEST_CASE("from_blob looks at other people's memory and keeps its owner alive") 
   CHECK(says(message_of<ValueError>(
                  [&] { from_blob(reinterpret_cast<char*>(numbers) + 1, {1}, kFloat32); }),
              "aligned"));
+}
+
+TEST_CASE("a number that float32 cannot hold does not become infinity in full") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const double most = std::numeric_limits<float>::max();
+  for (const double number : {1e39, -1e300}) {
+    const std::string message = message_of<ValueError>([&] { full({2}, number); });
+    CHECK(message.starts_with("full: "));
+    CHECK(says(message, "too large for float32"));
+    CHECK(!message_of<ValueError>([&] { full_like(ones({2}), number); }).empty());
+    CHECK(full({}, number, kFloat64).item<double>() == number);
+  }
+  for (const double number : {most, -most, infinity, -infinity, 1e-300})
+    CHECK(full({}, number).item<float>() == static_cast<float>(number));
+  CHECK(std::isnan(full({}, std::nan("")).item<float>()));
+}
+
+TEST_CASE("an unsigned number above 2^63 - 1 is refused, not made negative") {
+  const std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  CHECK(tensor({most}).item<std::uint64_t>() == most);
+  CHECK(full({}, std::uint32_t{0xffffffff}, kInt64).item<std::int64_t>() == 0xffffffff);
+  CHECK(
+      says(message_of<ValueError>([&] { tensor({most + 1}); }), "number: 9223372036854775808 is"));
+  CHECK(says(message_of<ValueError>([&] { full({}, ~std::uint64_t{0}); }), "18446744073709551615"));
 }
