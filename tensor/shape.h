@@ -71,6 +71,13 @@ class Shape {
   std::int64_t values_[kMaxDims];
 };
 
+/// What `{}` is where a dim or several are asked for. C++ would read it as dim 0, PyTorch means all
+/// dims: reductions delete it, so that it does not compile. Of all dims name none, `x.sum()`.
+struct NotADim {
+  NotADim() = delete;
+};
+using NoDims = std::initializer_list<NotADim>;
+
 /// "[2, 3]".
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 

@@ -179,9 +179,11 @@ class Tensor {
   Tensor sum() const;
   Tensor sum(std::int64_t dim, bool keepdim = false) const;
   Tensor sum(const Shape& dims, bool keepdim = false) const;
+  Tensor sum(NoDims, bool keepdim = false) const = delete;  // see NoDims
   Tensor mean() const;
   Tensor mean(std::int64_t dim, bool keepdim = false) const;
   Tensor mean(const Shape& dims, bool keepdim = false) const;
+  Tensor mean(NoDims, bool keepdim = false) const = delete;
   Tensor var(bool unbiased = true) const;
   Tensor var(std::int64_t dim, bool unbiased = true, bool keepdim = false) const;
   Tensor var(int dim, bool unbiased = true, bool keepdim = false) const {
@@ -194,17 +196,24 @@ class Tensor {
   }
   Tensor norm(double p = 2) const;
   Tensor norm(double p, std::int64_t dim, bool keepdim = false) const;
+  Tensor norm(double p, NoDims, bool keepdim = false) const = delete;
   Tensor prod() const;
   Tensor prod(std::int64_t dim, bool keepdim = false) const;
+  Tensor prod(NoDims, bool keepdim = false) const = delete;
   Tensor max() const;
   TensorPair max(std::int64_t dim, bool keepdim = false) const;  ///< {values, indices}
+  TensorPair max(NoDims, bool keepdim = false) const = delete;
   Tensor min() const;
   TensorPair min(std::int64_t dim, bool keepdim = false) const;
+  TensorPair min(NoDims, bool keepdim = false) const = delete;
   Tensor argmax() const;
   Tensor argmax(std::int64_t dim, bool keepdim = false) const;
+  Tensor argmax(NoDims, bool keepdim = false) const = delete;
   Tensor argmin() const;
   Tensor argmin(std::int64_t dim, bool keepdim = false) const;
+  Tensor argmin(NoDims, bool keepdim = false) const = delete;
   Tensor logsumexp(std::int64_t dim, bool keepdim = false) const;
+  Tensor logsumexp(NoDims, bool keepdim = false) const = delete;
   Tensor cumsum(std::int64_t dim) const;
   Tensor any() const;
   Tensor all() const;

@@ -1,8 +1,8 @@
 #pragma once
 
 // Variances and norms, over all elements, one dim or several; float32 and float64 only. A reduced
-// dim is dropped, or kept with size 1 (keepdim). Errors: DTypeError for int64 and bool, IndexError
-// for a dim out of range or named twice.
+// dim is dropped, or kept with size 1 (keepdim); `{}` is not taken for one (NoDims). Errors:
+// DTypeError for int64 and bool, IndexError for a dim out of range or named twice.
 //
 // Source: the rules of calculus; a norm has gradient 0 at 0, the smallest of its subgradients.
 
@@ -29,6 +29,7 @@ Tensor std(const Tensor& x, const Shape& dims, bool unbiased = true, bool keepdi
 Tensor norm(const Tensor& x, double p = 2);
 Tensor norm(const Tensor& x, double p, std::int64_t dim, bool keepdim = false);
 Tensor norm(const Tensor& x, double p, const Shape& dims, bool keepdim = false);
+Tensor norm(const Tensor& x, double p, NoDims, bool keepdim = false) = delete;
 
 /// y = x / max(‖x‖_p, eps) along `dim`: vectors of length 1. One of length 0 stays 0.
 /// dx = (g - y · Σ g y) / ‖x‖ for p = 2; g / eps where ‖x‖ < eps. An eps below the smallest number

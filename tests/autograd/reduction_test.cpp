@@ -129,6 +129,49 @@ TEST_CASE("dims that are not there, or named twice") {
   CHECK_THROWS_AS(Tensor().mean(), ValueError);
 }
 
+// Whether an expression in t compiles, t being a tensor.
+#define COMPILES(...)                 \
+  []<class T>(const T& t) {           \
+    return requires { __VA_ARGS__; }; \
+  }(Tensor())
+
+TEST_CASE("empty braces are no dim: they do not compile, lists of dims do") {
+  CHECK(COMPILES(t.sum({0, 1})));
+  CHECK(COMPILES(t.mean({0, 1}, true)));
+  CHECK(COMPILES(norm(t, 2, {0, 1})));
+  CHECK(COMPILES(amax(t, {0, 1})));
+  CHECK(!COMPILES(t.sum({})));
+  CHECK(!COMPILES(t.sum({}, true)));
+  CHECK(!COMPILES(t.mean({})));
+  CHECK(!COMPILES(t.norm(2, {})));
+  CHECK(!COMPILES(t.prod({})));
+  CHECK(!COMPILES(t.max({})));
+  CHECK(!COMPILES(t.min({})));
+  CHECK(!COMPILES(t.argmax({})));
+  CHECK(!COMPILES(t.argmin({})));
+  CHECK(!COMPILES(t.logsumexp({})));
+  CHECK(!COMPILES(t.var({})));
+  CHECK(!COMPILES(t.std({})));
+  CHECK(!COMPILES(sum(t, {})));
+  CHECK(!COMPILES(sum(t, {}, true)));
+  CHECK(!COMPILES(mean(t, {})));
+  CHECK(!COMPILES(prod(t, {})));
+  CHECK(!COMPILES(logsumexp(t, {})));
+  CHECK(!COMPILES(any(t, {})));
+  CHECK(!COMPILES(all(t, {})));
+  CHECK(!COMPILES(count_nonzero(t, {})));
+  CHECK(!COMPILES(amax(t, {})));
+  CHECK(!COMPILES(amin(t, {})));
+  CHECK(!COMPILES(max(t, {})));
+  CHECK(!COMPILES(min(t, {})));
+  CHECK(!COMPILES(argmax(t, {})));
+  CHECK(!COMPILES(argmin(t, {})));
+  CHECK(!COMPILES(norm(t, 2, {})));
+  CHECK(!COMPILES(var(t, {})));
+  CHECK(!COMPILES(retrace::std(t, {})));
+  CHECK(holds(ones({2}).sum(Shape()), {2}, {1, 1}));  // of no dim
+}
+
 TEST_CASE("reductions give the same bits with one thread and two") {
   manual_seed(1);
   const Tensor x = randn({300, 700});
