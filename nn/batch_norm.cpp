@@ -21,6 +21,9 @@ BatchNorm::BatchNorm(std::int64_t num_features, const BatchNormOptions& options)
   require<ValueError>(num_features >= 0, "BatchNorm: num_features is {}; give at least 0",
                       num_features);
   require<ValueError>(eps_ >= 0, "BatchNorm: eps is {}; give at least 0", eps_);
+  require<ValueError>(!momentum_ || (*momentum_ >= 0 && *momentum_ <= 1),
+                      "BatchNorm: momentum is {}; give a number in [0, 1], or none",
+                      momentum_.value_or(0));
   require<DTypeError>(is_floating(options.dtype), "BatchNorm: cannot be {}; use float32 or float64",
                       options.dtype);
   if (options.affine) {

@@ -109,6 +109,11 @@ Tensor Module::register_buffer(std::string_view name, Tensor tensor, bool persis
   check_name("register_buffer", state(), name);
   require<ValueError>(tensor.defined(),
                       "register_buffer: \"{}\" is undefined; give it a value first", name);
+  require<AutogradError>(
+      !tensor.requires_grad(),
+      "register_buffer: \"{}\" of shape {} wants a gradient, which buffers do not have; detach() "
+      "it, or use register_parameter",
+      name, tensor.sizes());
   state_->buffers.push_back({std::string(name), tensor, persistent});
   return tensor;
 }
@@ -153,11 +158,15 @@ void Module::to(DType dtype) {
   const NoGradGuard guard;
   std::vector<std::pair<Tensor, Tensor>> changes;
   for (const Entries entries : {&ModuleState::parameters, &ModuleState::buffers}) {
-    for (Tensor& tensor : tensors_of(state(), entries)) {
-      if (!tensor.is_floating_point() || tensor.dtype() == dtype) continue;
-      Tensor converted = tensor.to(dtype);
-      changes.emplace_back(std::move(tensor), std::move(converted));
-    }
+    walk_tensors(state(), entries, [&](const std::string& name, const Tensor& tensor) {
+      if (!tensor.is_floating_point() || tensor.dtype() == dtype) return;
+      // What set_data refuses is refused before the first tensor is changed.
+      require<AutogradError>(!tensor.get().is_recorded(),
+                             "to: \"{}\" of shape {} was computed on the tape and cannot become "
+                             "{}; change buffers under a NoGradGuard",
+                             name, tensor.sizes(), dtype);
+      changes.emplace_back(tensor, tensor.to(dtype));
+    });
   }
   for (auto& [tensor, converted] : changes) tensor.set_data(converted);
 }

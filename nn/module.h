@@ -61,6 +61,7 @@ class Module : public Place {
   /// be registered in several places (tied weights).
   Tensor register_parameter(std::string_view name, Tensor tensor, bool requires_grad = true);
   /// Makes a tensor part of the module's state without a gradient, in files only if persistent.
+  /// AutogradError for one that wants a gradient.
   Tensor register_buffer(std::string_view name, Tensor tensor, bool persistent = true);
 
   /// Of this module and all below, each once, even if it has several names. Names are paths from
@@ -87,7 +88,8 @@ class Module : public Place {
   LoadResult load_state_dict(const StateDict& state, bool strict = true);
 
   /// Converts floating parameters and buffers, for all handles to them. Drops their gradients; make
-  /// optimizers after it.
+  /// optimizers after it. AutogradError, and nothing is converted, when a buffer has become part of
+  /// the tape, by a change in place.
   void to(DType dtype);
   /// Training or evaluation of this module and all below: Dropout acts in training only.
   void train(bool on = true);

@@ -134,7 +134,7 @@ Tensor& Tensor::operator=(Scalar value) && {
 
 void Tensor::set_data(const Tensor& other) {
   TensorData &mine = get(), &theirs = other.get();
-  require<AutogradError>(!mine.producer && !mine.recorded_view,
+  require<AutogradError>(!mine.is_recorded(),
                          "set_data: a tensor of shape {} that was computed on the tape cannot be "
                          "given other data; use detach()",
                          mine.sizes);

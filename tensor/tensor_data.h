@@ -41,6 +41,9 @@ struct TensorData {
   LeafHooks* hooks = nullptr;  ///< of a leaf; owned
   Ref<TensorData> grad;        ///< of a leaf, or of an inner tensor that retains it
 
+  /// Computed on the tape: its numbers cannot be exchanged for others.
+  bool is_recorded() const { return producer || recorded_view; }
+
   static void* operator new(std::size_t bytes);
   static void operator delete(void* block) noexcept;
 };

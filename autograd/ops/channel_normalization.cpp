@@ -119,8 +119,7 @@ struct BatchNorm {
                                         "n, db = Σ g";
 };
 struct GroupNorm {
-  static constexpr std::string_view op = "group_norm",
-                                    formula = "n = (x - mean) / sqrt(var + ε), y = n · w + b",
+  static constexpr std::string_view op = "group_norm", formula = BatchNorm::formula,
                                     gradient =
                                         "h = g · w, dx = (h - mean(h) - n · mean(h · n)) / "
                                         "sqrt(var + ε), dw = Σ g · n, db = Σ g";
@@ -274,7 +273,7 @@ Tensor normalize(const Tensor& x, const Tensor& dense, Slices slices, const Tens
 }
 
 void check_channels(std::string_view op, const Tensor& x, const char* name,
-                    const Tensor& of_channels) {
+                    const Tensor& of_channels, bool written = false) {
   if (!of_channels.defined()) return;
   require<DTypeError>(of_channels.dtype() == x.dtype(),
                       "{}: x is {} {}, {} {} {}; convert one with .to({})", op, x.dtype(),
@@ -282,6 +281,9 @@ void check_channels(std::string_view op, const Tensor& x, const char* name,
   require<ShapeError>(of_channels.sizes() == Shape{x.sizes()[1]},
                       "{}: x is {}, {} {}; give one number for each channel, [{}]", op, x.sizes(),
                       name, of_channels.sizes(), x.sizes()[1]);
+  require<ValueError>(!written || !elements_overlap(of_channels),
+                      "{}: several elements of {} {} are one place in memory (expand); clone() it",
+                      op, name, of_channels.sizes());
 }
 
 void check(std::string_view op, const Tensor& x, int least_dims, const Tensor& weight,
@@ -320,14 +322,12 @@ Tensor normalize_groups(const Tensor& x, std::int64_t groups, const Tensor& weig
 // running = (1 - momentum) · running + momentum · batch(c), in double.
 template <class F>
 void move_running(const Tensor& running, double momentum, F batch) {
-  const Tensor moved = contiguous_copy(running);
   visit_float(running.dtype(), BatchNorm::op, [&]<class T>() {
-    T* const values = elements<T>(moved);
-    for (std::int64_t c = 0; c < moved.numel(); ++c)
-      values[c] =
-          static_cast<T>((1.0 - momentum) * static_cast<double>(values[c]) + momentum * batch(c));
+    T* value = elements<T>(running);
+    for (std::int64_t c = 0; c < running.numel(); ++c, value += running.strides()[0])
+      *value = static_cast<T>((1.0 - momentum) * static_cast<double>(*value) + momentum * batch(c));
   });
-  without_recording([&] { Tensor(running).copy_(moved); });
+  running.get().storage->changed();
 }
 
 Tensor running_statistics(const Tensor& mean, const Tensor& var, double eps) {
@@ -350,8 +350,10 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
                       "{}: running_mean or running_var is undefined; give both, or neither in "
                       "training",
                       op);
-  check_channels(op, x, "running_mean", running_mean);
-  check_channels(op, x, "running_var", running_var);
+  check_channels(op, x, "running_mean", running_mean, /*written=*/training);
+  check_channels(op, x, "running_var", running_var, /*written=*/training);
+  require<ValueError>(momentum >= 0 && momentum <= 1, "{}: momentum is {}; give a number in [0, 1]",
+                      op, momentum);
   const std::int64_t channels = x.sizes()[1], length = length_of(x);
   const std::int64_t count = x.sizes()[0] * length;
   require<ValueError>(!training || count > 1 || channels == 0,
@@ -362,14 +364,11 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   const Slices slices = {channels, turned ? 1 : x.sizes()[0], turned ? count : length, channels,
                          /*over_batch=*/true};
   const Tensor dense = arranged(x, slices);
-  if (!training)
-    return normalize<BatchNorm>(x, dense, slices,
-                                running_statistics(running_mean, running_var, eps), /*own=*/false,
-                                weight, bias, eps);
-  std::vector<double> vars(static_cast<std::size_t>(channels));
-  const Tensor stats = statistics_of(op, dense, slices, eps, &vars);
-  Tensor y = normalize<BatchNorm>(x, dense, slices, stats, /*own=*/true, weight, bias, eps);
-  if (!tracked) return y;
+  std::vector<double> vars(static_cast<std::size_t>(training ? channels : 0));
+  const Tensor stats = training ? statistics_of(op, dense, slices, eps, &vars)
+                                : running_statistics(running_mean, running_var, eps);
+  Tensor y = normalize<BatchNorm>(x, dense, slices, stats, /*own=*/training, weight, bias, eps);
+  if (!training || !tracked) return y;
   const double unbiased = static_cast<double>(count) / static_cast<double>(count - 1);
   move_running(running_mean, momentum,
                [&](std::int64_t c) { return elements<Statistics>(stats)[c].mean; });

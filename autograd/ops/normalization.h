@@ -42,8 +42,9 @@ Tensor rms_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& we
 /// Gradient, with n = (x - mean) · r, r = 1 / sqrt(var + eps), h = g · weight: in training
 /// dx = r · (h - mean(h) - n · mean(h · n)), means over the channel, else dx = r · h;
 /// dweight = Σ g · n, dbias = Σ g. Running values are constants.
-/// Errors: in training ValueError for fewer than two values per channel, which have no variance.
-/// Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
+/// Errors: ValueError for a momentum outside [0, 1]; in training for fewer than two values per
+/// channel, which have no variance, and for running values of which several are one place in
+/// memory. Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight = {}, const Tensor& bias = {}, bool training = false,
                   double momentum = 0.1, double eps = 1e-5);

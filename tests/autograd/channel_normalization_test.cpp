@@ -84,6 +84,16 @@ TEST_CASE("running statistics move by momentum, the variance unbiased; evaluatio
       1e-14));
 }
 
+TEST_CASE("running statistics move wherever they lie") {
+  const Tensor x = random({4, 3}), table = zeros({3, 2}, kFloat64);
+  const Tensor mean = zeros({3}, kFloat64), var = ones({3}, kFloat64), part = table.select(1, 1);
+  batch_norm(x, mean, var, {}, {}, true, 0.5);
+  batch_norm(x, part, ones({3}, kFloat64), {}, {}, true, 0.5);
+  CHECK(part.equal(mean));
+  CHECK(table.select(1, 0).equal(zeros({3}, kFloat64)));
+  CHECK(table.version() == 1);
+}
+
 TEST_CASE("float32 statistics of channels stay right far from 0") {
   const Tensor x = (random({8, 2, 50}) * 10.0 + 1e6).to(kFloat32);
   const Tensor expected = standardized(x.to(kFloat64), {0, 2});
@@ -120,6 +130,14 @@ TEST_CASE("channel norms refuse what does not fit, and leave the running statist
   CHECK(says(refusal([&] { batch_norm(zeros({3}), mean, var); }), "[N, C, ...]"));
   CHECK(says(refusal([&] { batch_norm(x, mean, ones({3}, kFloat64), {}, {}, true); }), "float64"));
   CHECK(says(refusal([&] { batch_norm(x, mean, var, {}, {}, true, 0.1, -1.0); }), "eps is -1"));
+  for (const double momentum : {-0.1, 1.5, std::nan("")})
+    CHECK(says(refusal([&] { batch_norm(x, mean, var, {}, {}, true, momentum); }), "momentum is "));
+  const Tensor repeated = ones({1}).expand({3});
+  CHECK(refusal([&] {
+          batch_norm(x, mean, repeated, {}, {}, true);
+        }).starts_with("batch_norm: several elements of running_var [3] are one place"));
+  CHECK(says(refusal([&] { batch_norm(x, repeated, var, {}, {}, true); }), "running_mean [3]"));
+  CHECK(batch_norm(x, mean, repeated).sizes() == x.sizes());  // only read
   CHECK(mean.equal(zeros({3})));
   CHECK(var.equal(ones({3})));
   CHECK(mean.version() == 0);

@@ -145,6 +145,10 @@ TEST_CASE("bad tensors are refused") {
       !message_of<DTypeError>([&] { module.register_parameter("a", zeros({1}, kInt64)); }).empty());
   Tensor leaf = ones({1}).requires_grad_();
   CHECK(!message_of<AutogradError>([&] { module.register_parameter("a", leaf * 2.0); }).empty());
+  CHECK(says(message_of<AutogradError>([&] { module.register_buffer("a", leaf); }),
+             "register_buffer: \"a\" of shape [1] wants a gradient"));
+  CHECK(!message_of<AutogradError>([&] { module.register_buffer("a", leaf * 2.0); }).empty());
+  CHECK(module.buffers().empty());
   CHECK(module.state_dict().empty());
   module.register_parameter("a", zeros({1}, kInt64), false);
   CHECK(module.parameters().size() == 1);
@@ -206,6 +210,14 @@ TEST_CASE("to converts floating tensors for all handles") {
   CHECK(net.forward(randn({2, 4}, kFloat64)).dtype() == kFloat64);
   CHECK(!message_of<DTypeError>([&] { net.to(kInt64); }).empty());
   CHECK(copy.weight.dtype() == kFloat64);
+}
+
+TEST_CASE("a refused to converts nothing") {
+  Net net;
+  net.steps.add_(ones({1}).requires_grad_());  // on the tape, after it was registered
+  CHECK(says(message_of<AutogradError>([&] { net.to(kFloat64); }),
+             "to: \"steps\" of shape [1] was computed on the tape"));
+  for (const Tensor& parameter : net.parameters()) CHECK(parameter.dtype() == kFloat32);
 }
 
 TEST_CASE("apply reaches every module, parents first") {

@@ -92,6 +92,9 @@ TEST_CASE("bad norms") {
   CHECK(says(message_of<ValueError>([] { nn::Norm(4, {.eps = HUGE_VAL}); }), "eps is inf"));
   CHECK(says(message_of<ValueError>([] { nn::GroupNorm(4, 6); }), "num_groups is 4"));
   CHECK(says(message_of<ValueError>([] { nn::BatchNorm1d(-1); }), "num_features is -1"));
+  for (const double momentum : {-1.0, 1.5, std::nan("")})
+    CHECK(says(message_of<ValueError>([&] { nn::BatchNorm1d(2, {.momentum = momentum}); }),
+               "BatchNorm: momentum is "));
   CHECK(says(message_of<ShapeError>([] {
                nn::BatchNorm1d(3)(zeros({2, 3, 4, 4}));
              }),
