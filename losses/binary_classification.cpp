@@ -232,6 +232,7 @@ Tensor focal_loss_binary(const Tensor& input, const Tensor& target,
 Tensor hinge_loss(const Tensor& input, const Tensor& target, const HingeLossOptions& options) {
   require_alike<Hinge<false>>(input, target);
   require_signs("hinge_loss", target);
+  require_finite("hinge_loss", "margin", options.margin);
   if (options.squared)
     return reduced(Hinge<true>{options.margin}, options.reduction, input, target);
   return reduced(Hinge<false>{options.margin}, options.reduction, input, target);
@@ -248,6 +249,7 @@ Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target,
                             const HingeEmbeddingLossOptions& options) {
   require_alike<HingeEmbedding>(input, target);
   require_signs("hinge_embedding_loss", target);
+  require_finite("hinge_embedding_loss", "margin", options.margin);
   return reduced(HingeEmbedding{options.margin}, options.reduction, input, target);
 }
 
@@ -277,6 +279,7 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
                            const MarginRankingLossOptions& options) {
   require_alike<MarginRanking>(input1, input2, target);
   require_signs("margin_ranking_loss", target);
+  require_finite("margin_ranking_loss", "margin", options.margin);
   return reduced(MarginRanking{options.margin}, options.reduction, input1, input2, target);
 }
 

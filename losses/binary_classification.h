@@ -64,7 +64,7 @@ struct HingeLossOptions {
 /// Hinge loss, max(0, m - t · x), of scores x and targets -1 and 1.
 /// Gradient: dx = -g · t / n inside the margin, 0 on its edge and beyond; squared: times
 /// 2 · (m - t x).
-/// Errors: ValueError for a target that is neither -1 nor 1.
+/// Errors: ValueError for a target that is neither -1 nor 1, or a margin that is not finite.
 /// Source: Cortes, Vapnik 1995, Support-vector networks; as Keras' hinge and squared_hinge.
 Tensor hinge_loss(const Tensor& input, const Tensor& target, const HingeLossOptions& options = {});
 
@@ -84,7 +84,7 @@ struct HingeEmbeddingLossOptions {
 /// Of distances x of pairs: x itself for alike ones (target 1), max(0, m - x) for others
 /// (target -1).
 /// Gradient: dx = g / n for alike pairs, -g / n for others that are closer than m, else 0.
-/// Errors: ValueError for a target that is neither -1 nor 1.
+/// Errors: ValueError for a target that is neither -1 nor 1, or a margin that is not finite.
 /// Source: Hadsell, Chopra, LeCun 2006, without its squares; as PyTorch's hinge_embedding_loss.
 Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target,
                             const HingeEmbeddingLossOptions& options = {});
@@ -110,7 +110,7 @@ struct MarginRankingLossOptions {
 /// max(0, m - t · (x₁ - x₂)): the first is to score higher than the second by m where the target is
 /// 1, lower where it is -1.
 /// Gradient: dx₁ = -g · t / n and dx₂ = g · t / n where the loss is positive, else 0.
-/// Errors: ValueError for a target that is neither -1 nor 1.
+/// Errors: ValueError for a target that is neither -1 nor 1, or a margin that is not finite.
 /// Source: Herbrich, Graepel, Obermayer 1999, Support vector learning for ordinal regression; as
 /// PyTorch's margin_ranking_loss.
 Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target,

@@ -191,6 +191,7 @@ Tensor multiclass_hinge_cs(const Tensor& input, const Tensor& target,
   require<ShapeError>(class_count(input.sizes()) > 1,
                       "multiclass_hinge_cs: the input is {}; it needs two classes or more",
                       input.sizes());
+  require_finite(MulticlassHinge::op, "margin", options.margin);
   return class_loss(MulticlassHinge{options.margin, options.squared}, input, target,
                     {.reduction = options.reduction});
 }
@@ -199,6 +200,7 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target,
                          const MultiMarginLossOptions& options) {
   require_option(MultiMargin::op, "p", static_cast<double>(options.p),
                  options.p == 1 || options.p == 2, "1 or 2");
+  require_finite(MultiMargin::op, "margin", options.margin);
   return class_loss(MultiMargin{options.margin, options.p == 2}, input, target,
                     {.weight = options.weight, .reduction = options.reduction});
 }

@@ -105,7 +105,7 @@ struct MulticlassHingeOptions {
 /// scores s. A mean divides by the rows; none is ignored.
 /// Gradient: g / n to the best wrong class, the first of equals, and -g / n to t where L > 0;
 /// squared: times 2 L.
-/// Errors: ShapeError for fewer than two classes.
+/// Errors: ShapeError for fewer than two classes, ValueError for a margin that is not finite.
 /// Source: Crammer, Singer 2001, On the algorithmic implementation of multiclass kernel-based
 /// vector machines, JMLR 2.
 Tensor multiclass_hinge_cs(const Tensor& input, const Tensor& target,
@@ -121,8 +121,8 @@ struct MultiMarginLossOptions {
 /// Hinge loss against every wrong class: L = w(t) · Σ over j ≠ t of max(0, m - s(t) + s(j))^p / C,
 /// for scores s. A mean divides by the rows; none is ignored. For two classes multiclass_hinge_cs
 /// is twice this. Gradient: g · w(t) / C / n to each class inside the margin, minus their sum to t;
-/// for p = 2 times 2 (m - s(t) + s(j)). Errors: ValueError
-/// for another p. Source: Weston, Watkins 1999, Support vector machines for multi-class pattern
+/// for p = 2 times 2 (m - s(t) + s(j)). Errors: ValueError for another p, or a margin that is not
+/// finite. Source: Weston, Watkins 1999, Support vector machines for multi-class pattern
 /// recognition; as PyTorch's multi_margin_loss.
 Tensor multi_margin_loss(const Tensor& input, const Tensor& target,
                          const MultiMarginLossOptions& options = {});

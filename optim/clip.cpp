@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <unordered_set>
 
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/kernels/reduce.h>
@@ -50,12 +51,14 @@ struct ZeroTimes {
   static double finish(T sum) { return static_cast<double>(sum); }
 };
 
-// Gradients of the parameters that have one.
+// Gradients of the parameters that have one, each parameter once.
 std::vector<Tensor> gradients_of(std::string_view op, const std::vector<Tensor>& parameters) {
   std::vector<Tensor> gradients;
+  std::unordered_set<const TensorData*> seen;
   for (std::size_t k = 0; k < parameters.size(); ++k) {
     require<ValueError>(parameters[k].defined(),
                         "{}: parameter {} is undefined; give it a value first", op, k);
+    if (!seen.insert(&parameters[k].get()).second) continue;
     if (Tensor gradient = parameters[k].grad(); gradient.defined())
       gradients.push_back(std::move(gradient));
   }

@@ -9,7 +9,7 @@ namespace retrace::nn::utils {
 
 /// Scales all gradients, in place, so that together, as one vector, they have at most the norm
 /// `max_norm`: each is multiplied by min(1, max_norm / (norm + 1e-6)). Returns the norm before, in
-/// double. Parameters without a gradient do not count.
+/// double. Parameters without a gradient do not count, and one that is listed twice counts once.
 ///
 /// norm_type p > 0: (Σ |g|^p)^(1/p); infinity: max |g|. A norm that is NaN or infinite makes the
 /// gradients NaN and 0, unless error_if_nonfinite: then it is a ValueError and nothing is changed.

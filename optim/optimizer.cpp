@@ -64,6 +64,10 @@ void check_parameter(std::string_view name, std::size_t k, const Tensor& paramet
                          "{}: parameter {} of shape {} is computed from others, not a leaf; give "
                          "the tensors it was computed from, or detach() it",
                          name, k, parameter.sizes());
+  require<ValueError>(!elements_overlap(parameter),
+                      "{}: several elements of parameter {} of shape {} are one place in memory "
+                      "(expand, unfold); give the tensor that it shows, or a clone()",
+                      name, k, parameter.sizes());
 }
 
 }  // namespace

@@ -23,9 +23,10 @@ struct ParameterGroup {
 /// Changes parameters by their gradients. An Optimizer is a handle: a copy is the same optimizer,
 /// and it shares ownership of the parameters, so it may outlive their module.
 ///
-/// Parameters are floating leaves (ValueError for none at all or an undefined one, DTypeError,
-/// AutogradError). One that comes twice in a group, such as a tied weight, is updated once; in two
-/// groups it is a ValueError. Options out of their range are a ValueError at construction.
+/// Parameters are floating leaves (ValueError for none at all, an undefined one, or one of which
+/// several elements are one place in memory; DTypeError, AutogradError). One that comes twice in a
+/// group, such as a tied weight, is updated once; in two groups it is a ValueError. Options out of
+/// their range are a ValueError at construction.
 class Optimizer {
  public:
   /// Updates every parameter that has a gradient, in place and unrecorded; the others stay as they

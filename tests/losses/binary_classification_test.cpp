@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <retrace/retrace.h>
 #include <retrace/tests/autograd/numbers.h>
@@ -238,4 +239,13 @@ TEST_CASE("what losses for two classes refuse") {
                        "margin_ranking_loss: input1 is [2], target [2, 1]; they must be equal, "
                        "nothing is broadcast: reshape one of them",
                        ShapeError);
+  for (const double m : {testing::kNan, testing::kInf, -testing::kInf}) {
+    const auto refusal = [](auto&& call) { return testing::message_of<ValueError>(call); };
+    CHECK(refusal([&] { hinge_loss(two, ones({2}), {.margin = m}); }) ==
+          fmt::format("hinge_loss: margin is {}; it must be finite", m));
+    CHECK(refusal([&] { hinge_embedding_loss(two, ones({2}), {.margin = m}); }) ==
+          fmt::format("hinge_embedding_loss: margin is {}; it must be finite", m));
+    CHECK(refusal([&] { margin_ranking_loss(two, two, ones({2}), {.margin = m}); }) ==
+          fmt::format("margin_ranking_loss: margin is {}; it must be finite", m));
+  }
 }

@@ -322,4 +322,12 @@ TEST_CASE("what losses over classes refuse") {
                        "label_smoothing_ce: scheme 'some' is not known; use one of 'uniform', "
                        "'others'",
                        ValueError);
+  for (const double margin : {kNan, kInf, -kInf}) {
+    CHECK(message_of<ValueError>([&] {
+            multiclass_hinge_cs(z, t, {.margin = margin});
+          }).starts_with("multiclass_hinge_cs: margin is "));
+    CHECK(message_of<ValueError>([&] {
+            multi_margin_loss(z, t, {.margin = margin});
+          }).starts_with("multi_margin_loss: margin is "));
+  }
 }

@@ -88,9 +88,11 @@ TEST_CASE("a gradient that several parameters share is scaled once") {
   CHECK(c.grad().item<double>() == doctest::Approx(3 / norm).epsilon(1e-6));
 }
 
-TEST_CASE("a parameter that comes twice is scaled once") {
+TEST_CASE("a parameter that comes twice counts once, and is scaled once") {
   const Tensor p = with_gradient(tensor({3.0, 4.0}, kFloat64));
+  CHECK(nn::utils::grad_norm({p, p}) == 5);
   const double norm = clip_grad_norm_({p, p}, 1);
+  CHECK(norm == 5);
   CHECK(p.grad()[0].item<double>() == doctest::Approx(3 / norm).epsilon(1e-6));
 }
 

@@ -53,6 +53,8 @@ TEST_CASE("bad parameters are refused") {
     refuses(static_cast<DTypeError*>(nullptr), {p, zeros({2, 2}, kInt64)},
             "parameter 1 is int64 [2, 2]");
     refuses(static_cast<AutogradError*>(nullptr), {p * 2.0}, "parameter 0 of shape [2, 2]");
+    refuses(static_cast<ValueError*>(nullptr), {zeros({2}).expand({2, 2})},
+            "several elements of parameter 0 of shape [2, 2] are one place");
     CHECK(says(message_of<ValueError>([&] {
                  kind.make_two({p}, {parameter(1, {2, 2}), p});
                }),
