@@ -4,7 +4,8 @@
 
 `print` then knows Shape, DType, Tensor, Edge, Node, Step and the references to them. Numbers are
 read from memory, of a view along its strides. The texts of a node are virtual, so the program is
-called for them; where it cannot be, as with a core dump, the class of the node stands for its name.
+called for them; where it cannot be, as with a core dump or by gdb 13 on processors with AMX, the
+class of the node stands for its name.
 """
 
 import struct
