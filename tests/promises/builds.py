@@ -127,6 +127,7 @@ def sanitizers(quick):
 # Graphs and products that are large natively would take memcheck hours; it runs one thread at a time,
 # which those that watch threads and processes wait for; and its long double has 53 bits.
 NOT_FOR_MEMCHECK = ("*a million ops*,*a million uses*,*a million leaves*,*chain that saves tensors*,"
+                    "*chain of ops that save*,*runs a long chain*,*is what the library says*,"
                     "*gemm at and around the sizes*,*4 threads give the same bits*,"
                     "*number of threads changes*,*forked child*,"
                     "*processes that write into one folder*,*float functions keep*,"
