@@ -81,17 +81,15 @@ Tensor full_unchecked(const Shape& sizes, Scalar value, DType dtype) {
   });
 }
 
-Tensor empty_like(const Tensor& x, std::optional<DType> dtype) {
-  return empty(x.sizes(), dtype.value_or(x.dtype()));
-}
-Tensor zeros_like(const Tensor& x, std::optional<DType> dtype) {
-  return zeros(x.sizes(), dtype.value_or(x.dtype()));
-}
-Tensor ones_like(const Tensor& x, std::optional<DType> dtype) {
-  return ones(x.sizes(), dtype.value_or(x.dtype()));
-}
-Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype) {
-  return full(x.sizes(), value, dtype.value_or(x.dtype()));
+Tensor empty_like(const Tensor& x) { return empty(x.sizes(), x.dtype()); }
+Tensor empty_like(const Tensor& x, DType dtype) { return empty(x.sizes(), dtype); }
+Tensor zeros_like(const Tensor& x) { return zeros(x.sizes(), x.dtype()); }
+Tensor zeros_like(const Tensor& x, DType dtype) { return zeros(x.sizes(), dtype); }
+Tensor ones_like(const Tensor& x) { return ones(x.sizes(), x.dtype()); }
+Tensor ones_like(const Tensor& x, DType dtype) { return ones(x.sizes(), dtype); }
+Tensor full_like(const Tensor& x, Scalar value) { return full(x.sizes(), value, x.dtype()); }
+Tensor full_like(const Tensor& x, Scalar value, DType dtype) {
+  return full(x.sizes(), value, dtype);
 }
 
 Tensor arange(Scalar end, std::optional<DType> dtype) { return arange(0, end, 1, dtype); }

@@ -16,11 +16,16 @@ Tensor ones(const Shape& sizes, DType dtype = kFloat32);
 /// ValueError for a finite value that float32 cannot hold, if it is to.
 Tensor full(const Shape& sizes, Scalar value, DType dtype = kFloat32);
 
-/// Of the shape of x, in its dtype or another.
-Tensor empty_like(const Tensor& x, std::optional<DType> dtype = {});
-Tensor zeros_like(const Tensor& x, std::optional<DType> dtype = {});
-Tensor ones_like(const Tensor& x, std::optional<DType> dtype = {});
-Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype = {});
+/// Of the shape of x, in its dtype or another. (Memcheck takes an empty std::optional<DType>, as
+/// a default argument, for an uninitialised dtype.)
+Tensor empty_like(const Tensor& x);
+Tensor empty_like(const Tensor& x, DType dtype);
+Tensor zeros_like(const Tensor& x);
+Tensor zeros_like(const Tensor& x, DType dtype);
+Tensor ones_like(const Tensor& x);
+Tensor ones_like(const Tensor& x, DType dtype);
+Tensor full_like(const Tensor& x, Scalar value);
+Tensor full_like(const Tensor& x, Scalar value, DType dtype);
 
 /// start, start + step, ... below `end` (above, for a negative step). int64 when all are whole
 /// numbers and no dtype is given, else float32. ValueError for step 0 or one that leads away.
