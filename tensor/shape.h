@@ -71,11 +71,12 @@ class Shape {
   std::int64_t values_[kMaxDims];
 };
 
-/// What `{}` is where a dim or several are asked for. C++ would read it as dim 0, PyTorch means all
-/// dims: reductions delete it, so that it does not compile. Of all dims name none, `x.sum()`.
+/// Nothing is one.
 struct NotADim {
   NotADim() = delete;
 };
+/// What `{}` is where a dim or several are asked for. C++ would read it as dim 0, PyTorch means all
+/// dims: reductions delete it, so that it does not compile. Of all dims name none, `x.sum()`.
 using NoDims = std::initializer_list<NotADim>;
 
 /// "[2, 3]".

@@ -61,10 +61,6 @@ class CommandLine {
 
   /// "--data": the option is given; "--loss focal": that is its value, given or by default.
   using Conditions = std::vector<std::string>;
-  /// When an option of the program's own says something. One that is given where it would say
-  /// nothing is refused, a UsageError.
-  ///
-  ///     command.add("--gamma", gamma, "[0, inf)", "how far ...").needs({"--loss focal"});
   class Option;
 
   /// Options of the program's own; `value` holds the default and must outlive the command line.
@@ -109,6 +105,10 @@ class CommandLine {
   std::unique_ptr<Parser> parser_;
 };
 
+/// When an option of the program's own says something. One that is given where it would say nothing
+/// is refused, a UsageError.
+///
+///     command.add("--gamma", gamma, "[0, inf)", "how far ...").needs({"--loss focal"});
 class CommandLine::Option {
  public:
   /// One of these must hold; of several calls, one of each. The help begins with it: "With --loss
