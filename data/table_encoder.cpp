@@ -160,8 +160,8 @@ void TableEncoder::ColumnRule::encode(const Table& table, const Column& column, 
     return;
   }
   const std::size_t level = missing ? levels.size() : level_of(column.texts[cell]);
+  const bool known = level < levels.size();
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    const bool known = level < levels.size();
     result[i] = known ? static_cast<float>(i == level) : static_cast<float>(shares[i]);
   }
 }
@@ -174,27 +174,25 @@ std::size_t TableEncoder::ColumnRule::level_of(const std::string& text) const {
 
 void TableEncoder::ColumnRule::note(const Table& table, const Column& column,
                                     std::vector<std::string>& notes) const {
-  std::vector<std::size_t> unknown;
-  std::size_t missing = 0;
-  for (std::size_t row = 0; row < column.missing.size(); ++row) {
-    if (column.missing[row])
-      ++missing;
-    else if (is_text && level_of(column.texts[row]) == levels.size())
-      unknown.push_back(row);
-  }
   const std::size_t rows = column.missing.size();
+  std::size_t missing = 0, unknown = 0, first = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (column.missing[row]) {
+      ++missing;
+    } else if (is_text && level_of(column.texts[row]) == levels.size()) {
+      if (unknown++ == 0) first = row;
+    }
+  }
   const auto add = [&](std::size_t count, const std::string& what) {
-    if (count == 0) return;
     notes.push_back(fmt::format("{}: {}: {} of {} cells ({}) {}; filled with {}", table.path,
                                 excerpt(name), count, rows, percent(count, rows), what,
                                 is_text ? "the shares of the texts that were learnt"
                                         : fmt::format("the mean {:.6g}", scale.mean)));
   };
-  add(missing, "are missing");
-  if (unknown.empty()) return;
-  const std::size_t first = unknown.front();
-  add(unknown.size(), fmt::format("hold texts that were not learnt, the first {} on line {}",
-                                  shown(column.texts[first]), table.lines[first]));
+  if (missing > 0) add(missing, "are missing");
+  if (unknown > 0)
+    add(unknown, fmt::format("hold texts that were not learnt, the first {} on line {}",
+                             shown(column.texts[first]), table.lines[first]));
 }
 
 }  // namespace retrace::data

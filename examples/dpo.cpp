@@ -230,12 +230,7 @@ int main(int argc, char** argv) {
       .needs({"--loss kto"});
   command.add("--prefer", choice.prefer, {"true", "reward_model"},
               "Whose preferences: the true ones, or those of a reward model");
-  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one")
-      .excludes({"--sft"});
-  command.add(
-      "--sft", choice.saved.sft,
-      "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it drops "
-      "nothing out here");
+  choice.saved.offer(command);
   command.add("--reward", choice.saved.reward, "A model of reward_model")
       .needs({"--prefer reward_model"});
   command

@@ -255,12 +255,7 @@ int main(int argc, char** argv) {
       .add("--frontier", choice.frontier,
            "Train at half and twice beta, too, for the picture of reward against KL")
       .excludes({"--data"});
-  command.add("--base", choice.saved.base, "A base model to begin with, instead of a fresh one")
-      .excludes({"--sft"});
-  command.add(
-      "--sft", choice.saved.sft,
-      "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it drops "
-      "nothing out here");
+  choice.saved.offer(command);
   command.add("--reward", choice.saved.reward, "A model of reward_model")
       .needs({"--rewards reward_model", "--data"});
   command.add("--generate", choice.generate, "Tokens that an answer has at most (24)")

@@ -23,7 +23,7 @@ struct BceLossOptions {
 /// Binary cross-entropy of probabilities x, -w · (t · ln x + (1 - t) · ln(1 - x)), each logarithm
 /// at least -100. From logits, bce_with_logits is exact where this one has lost its digits.
 /// Gradient: dx = g · w · (x - t) / max(x · (1 - x), 1e-12) / n.
-/// Errors: ValueError for an input outside [0, 1].
+/// Errors: ValueError for an input or a target outside [0, 1].
 /// Source: Good 1952, Rational decisions; bounds as PyTorch's binary_cross_entropy.
 Tensor bce_loss(const Tensor& input, const Tensor& target, const BceLossOptions& options = {});
 
@@ -36,6 +36,7 @@ struct BceWithLogitsOptions {
 /// Binary cross-entropy of logits, w · (-p · t · ln σ(x) - (1 - t) · ln σ(-x)), p being pos_weight.
 /// Targets are 0 and 1, or probabilities between.
 /// Gradient: dx = g · w · ((1 - t) · σ(x) - p · t · σ(-x)) / n, that is g · (σ(x) - t) / n.
+/// Errors: ValueError for a target outside [0, 1].
 /// Source: Cox 1958, The regression analysis of binary sequences; as PyTorch's
 /// binary_cross_entropy_with_logits.
 Tensor bce_with_logits(const Tensor& input, const Tensor& target,
@@ -50,8 +51,8 @@ struct FocalLossBinaryOptions {
 /// Focal loss of logits, α_t · (1 - p_t)^γ · bce with p = σ(x), p_t = p t + (1 - p) (1 - t) and
 /// α_t = α t + (1 - α) (1 - t): cross-entropy that pays little attention to what is easy.
 /// Gradient: dx = g · α_t · ((1 - p_t)^γ · (p - t) - γ · (1 - p_t)^(γ-1) · p (1 - p) (2t - 1) ·
-/// bce) / n. Source: Lin et al. 2017, arXiv:1708.02002, eq. (4) and (5); as torchvision's
-/// sigmoid_focal_loss.
+/// bce) / n. Errors: ValueError for a target outside [0, 1].
+/// Source: Lin et al. 2017, arXiv:1708.02002, eq. (4) and (5); as torchvision's sigmoid_focal_loss.
 Tensor focal_loss_binary(const Tensor& input, const Tensor& target,
                          const FocalLossBinaryOptions& options = {});
 
@@ -97,7 +98,7 @@ struct MultilabelSoftMarginLossOptions {
 /// bce_with_logits of [N, C] or [C] averaged over the C labels: one loss for each row, which are
 /// reduced; with Reduction::none the result is [N] or 0-d.
 /// Gradient: dx = g · w · (σ(x) - t) / C, by the number of rows as well for a mean.
-/// Errors: ShapeError without a last dim of labels.
+/// Errors: ShapeError without a last dim of labels, ValueError for a target outside [0, 1].
 /// Source: as PyTorch's multilabel_soft_margin_loss, of Cox 1958 for each label.
 Tensor multilabel_soft_margin_loss(const Tensor& input, const Tensor& target,
                                    const MultilabelSoftMarginLossOptions& options = {});

@@ -38,6 +38,7 @@ class MultiheadAttention : public Module {
   MultiheadAttention(std::int64_t embed_dim, std::int64_t num_heads,
                      const MultiheadAttentionOptions& options = {});
 
+  /// DTypeError for a mask that is not bool, ShapeError for one of another shape.
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value,
                  const MultiheadAttentionForwardOptions& options = {}) const;
   /// Self-attention.

@@ -51,6 +51,15 @@ Rows drawn_from(const data::TablePreferences& preferences) {
 
 }  // namespace
 
+void SavedStages::offer(CommandLine& command) {
+  command.add("--base", base, "A base model to begin with, instead of a fresh one")
+      .excludes({"--sft"});
+  command.add(
+      "--sft", sft,
+      "A model to tune that is fine-tuned already, of sft or tiny_lm or in GPT-2's form; it "
+      "drops nothing out here");
+}
+
 nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const SavedStages& saved) {
   const auto load = [&task](const std::string& path) {
     return fitting(load_language_model(path).gpt, path, task);

@@ -19,7 +19,10 @@ inline const nn::TransformerOptions kTaskTransformer = {
 
 /// Models that are there already, as folders of runs or files; empty: train them.
 struct SavedStages {
-  std::string base, sft, reward;
+  /// Adds --base and --sft to what the program understands.
+  void offer(CommandLine& command);
+
+  std::string base = {}, sft = {}, reward = {};
 };
 
 /// A model that has seen demonstrations, and is the reference of what follows: first a base model

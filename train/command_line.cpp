@@ -151,10 +151,10 @@ std::string CommandLine::help() const {
       const std::string head =
           names + (option->get_type_size() == 0 ? "" : " ") + option->get_type_name();
       const auto setting = parser_->settings.find(option->get_single_name());
-      const auto needs =
-          setting == parser_->settings.end() ? std::vector<Conditions>() : setting->second.needs;
       text += fmt::format("  {:<{}}", head, kHelpIndent - 2);
-      append_wrapped(text, when(needs) + option->get_description(), kHelpIndent);
+      const bool depends = setting != parser_->settings.end();
+      append_wrapped(text, (depends ? when(setting->second.needs) : "") + option->get_description(),
+                     kHelpIndent);
     }
   }
   text += '\n';
