@@ -10,7 +10,7 @@
 namespace retrace::data {
 namespace {
 
-constexpr std::int64_t kMostPixels = 1 << 30;
+constexpr std::int64_t kMost = 1 << 30;  // columns, pixels of an image
 
 // What f makes of the JSON that a model keeps about its outputs.
 template <class F>
@@ -20,6 +20,19 @@ auto read_json(const std::string& text, F&& f) {
   } catch (const nlohmann::json::exception&) {
     fail<IoError>("what it says about its outputs cannot be read");
   }
+}
+
+// Two whole numbers above 0; else what they are makes no sense.
+Shape read_pair(const std::string& text, std::string_view what, const std::string& path) {
+  const nlohmann::json json = in_the_name_of(path, [&] { return parse_json(text); });
+  require<IoError>(json.is_array() && json.size() == 2 &&
+                       std::all_of(json.begin(), json.end(),
+                                   [](const auto& size) {
+                                     return size.is_number_unsigned() &&
+                                            size.template get<std::uint64_t>() - 1 < kMost;
+                                   }),
+                   "{}: {} makes no sense", path, what);
+  return {json[0], json[1]};
 }
 
 }  // namespace
@@ -73,33 +86,19 @@ Metadata InputFormat::to_metadata() const {
 
 InputFormat InputFormat::from_metadata(const Metadata& metadata, const std::string& path) {
   InputFormat format;
-  const auto parsed = [&path](const std::string& text) {
-    return in_the_name_of(path, [&] { return parse_json(text); });
-  };
   try {
     if (const auto image = metadata.find("image"); image != metadata.end()) {
-      const nlohmann::json json = parsed(image->second);
-      require<IoError>(std::all_of(json.begin(), json.end(),
-                                   [](const auto& size) { return size.is_number_unsigned(); }),
-                       "{}: the size of its images makes no sense", path);
-      const auto sizes = json.get<std::vector<std::int64_t>>();
-      std::int64_t pixels = 0;
-      require<IoError>(sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 &&
-                           !__builtin_mul_overflow(sizes[0], sizes[1], &pixels) &&
-                           pixels <= kMostPixels,
-                       "{}: the size of its images makes no sense", path);
-      format.image = {sizes[0], sizes[1]};
+      format.image = read_pair(image->second, "the size of its images", path);
+      require<IoError>(format.image.numel() <= kMost, "{}: the size of its images makes no sense",
+                       path);
       return format;
     }
     const auto columns = metadata.find("columns"), header = metadata.find("header");
     require<IoError>(columns != metadata.end(), "{}: does not say what its inputs are", path);
     format.columns = in_the_name_of(path, [&] { return TableEncoder::from_json(columns->second); });
     format.header = header == metadata.end() || header->second == "true";
-    if (const auto widths = metadata.find("widths"); widths != metadata.end()) {
-      const auto both = parsed(widths->second).get<std::vector<std::int64_t>>();
-      require<IoError>(both.size() == 2, "{}: the width of its tables makes no sense", path);
-      format.widths = {both[0], both[1]};
-    }
+    if (const auto widths = metadata.find("widths"); widths != metadata.end())
+      format.widths = read_pair(widths->second, "the width of its tables", path);
   } catch (const nlohmann::json::exception&) {
     fail<IoError>("{}: what it says about its inputs cannot be read", path);
   }

@@ -162,6 +162,19 @@ std::string CommandLine::help() const {
   return text;
 }
 
+namespace {
+
+// What the parser refuses, in a line.
+std::string line_of(const CLI::ParseError& error) {
+  std::string message = error.what();
+  std::replace_if(
+      message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; },
+      ' ');
+  return message;
+}
+
+}  // namespace
+
 const Options* CommandLine::parse(int argc, const char* const* argv) {
   try {
     parser_->app.parse(argc, argv);
@@ -169,11 +182,7 @@ const Options* CommandLine::parse(int argc, const char* const* argv) {
     print(help());
     return nullptr;
   } catch (const CLI::ParseError& error) {
-    std::string message = error.what();
-    std::replace_if(
-        message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; },
-        ' ');
-    throw UsageError(message);
+    throw UsageError(line_of(error));
   }
   for (const CLI::Option* option : parser_->app.get_options()) {
     require<UsageError>(
@@ -212,8 +221,12 @@ void CommandLine::adopt(const Metadata& saved) {
     const std::string& was = item->second;
     if (!setting.is_given()) {
       if (was == setting.default_text) continue;
-      setting.option->add_result(was);
-      setting.option->run_callback();
+      try {
+        setting.option->add_result(was);
+        setting.option->run_callback();
+      } catch (const CLI::ParseError& error) {  // of another program, or version of it
+        fail<UsageError>("the run that is resumed does not fit this program: {}", line_of(error));
+      }
     } else if (canonical(setting.value()) != canonical(was)) {
       const std::string difference = fmt::format("--{} {} ({} before)", name, setting.value(),
                                                  was.empty() ? "not given" : was);

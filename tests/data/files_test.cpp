@@ -94,6 +94,14 @@ TEST_CASE("a format finds its inputs again from what a model's file says") {
             ClassificationFormat::from_metadata(metadata, "m");
           }).starts_with("m: "));
   }
+  const auto table_of = [](const char* widths) {
+    return InputFormat::from_metadata({{"columns", "[]"}, {"widths", widths}}, "m");
+  };
+  CHECK(table_of("[2, 3]").widths == Shape({2, 3}));
+  for (const char* widths : {"[3]", "3", "{}", "[0, 3]", "[-1, 3]", "[2.5, 3]", "[1e300, 3]",
+                             "[18446744073709551615, 3]", "[2, \"3\"]", "[2, 3, 4]"})
+    CHECK(message_of<IoError>([&] { table_of(widths); }) ==
+          "m: the width of its tables makes no sense");
 }
 
 TEST_CASE("images keep their height and width, and a t10k part is tested on") {

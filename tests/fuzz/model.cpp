@@ -34,6 +34,9 @@ void check_transformer(const std::string& text) {
   const std::string json = read(text, "model").to_json();
   fuzz::expect(fuzz::accepted([&] { return read(json, "model"); }).to_json() == json,
                "a transformer is kept: {}", json);
+  fuzz::accepts<ValueError>("save_gpt2: ", [&] {
+    fuzz::expect(!read(json, "model").to_gpt2().empty(), "what GPT-2's form has is written");
+  });
 }
 
 void check_gpt2(const std::string& text) {
@@ -56,6 +59,10 @@ constexpr Reader kReaders[] = {
     {"model",
      [](const std::string& text) {
        check_inputs({{"image", text}});
+     }},
+    {"model",
+     [](const std::string& text) {
+       check_inputs({{"columns", "[]"}, {"widths", text}});
      }},
     {"model", check_transformer},
     {"model", check_gpt2},

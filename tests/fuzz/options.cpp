@@ -1,5 +1,6 @@
-// A command line, an argument to a line: refused as wrong usage, or options that a resumed run
-// takes over.
+// A command line, an argument to a line, behind an empty line that of the run that resumes it, and
+// behind another what its checkpoint says else: refused as wrong usage, or options that the resumed
+// run takes over.
 
 #include <retrace/tests/fuzz/target.h>
 #include <retrace/train/exit.h>
@@ -20,9 +21,10 @@ struct Offered {
   }
   std::vector<std::string_view> common() const {
     constexpr std::string_view kCommon[] = {
-        "data",       "test",  "test-fraction", "target", "labels",  "no-header", "epochs", "steps",
-        "batch-size", "lr",    "optimizer",     "seed",   "threads", "patience",  "report", "json",
-        "csv",        "check", "save",          "load",   "predict"};
+        "data",    "test",     "test-fraction", "target",     "labels",    "no-header",
+        "epochs",  "steps",    "batch-size",    "lr",         "optimizer", "seed",
+        "threads", "patience", "report",        "json",       "csv",       "check",
+        "save",    "load",     "predict",       "distributed"};
     std::vector<std::string_view> found;
     for (const std::string_view name : kCommon) {
       if (has(name) || (name == "steps" && has("trace")) || (name == "save" && has("resume")) ||
@@ -46,8 +48,10 @@ struct Command {
       line.add("--loss", loss, {"hinge", "focal"}, "which loss");
     if (offered.has("gamma"))
       line.add("--gamma", gamma, "[0, inf)", "how far").needs({"--loss focal"});
-    if (offered.has("linear") && offered.has("data"))
-      line.add("--linear", linear, "without activations").needs({"--data"});
+    if (offered.has("linear") && offered.has("data")) {
+      auto option = line.add("--linear", linear, "without activations").needs({"--data"});
+      if (offered.has("csv")) option.excludes({"--csv"});
+    }
   }
 
   std::int64_t hidden = 8;
@@ -67,23 +71,62 @@ bool asks_for_help(std::string_view argument) {
           argument.find('h') != std::string_view::npos);
 }
 
-}  // namespace
-
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+// The lines up to an empty one, as arguments, taken off the text; none where there is a call for
+// help, which would be printed.
+std::optional<std::vector<std::string>> next_arguments(std::string_view& rest) {
+  std::string_view text = rest.substr(0, rest.find("\n\n"));
+  rest.remove_prefix(std::min(text.size() + 2, rest.size()));
   std::vector<std::string> arguments = {"program"};
-  for (std::string_view rest = fuzz::text_of(data, size); !rest.empty();) {
-    arguments.emplace_back(rest.substr(0, rest.find('\n')));
-    rest.remove_prefix(std::min(arguments.back().size() + 1, rest.size()));
-    if (asks_for_help(arguments.back())) return 0;  // it would be printed
+  while (!text.empty()) {
+    arguments.emplace_back(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(arguments.back().size() + 1, text.size()));
+    if (asks_for_help(arguments.back())) return std::nullopt;
   }
+  return arguments;
+}
+
+// Null when they are refused.
+const train::Options* parse(Command& command, const std::vector<std::string>& arguments) {
   std::vector<const char*> argv;
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-
-  const Offered offered{fuzz::text_of(data, size), fuzz::turn_of(data, size) % 16 == 0};
-  Command command(offered);
   const train::Options* options = nullptr;
   fuzz::accepts<train::UsageError>(
       "", [&] { options = command.line.parse(static_cast<int>(argv.size()), argv.data()); });
+  return options;
+}
+
+// Settings of another program, or another version: names and values in turn.
+void change(Metadata& settings, const std::vector<std::string>& others) {
+  for (std::size_t i = 1; i + 1 < others.size(); i += 2) settings[others[i]] = others[i + 1];
+}
+
+// Without arguments it has the values of the run before, with some it may be refused.
+void check_resumed(const Offered& offered, const Command& command, const Metadata& settings,
+                   const std::vector<std::string>& arguments, bool is_ours) {
+  Command resumed(offered);
+  if (parse(resumed, arguments) == nullptr) return;
+  fuzz::accepts<train::UsageError>("", [&] {
+    resumed.line.adopt(settings);
+    fuzz::expect(resumed.gamma == 2 || resumed.loss == "focal", "an option says something");
+    if (!is_ours) return;
+    fuzz::expect(resumed.hidden == command.hidden && resumed.quantiles == command.quantiles,
+                 "a resumed run takes over the values");
+    fuzz::expect(arguments.size() > 1 || resumed.line.settings() == settings,
+                 "and how they were given");
+  });
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text = fuzz::text_of(data, size);
+  std::string_view rest = text;
+  const auto first = next_arguments(rest), second = next_arguments(rest),
+             others = next_arguments(rest);
+  if (!first || !second || !others) return 0;
+  const Offered offered{text, fuzz::turn_of(data, size) % 16 == 0};
+  Command command(offered);
+  const train::Options* const options = parse(command, *first);
   if (options == nullptr) return 0;
   fuzz::expect(options->test_fraction > 0 && options->test_fraction < 1, "a share is one");
   fuzz::expect(!options->steps || *options->steps >= 1, "there are steps");
@@ -91,16 +134,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::expect(command.loss == "hinge" || command.loss == "focal", "a choice is one of them");
   if (fuzz::turn_of(data, size) % 4 != 0) return 0;  // the rest takes longer than reading
   fuzz::expect(!command.line.help().empty(), "there is help");
-  const Metadata settings = command.line.settings();
-  Command resumed(offered);
-  const char* const none[] = {"program"};
-  resumed.line.parse(1, none);
-  fuzz::accepts<train::UsageError>("", [&] {
-    resumed.line.adopt(settings);
-    fuzz::expect(resumed.line.settings() == settings, "a resumed run takes over what was given");
-    fuzz::expect(command.gamma == 2 || command.loss == "focal", "an option says something");
-    fuzz::expect(resumed.hidden == command.hidden && resumed.quantiles == command.quantiles,
-                 "with its values");
-  });
+  fuzz::expect(command.line.about() == "Does something.", "and what the program does");
+  Metadata settings = command.line.settings();
+  change(settings, *others);
+  check_resumed(offered, command, settings, *second, others->size() == 1);
   return 0;
 }

@@ -13,8 +13,10 @@ GOALS = {"R40": {"safetensors": 50}, "R41": {"jsonl": 30},
          "R43": {"tensors": 5}}
 READERS = {"R40": ["tensor/safetensors_header.cpp", "tensor/safetensors.cpp", "tensor/stored_type.cpp"],
            "R41": ["data/jsonl.cpp", "tensor/json.cpp"],
-           "R42": ["data/csv.cpp", "data/gzip.cpp", "data/idx.cpp", "data/text.cpp",
-                   "data/tokenizer.cpp", "tensor/npy.cpp", "trace/parse.cpp"]}
+           "R42": ["data/as_json.cpp", "data/csv.cpp", "data/gzip.cpp", "data/idx.cpp",
+                   "data/text.cpp", "data/tokenizer.cpp", "data/tokenizer_files.cpp",
+                   "tensor/npy.cpp", "trace/parse.cpp", "train/command_line.cpp",
+                   "train/options.cpp", "train/transformer_config.cpp"]}
 
 
 def runs():

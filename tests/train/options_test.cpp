@@ -219,6 +219,15 @@ TEST_CASE("a resumed run takes over what is not on its command line") {
   CHECK(says(message, "--seed 8 (7 before)"));
   CHECK(says(message, "--batch-size 2 (not given before)"));
   CHECK_FALSE(says(message, "hidden"));
+
+  for (const auto& [name, value] : Metadata{{"seed", "-1"}, {"hidden", "many"}, {"lr", "a\nb"}}) {
+    Command older({"--resume", "r"});
+    const std::string refused = message_of<UsageError>([&] {
+      older.line.adopt(Metadata{{name, value}});
+    });
+    CHECK(says(refused, "the run that is resumed does not fit this program: --" + name));
+    CHECK_FALSE(says(refused, "\n"));
+  }
 }
 
 TEST_CASE("a list of numbers is read, shown and kept as it was given") {
