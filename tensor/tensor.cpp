@@ -103,9 +103,16 @@ template <class T>
 std::vector<T> Tensor::to_vector() const {
   const Tensor x = as_contiguous(*this);
   return visit(dtype(), [&]<class E>() {
+    const E* const from = elements<E>(x);
+    const E* const end = from + numel();
+    const E* const beyond = std::find_if(from, end, [](E e) { return !fits<T>(e); });
+    if (beyond != end)
+      fail<ValueError>(
+          "to_vector: element {} of shape {} is {}, which int64 does not hold; ask for double, or "
+          "mask it first",
+          beyond - from, sizes(), *beyond);
     std::vector<T> values(static_cast<std::size_t>(numel()));
-    std::transform(elements<E>(x), elements<E>(x) + numel(), values.begin(),
-                   [](E e) { return static_cast<T>(e); });
+    std::transform(from, end, values.begin(), [](E e) { return static_cast<T>(e); });
     return values;
   });
 }

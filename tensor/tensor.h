@@ -90,7 +90,7 @@ class Tensor {
       return static_cast<T>(value);
     });
   }
-  /// All elements in row-major order, converted to T.
+  /// All elements in row-major order, converted to T as by item().
   template <class T>
   std::vector<T> to_vector() const;
   /// Itself if it has that dtype; recorded between floating dtypes. As int64 a fraction is cut off,

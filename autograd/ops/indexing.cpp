@@ -284,7 +284,7 @@ Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, const Ten
 
 Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, Scalar value) {
   require_defined("scatter", {&x, &index});
-  if (x.dtype() == kInt64) value.to<std::int64_t>("scatter");
+  value.require_held("scatter", x.dtype());
   return scatter(x, dim, index, full_unchecked({}, value, x.dtype()).expand(index.sizes()));
 }
 

@@ -154,7 +154,7 @@ Tensor roll(const Tensor& x, std::int64_t shift) {
 
 Tensor pad(const Tensor& x, const std::vector<std::int64_t>& amounts, Scalar value) {
   require_defined("pad", {&x});
-  if (x.dtype() == kInt64) value.to<std::int64_t>("pad");
+  value.require_held("pad", x.dtype());
   const std::size_t count = amounts.size();
   require<ShapeError>(count % 2 == 0 && count / 2 <= static_cast<std::size_t>(x.dim()),
                       "pad: {} amounts for shape {}; give two for each dim, from the last one on",

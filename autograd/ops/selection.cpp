@@ -19,6 +19,7 @@ template <bool When>
 Tensor filled(std::string_view op, const Tensor& x, const Tensor& mask, Scalar value) {
   require_defined(op, {&x, &mask});
   require_mask(op, mask);
+  value.require_held(op, x.dtype());
   Tensor y = empty(broadcast_shapes(op, x.sizes(), mask.sizes()), x.dtype());
   visit(x.dtype(), [&]<class T>() {
     const T number = value.to<T>(op);
@@ -94,7 +95,6 @@ Clamp bounds(std::string_view op, const Tensor& x, std::optional<Scalar> min,
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value) {
   require_defined("masked_fill", {&x, &mask});
-  value.require_held("masked_fill", x.dtype());
   return record<MaskedFillNode>(filled<true>("masked_fill", x, mask, value), {&x},
                                 [&](MaskedFillNode& node) { node.save_extra(mask); });
 }
@@ -122,6 +122,7 @@ Tensor where(const Tensor& condition, Scalar a, const Tensor& b) {
 
 Tensor where(const Tensor& condition, Scalar a, Scalar b) {
   const DType dtype = a.is_integer() && b.is_integer() ? kInt64 : kFloat32;
+  b.require_held("where", dtype);
   return filled<true>("where", full_unchecked({}, b, dtype), condition, a);
 }
 

@@ -260,6 +260,7 @@ Tensor& Tensor::index_put_(const std::vector<TensorIndex>& indices, const Tensor
 
 Tensor& Tensor::index_put_(const std::vector<TensorIndex>& indices, Scalar value) {
   require_defined("index_put_", {this});
+  value.require_held("index_put_", dtype());
   return index_put_(indices, full_unchecked({}, value, dtype()));
 }
 

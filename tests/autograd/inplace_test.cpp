@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace retrace;
 
@@ -291,6 +294,21 @@ TEST_CASE("what cannot be written in place is refused with shapes and dtypes") {
              "masked_fill_: -1e+39 is too large for float32"));
   CHECK(says(message_of<ValueError>([&] { narrow.masked_fill(mask, 1e300); }),
              "masked_fill: 1e+300 is too large for float32"));
+  for (const auto& [name, call] : std::vector<std::pair<std::string, std::function<void()>>>{
+           {"where", [&] { where(mask, narrow, 1e39); }},
+           {"where", [&] { where(mask, -1e39, narrow); }},
+           {"where", [&] { where(mask, 1e39, 0.0); }},
+           {"where", [&] { where(mask, 0.0, 1e39); }},
+           {"pad",
+            [&] {
+              pad(narrow, {1, 1}, 1e39);
+            }},
+           {"scatter",
+            [&] {
+              scatter(narrow, 0, tensor({1, 0}), 1e39);
+            }},
+           {"index_put_", [&] { narrow.index_put_({mask}, 1e39); }}})
+    CHECK(says(message_of<ValueError>(call), name + ": "));
   CHECK(narrow.equal(ones({2})));
   CHECK(narrow.version() == 0);
   const double infinity = std::numeric_limits<double>::infinity();

@@ -57,6 +57,23 @@ TEST_CASE("item refuses what does not fit, with the number and the type") {
   CHECK(says(refusal<int>(full({}, -kInfinity)), "-inf does not fit int32"));
 }
 
+TEST_CASE("to_vector converts as item does, and names the element that does not fit") {
+  const Tensor x = tensor({{0x1.fffffep62, -2.5}, {-0x1p63, 0.9}});
+  CHECK(x.to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>{0x7fffff8000000000, -2, kLeast, 0});
+  CHECK(says(message_of<ValueError>([&] { (x * 2).t().to_vector<std::int64_t>(); }),
+             "to_vector: element 0 of shape [2, 2] is"));
+  for (const double beyond : {0x1p63, -0x1.000002p63, std::nan(""), kInfinity, -kInfinity})
+    for (const DType dtype : {kFloat32, kFloat64})
+      CHECK(says(message_of<ValueError>([&] {
+                   tensor({1.0, beyond}, dtype).to_vector<std::int64_t>();
+                 }),
+                 "to_vector: element 1 of shape [2] is"));
+  CHECK(tensor({std::nan(""), 0.0}).to_vector<bool>() == std::vector<bool>{true, false});
+  CHECK(tensor({kMost}).to_vector<std::int64_t>() == std::vector{kMost});
+  CHECK(empty({0}).to_vector<std::int64_t>().empty());
+}
+
 TEST_CASE("item as a fraction type or bool converts as C++ does") {
   CHECK(of(0.1).item<float>() == 0.1F);
   CHECK(of(1e300).item<float>() == std::numeric_limits<float>::infinity());
