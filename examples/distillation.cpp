@@ -165,6 +165,7 @@ void learn_classes(train::Run& run, const Choice& choice) {
                    .test = {data.test},
                    .teacher = train::predictor(teacher),
                    .recipe = kFileRecipe};
+  if (is_given) run.relies_on(teacher.parameters());
   if (!is_given) learn(run, teacher, lesson, {.alpha = 0}, {.stage = "teacher"});
   if (choice.rows > 0 && choice.rows < data.train.size()) {
     const auto first = [&](const Tensor& x) { return x.narrow(0, 0, choice.rows); };
@@ -193,11 +194,13 @@ void learn_text(train::Run& run, const Choice& choice) {
   const std::int64_t context = teacher.gpt.options().context, tokens = teacher.gpt.vocab_size();
   const data::TextSplit text = data::split_text(data::read_tokens(options.data, tokenizer),
                                                 tokenizer, options.test_fraction, context);
+  run.relies_on({text.train.tokens()});
   const Lesson lesson = {
       .rows = [&](std::int64_t rows) { return text.train.sample(rows, context); },
       .test = text.test.batches(kTextRecipe.batch_size, context),
       .teacher = train::predictor(teacher.gpt),
       .recipe = kTextRecipe};
+  if (is_given) run.relies_on(teacher.gpt.parameters());
   if (!is_given) learn(run, teacher.gpt, lesson, {.alpha = 0}, {.stage = "teacher"});
   const nn::TransformerOptions size = {
       .context = context, .layers = choice.layers, .heads = 4, .embed_dim = choice.width};

@@ -174,7 +174,10 @@ void learn_file(train::Run& run, const Choice& choice) {
                {.description = description, .stage = "sft"});
   }
   const train::LanguageModel untuned = {.gpt = nn::clone(policy), .tokenizer = tokenizer};
-  const train::PreferenceLoss loss(objective, preferences.responses, reference_of(choice, untuned));
+  const nn::Gpt reference = reference_of(choice, untuned);
+  run.relies_on({preferences.responses.tokens, preferences.responses.mask});
+  run.relies_on(reference.parameters());
+  const train::PreferenceLoss loss(objective, preferences.responses, reference);
   const train::Metrics before = loss.score(policy, split.test.inputs);
   train::fit(run, policy, split.train, kFileRecipe,
              [&](const Tensor& pairs, const Tensor&) { return loss(policy, pairs); },

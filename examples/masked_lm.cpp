@@ -147,6 +147,7 @@ void learn_text(train::Run& run, const Choice& choice) {
   auto tokenizer = data::Tokenizer::train(data::TokenizerKind::character, options.data, 0);
   const data::TokenFile file = data::read_tokens(options.data, tokenizer);
   const data::TextSplit text = data::split_text(file, tokenizer, options.test_fraction, context);
+  run.relies_on({text.train.tokens()});
   const std::int64_t mask = tokenizer.add_special("<mask>");
   Tokens blanks;  // looked at before a long training
   if (!choice.fill.empty()) blanks = with_blanks(choice.fill, tokenizer, mask, context);

@@ -166,6 +166,12 @@ void learn_file(train::Run& run, const Choice& choice) {
   const data::RowSplit split =
       data::split_rows(std::ssize(prompts), run.options().test_fraction, run.options().seed);
 
+  std::vector<Tensor> tokens;
+  for (const auto& prompt : prompts) tokens.push_back(from_vector(prompt));
+  run.relies_on(tokens);
+  run.relies_on(model.gpt.parameters());
+  run.relies_on(judge.model.parameters());
+
   train::RewardedPrompts goal;
   goal.prompts = [&](std::int64_t count, std::int64_t group) {
     train::Prompts drawn;

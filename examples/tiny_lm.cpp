@@ -169,6 +169,7 @@ void learn_text(train::Run& run, const Choice& choice) {
   prompt_for(tokenizer, choice, context);
   const data::TokenFile file = data::read_tokens(options.data, tokenizer);
   const data::TextSplit text = data::split_text(file, tokenizer, options.test_fraction, context);
+  run.relies_on({text.train.tokens()});
   run.print(fmt::format("{} {}s of {} kinds; the last {} are held out", file.tokens.numel(),
                         unit_of(tokenizer), tokenizer.size(), text.test.targets()));
   const train::LanguageModel model = {.gpt = nn::Gpt(tokenizer.size(), choice.size),

@@ -166,16 +166,20 @@ double grad_norm(const std::vector<Tensor>& parameters, double norm_type) {
   return norm_of(gradients_of("grad_norm", parameters), norm_type);
 }
 
-bool grads_are_finite(const std::vector<Tensor>& parameters) {
-  for (const Tensor& gradient : gradients_of("grads_are_finite", parameters)) {
-    const Tensor g = as_contiguous(gradient);
+bool are_finite(const std::vector<Tensor>& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const Tensor& tensor) {
+    if (!tensor.is_floating_point()) return true;
+    const Tensor x = as_contiguous(tensor);
     double sum = 0;
-    visit_float(g.dtype(), "grads_are_finite", [&]<class T>() {
-      kernels::reduce_rows(ZeroTimes<T>(), elements<T>(g), 1, g.numel(), &sum);
+    visit_float(x.dtype(), "are_finite", [&]<class T>() {
+      kernels::reduce_rows(ZeroTimes<T>(), elements<T>(x), 1, x.numel(), &sum);
     });
-    if (sum != 0) return false;
-  }
-  return true;
+    return sum == 0;
+  });
+}
+
+bool grads_are_finite(const std::vector<Tensor>& parameters) {
+  return are_finite(gradients_of("grads_are_finite", parameters));
 }
 
 void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value) {

@@ -22,6 +22,8 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm,
 /// The norm that clip_grad_norm_ returns, and nothing is changed.
 double grad_norm(const std::vector<Tensor>& parameters, double norm_type = 2.0);
 
+/// Whether no element of the tensors is NaN or infinite.
+bool are_finite(const std::vector<Tensor>& tensors);
 /// Whether no gradient has an element that is NaN or infinite: one pass, faster than a norm, which
 /// can overflow though all elements are finite.
 bool grads_are_finite(const std::vector<Tensor>& parameters);

@@ -269,13 +269,16 @@ void OutputFile::commit() {
     fail_step(path_, "sync its folder (the new file is in place, until a power failure)", error);
 }
 
+bool lock_to_write(int descriptor) {
+  return retried([&] { return ::flock(descriptor, LOCK_EX | LOCK_NB); }) == 0 ||
+         errno != EWOULDBLOCK;
+}
+
 FolderLock::FolderLock(const std::string& path) {
   check_path(path);
   descriptor_ = open_folder(path);
   if (descriptor_ < 0) fail_step(path, "open the folder", errno);
-  // A file system without locks keeps nobody apart.
-  if (retried([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) == 0 || errno != EWOULDBLOCK)
-    return;
+  if (lock_to_write(descriptor_)) return;
   ::close(descriptor_);
   fail<IoError>("{}: another process is writing there", path);
 }

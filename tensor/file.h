@@ -71,6 +71,10 @@ class OutputFile {
   int lock_ = -1;  // keeps other processes from taking the temporary for a dead one's
 };
 
+/// Whether nobody else writes into what the descriptor has open, from now until it is closed, or
+/// the process has ended, however. On a file system without locks nobody ever does.
+bool lock_to_write(int descriptor);
+
 /// A folder that one process at a time writes into: held until destroyed, or until the process has
 /// ended, however. IoError when another one holds it.
 class FolderLock {

@@ -262,6 +262,18 @@ SafetensorsFile load_safetensors_file(const std::string& path) {
   return {read_tensors(file), users_metadata(file)};
 }
 
+std::uint32_t checksum_of(const std::vector<Tensor>& tensors) {
+  using safetensors::checksum;
+  std::uint32_t sum = 0;
+  for (const Tensor& tensor : tensors) {
+    const Tensor x = as_contiguous(tensor);
+    const std::string head = fmt::format("{} {}", x.dtype(), x.sizes());
+    sum = checksum(sum, head.data(), head.size());
+    sum = checksum(sum, x.get().data, static_cast<std::size_t>(x.numel() * size_of(x.dtype())));
+  }
+  return sum;
+}
+
 Metadata load_safetensors_metadata(const std::string& path) {
   return users_metadata(OpenFile(path));
 }

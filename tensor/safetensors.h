@@ -42,6 +42,9 @@ StateDict load_safetensors(const std::string& path);
 /// Tensors and metadata; of the metadata, only what save_safetensors was given, and "format".
 SafetensorsFile load_safetensors_file(const std::string& path);
 
+/// CRC-32 of dtypes, sizes and, in row-major order, elements: tensors with another one are others.
+std::uint32_t checksum_of(const std::vector<Tensor>& tensors);
+
 /// The metadata alone: reads the header, not the tensors.
 Metadata load_safetensors_metadata(const std::string& path);
 

@@ -64,7 +64,11 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
   const auto load = [&task](const std::string& path) {
     return fitting(load_language_model(path).gpt, path, task);
   };
-  if (!saved.sft.empty()) return load(saved.sft);
+  if (!saved.sft.empty()) {
+    nn::Gpt model = load(saved.sft);
+    run.relies_on(model.parameters());
+    return model;
+  }
   const auto demonstrations = [&task](std::int64_t count) {
     return task.responses().take(task.sample(count, task.demonstration_logps()));
   };
@@ -86,8 +90,12 @@ nn::Gpt reference_policy(Run& run, const data::RewardedResponses& task, const Sa
 nn::RewardModel learned_reward(Run& run, const data::RewardedResponses& task, const nn::Gpt& policy,
                                const data::TablePreferences& preferences,
                                const SavedStages& saved) {
-  if (!saved.reward.empty())
-    return fitting(load_reward_model(saved.reward).model, saved.reward, task);
+  if (!saved.reward.empty()) {
+    const nn::RewardModel model =
+        fitting(load_reward_model(saved.reward).model, saved.reward, task);
+    run.relies_on(model.parameters());
+    return model;
+  }
   nn::RewardModel model(policy);
   const auto loss = [&](const Tensor& pairs, const Tensor&) {
     const Tensor scores = scores_of(model, task.responses(), pairs);

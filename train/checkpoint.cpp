@@ -36,6 +36,21 @@ bool belongs(std::string_view name, std::string_view part) {
   return name.size() > part.size() && name.starts_with(part) && name[part.size()] == '.';
 }
 
+// A model of somebody else, or one that cannot be read: not ours to remove.
+void require_of_a_run(const std::string& path) {
+  std::error_code none;
+  if (!fs::is_regular_file(path, none)) return;
+  std::string why = "it does not say which program trained it";
+  try {
+    if (load_safetensors_metadata(path).contains("program")) return;
+  } catch (const IoError& error) {
+    why = error.what();
+  }
+  throw WriteError(fmt::format(
+      "{}: is there already, and is no model of a run ({}); remove it, or save elsewhere", path,
+      why));
+}
+
 bool removed(const std::string& path) {
   return writing([&] { return remove_file(path); });
 }
@@ -191,6 +206,7 @@ std::vector<std::string> CheckpointFolder::stages() const {
 }
 
 bool CheckpointFolder::clear() const {
+  for (const std::string& path : model_paths()) require_of_a_run(path);
   bool any = false;
   for (const std::string& path : model_paths()) any = removed(path) || any;
   for (const std::string& name : stages()) any = stage(name).clear() || any;

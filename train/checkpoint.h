@@ -89,7 +89,9 @@ class CheckpointFolder {
   void require_writable() const;
   void save_model(const StateDict& state, const Metadata& metadata) const;
   /// Removes all checkpoints and the model, those of stages too: another run begins, and nobody is
-  /// to take what the last one left for its. False if there was nothing.
+  /// to take what the last one left for its. False if there was nothing. WriteError, and nothing is
+  /// removed, when a model there is none that save_model() has written for a program, which the
+  /// metadata name.
   bool clear() const;
 
  private:

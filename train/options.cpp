@@ -116,9 +116,11 @@ void CommandLine::Parser::offer(std::string_view name) {
            "Keep the trained model there, as model.safetensors, and checkpoints to resume from; "
            "those of another run are removed before",
            "DIR");
-    option(kKeep, "--save-every", o.save_every,
-           "Write a checkpoint every N steps (without it: when interrupted and at the end)", "N")
-        ->check(valid(at_least(1)));
+    decides(option(kKeep, "--save-every", o.save_every,
+                   "Write a checkpoint every N steps (without it: when interrupted and at the end)",
+                   "N")
+                ->check(valid(at_least(1))),
+            "", true);
     option(kKeep, "--resume", resume_folder,
            "Go on from the newest sound checkpoint there, and save there; in an empty folder, "
            "start. The final model is that of an uninterrupted run, to the last bit. Options that "

@@ -1,5 +1,8 @@
 #include <retrace/train/report.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -12,6 +15,7 @@
 
 #include <retrace/tensor/file.h>
 #include <retrace/train/exit.h>
+#include <retrace/train/log.h>
 
 namespace retrace::train {
 namespace {
@@ -123,24 +127,43 @@ void require_own(const std::string& path, std::string_view start) {
 
 }  // namespace
 
-LineFile::LineFile(std::string path, bool append) : path_(std::move(path)) {
-  if (append) writing([this] { cut_after_last_line(path_); });
+LineFile::LineFile(std::string path, bool append, std::string head)
+    : path_(std::move(path)), head_(std::move(head)), append_(append) {
   if (path_ == "-") {
     file_.reset(stdout);
     path_ = "standard output";
-  } else {
-    open(append ? "ae" : "we");
+    return;
   }
+  open();
+  if (!append) return;
+  if (is_file()) writing([this] { cut_after_last_line(path_); });
+  begin();
 }
 
-void LineFile::open(const char* mode) {
-  file_.reset(std::fopen(path_.c_str(), mode));
-  if (!file_) fail_to("open");
+bool LineFile::is_file() const {
+  struct ::stat status {};
+  return file_.get() != stdout && ::fstat(::fileno(file_.get()), &status) == 0 &&
+         S_ISREG(status.st_mode);
+}
+
+void LineFile::open() {
+  std::FILE* const file = std::fopen(path_.c_str(), "ae");
+  if (file == nullptr) fail_to("open");
+  file_.reset(file);  // and only then the one before is closed: nobody comes between
+  if (is_file() && !lock_to_write(::fileno(file)))
+    throw WriteError(fmt::format("{}: another process is writing there", path_));
+}
+
+void LineFile::begin() {
+  begun_ = true;
+  if (!append_ && is_file() && ::ftruncate(::fileno(file_.get()), 0) != 0) fail_to("empty");
+  std::error_code error;
+  if (!head_.empty() && (!is_file() || std::filesystem::file_size(path_, error) == 0)) write(head_);
 }
 
 void LineFile::keep(const std::function<std::string(const std::string&)>& kept) {
   std::error_code error;
-  if (file_.get() == stdout || !std::filesystem::is_regular_file(path_, error)) return;
+  if (!is_file()) return;
   flush();
   writing([&] {
     const std::string text = read_file(path_), rest = kept(text);
@@ -150,12 +173,13 @@ void LineFile::keep(const std::function<std::string(const std::string&)>& kept) 
       if (error) throw WriteError(fmt::format("{}: cannot cut: {}", path_, error.message()));
     } else {
       write_file(path_, rest);
-      open("ae");
+      open();
     }
   });
 }
 
 void LineFile::write(std::string_view line) {
+  if (!begun_) begin();
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() ||
       std::fputc('\n', file_.get()) == EOF)
     fail_to("write");
@@ -163,6 +187,11 @@ void LineFile::write(std::string_view line) {
 
 void LineFile::flush() {
   if (std::fflush(file_.get()) != 0) fail_to("write");
+}
+
+void LineFile::sync() {
+  flush();
+  if (is_file() && ::fdatasync(::fileno(file_.get())) != 0) fail_to("sync");
 }
 
 void LineFile::fail_to(const char* what) const {
@@ -176,10 +205,7 @@ Report::Report(const std::string& json_path, const std::string& csv_path, bool a
   });
   if (!json_path.empty()) json_.emplace(json_path, append);
   if (csv_path.empty()) return;
-  csv_.emplace(csv_path, append);
-  std::error_code none;  // a pipe has no size
-  const auto size = std::filesystem::file_size(csv_path, none);
-  if (none || size == 0) csv_->write(kCsvHeader);
+  csv_.emplace(csv_path, append, std::string(kCsvHeader));
 }
 
 namespace {
@@ -232,11 +258,12 @@ Line csv_line(std::string_view text) {
   return line;
 }
 
-// Takes out what a run makes again that goes on behind `done`; the seconds of the last row of its
-// stage that stays.
+// Takes out what a run makes again that goes on behind `done`, and says which steps are missing;
+// the seconds of the last row of its stage that stays.
 double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view stage,
                 std::int64_t done) {
   double seconds = 0;
+  std::int64_t last = 0, missing = 0;
   file.keep([&](const std::string& text) {
     std::string kept;
     bool is_of_stage = false;  // a validation is of the stage of the step before
@@ -248,12 +275,20 @@ double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view
       const bool counts = is_of_stage && (is_step || line.of == Line::Of::validation);
       if (line.of != Line::Of::end && !(counts && line.step > done)) {
         kept += next;
-        if (is_of_stage && is_step) seconds = line.seconds;
+        if (is_of_stage && is_step) {
+          seconds = line.seconds;
+          missing += line.step - last - 1;
+          last = line.step;
+        }
       }
       rest.remove_prefix(next.size());
     }
+    missing += done - last;
     return kept;
   });
+  if (missing > 0)
+    log_warning(fmt::format("{}: has not all of the {} steps that were made before, {} are missing",
+                            file.path(), done, missing));
   return seconds;
 }
 
@@ -297,6 +332,11 @@ void Report::event(const JsonObject& object) {
 void Report::flush() {
   if (json_) json_->flush();
   if (csv_) csv_->flush();
+}
+
+void Report::sync() {
+  if (json_) json_->sync();
+  if (csv_) csv_->sync();
 }
 
 }  // namespace retrace::train

@@ -44,26 +44,35 @@ class JsonObject {
 /// One that is a float32, as losses are, in the shortest form that reads back the same float32.
 std::string number_text(double value);
 
-/// A text file that is written line by line. WriteError, naming the path, when that fails.
+/// A text file that is written line by line, by one process at a time. WriteError, naming the path,
+/// when that fails.
 class LineFile {
  public:
-  /// "-" is standard output. `append` goes on behind what the file has.
-  LineFile(std::string path, bool append);
+  /// "-" is standard output. `append` goes on behind what the file has; else that is replaced when
+  /// the first line is written, and not before: a run that comes to nothing takes nothing away.
+  /// What is empty then begins with `head`.
+  LineFile(std::string path, bool append, std::string head = {});
+  const std::string& path() const { return path_; }
   void write(std::string_view line);
   void flush();
+  /// Flushes, and waits until a power failure would leave what was written.
+  void sync();
   /// Of a regular file only: what `kept` makes of its text is what stays. Where that is its
   /// beginning, the rest is cut off in one piece, else a new file takes its place (OutputFile): at
   /// no moment is anything missing that stays.
   void keep(const std::function<std::string(const std::string&)>& kept);
 
  private:
-  void open(const char* mode);
+  void open();
+  void begin();
+  bool is_file() const;
   struct Close {
     void operator()(std::FILE* file) const;
   };
   [[noreturn]] void fail_to(const char* what) const;
 
-  std::string path_;
+  std::string path_, head_;
+  bool append_, begun_ = false;
   std::unique_ptr<std::FILE, Close> file_;
 };
 
@@ -87,13 +96,15 @@ class Report {
 
   /// Before training goes on behind a step of a stage: takes out what is made again, which is that
   /// stage's later steps and their validations, and the result. The seconds of steps then go on
-  /// from the last row that stays; `trained` of them are of this run.
+  /// from the last row that stays; `trained` of them are of this run. A warning is logged when
+  /// steps before it are missing, as when there was no room for them.
   void go_on_after(const std::string& stage, std::int64_t step, double trained);
 
   void step(const StepRecord& record);
   /// Any other object, its "event" included.
   void event(const JsonObject& object);
   void flush();
+  void sync();
 
  private:
   std::optional<LineFile> json_, csv_;

@@ -63,6 +63,19 @@ Coordinates coordinates(const Curve& curve) {
   return result;
 }
 
+// A folder that is not there yet is no folder of a run: a misspelt one must not cost the steps of
+// another.
+void require_no_steps(const Options& options) {
+  std::error_code none;
+  if (std::filesystem::exists(options.save, none)) return;
+  for (const std::string& path : {options.json, options.csv})
+    require<UsageError>(!std::filesystem::is_regular_file(path, none) ||
+                            std::filesystem::file_size(path, none) == 0,
+                        "--resume {}: there is no such folder, and {} has steps of a run; remove "
+                        "it, or name another",
+                        options.save, path);
+}
+
 ExitCode report_failure(const std::string& name, ExitCode code, const std::string& message) {
   log_error(name + ": " + one_line(message));
   return code;
@@ -77,6 +90,7 @@ Run::Run(CommandLine& command, const Options& options)
       started_(Clock::now()) {
   if (options.distributed) ranks_.emplace();
   if (options.resume) {
+    if (is_first()) require_no_steps(options);
     const CheckpointFolder folder(options.save);
     checkpoint_ = folder.newest();
     if (!checkpoint_) {
@@ -91,6 +105,9 @@ Run::Run(CommandLine& command, const Options& options)
                           program);
     }
     command.adopt(checkpoint_ ? checkpoint_->metadata : Metadata());
+    if (!checkpoint_ && is_first())
+      log_info(
+          fmt::format("--resume {}: has no checkpoint; training starts with step 1", options.save));
   }
   std::error_code ignored;
   for (const std::string& path : {options.trace, options.trace_html})
@@ -107,6 +124,10 @@ Run::Run(CommandLine& command, const Options& options)
     report_.emplace("", "", false);
     silence_log();
   }
+}
+
+void Run::relies_on(const std::vector<Tensor>& tensors) {
+  relied_on_ += fmt::format("{}{:08x}", relied_on_.empty() ? "" : " ", checksum_of(tensors));
 }
 
 void Run::print(std::string_view text) {
@@ -322,7 +343,7 @@ void Run::finish(std::string_view data, const Result& result) {
                      .add("passed", passed)
                      .add("seconds", seconds_between(started_, Clock::now()))
                      .add("train_seconds", training_seconds()));
-  report_->flush();
+  report_->sync();
   if (ranks_) ranks_->end();
   if (passed && !*passed) throw MissedBound(fmt::format("{}", fmt::join(missed, "; ")));
 }

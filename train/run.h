@@ -79,6 +79,14 @@ class Run {
   std::optional<Checkpoint> take_checkpoint(const CheckpointFolder& folder,
                                             const std::string& stage);
 
+  /// Something read from a file that the outcome of training depends on, and that no checkpoint
+  /// holds: data that batches are drawn from, a reference, a teacher. A run that is resumed must
+  /// have read the same, to the bit (see Trainer). Rows of a DataLoader that is kept need not be
+  /// told.
+  void relies_on(const std::vector<Tensor>& tensors);
+  /// A checksum of all that, "" for nothing.
+  const std::string& relied_on() const { return relied_on_; }
+
   /// With a line end, if it has none.
   void print(std::string_view text);
   /// Prints a picture or a table with its title, and puts it on the page of --report.
@@ -102,9 +110,9 @@ class Run {
   /// signal came, unless somebody wants to save something first (see Trainer).
   void step(std::int64_t step, double loss);
   void record(const StepRecord& step);
-  /// Steps up to here are in their files: to be called before a checkpoint, from which a run that
-  /// is resumed makes no step again.
-  void flush_steps() { report_->flush(); }
+  /// Steps up to here are in their files, whatever happens: to be called before a checkpoint, from
+  /// which a run that is resumed makes no step again.
+  void sync_steps() { report_->sync(); }
   double training_seconds() const;  ///< of all trainings
   /// Of all trainings' steps that were made in this run, by all processes: rows, or tokens, as the
   /// losses say (StepRecord::samples).
@@ -138,7 +146,7 @@ class Run {
   bool folder_opened_ = false, trace_written_ = false, is_training_ = false;
   std::optional<Report> report_;
   std::optional<Progress> progress_;
-  std::string stage_;
+  std::string stage_, relied_on_;
   Curve losses_;
   std::map<std::string, Curve> metrics_;
   Figure::Numbers validation_steps_, validation_losses_;

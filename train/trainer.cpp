@@ -15,7 +15,9 @@
 namespace retrace::train {
 namespace {
 
-constexpr std::string_view kDescribed = "described.";  // in a checkpoint's metadata
+// In a checkpoint's metadata.
+constexpr std::string_view kDescribed = "described.";
+constexpr const char *kReliedOn = "relied_on", *kProcesses = "processes";
 
 // 32 bits, which a double holds.
 std::uint32_t settings_hash(const Metadata& settings) {
@@ -127,8 +129,9 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     const std::int64_t every = run_.options().save_every;
     const bool is_last = step == options_.steps || out_of_patience();
     const bool is_due = is_last || (every > 0 && step % every == 0);
+    if (is_due || signal != 0 || failed) require_finite(step);
     if (folder_ && (is_due || signal != 0 || failed)) {
-      if (const auto error = write_error_of([&] { run_.flush_steps(); })) failed = error;
+      if (const auto error = write_error_of([&] { run_.sync_steps(); })) failed = error;
       if (const auto error = write_error_of([&] { save(step); })) failed = error;
     }
     // After the last step the model, a third of the size, may still find its place.
@@ -232,7 +235,7 @@ std::int64_t Trainer::first_step() {
   require<UsageError>(checkpoint->step <= options_.steps,
                       "the checkpoint in {} is at step {}, beyond the {} that are wanted",
                       folder_->path(), checkpoint->step, options_.steps);
-  require_same_description(*checkpoint);
+  require_same_run(*checkpoint);
   try {
     parts_.load_state_dict(checkpoint->state);
   } catch (const Error& error) {
@@ -244,7 +247,20 @@ std::int64_t Trainer::first_step() {
 }
 
 // What was learnt of other data would have other meanings, in the middle of training.
-void Trainer::require_same_description(const Checkpoint& checkpoint) const {
+void Trainer::require_same_run(const Checkpoint& checkpoint) const {
+  const auto said = [&checkpoint](const char* name, std::string otherwise) {
+    const auto text = checkpoint.metadata.find(name);
+    return text == checkpoint.metadata.end() ? otherwise : text->second;
+  };
+  require<IoError>(said(kReliedOn, run_.relied_on()) == run_.relied_on(),
+                   "{}: the data or the models that training relies on are not those that the run "
+                   "began with; go on with the files of then, or train anew with another --save",
+                   folder_->checkpoint_path(checkpoint.step));
+  if (const std::string before = said(kProcesses, "1"); before != processes_text())
+    log_warning(
+        fmt::format("the run that is resumed was of {} processes, and is now of {}: its "
+                    "model will not have the same bits",
+                    before, processes_text()));
   for (const auto& [name, text] : description_) {
     const auto before = checkpoint.metadata.find(std::string(kDescribed) + name);
     require<IoError>(before == checkpoint.metadata.end() || before->second == text,
@@ -323,10 +339,28 @@ void Trainer::explain(std::int64_t step, std::string_view what, double value,
                   std::isnan(value) ? std::abs(value) : value, optimizer_.lr(), cause));
 }
 
+// The next loss would tell, but what was saved by then would be lost to who resumes it.
+void Trainer::require_finite(std::int64_t step) {
+  for (const auto& [name, parameter] : model_.named_parameters()) {
+    if (nn::utils::are_finite({parameter})) continue;
+    if (run_.ranks() != nullptr) run_.ranks()->end();
+    throw NotFiniteError(
+        fmt::format("step {}: its update made parameters that are not finite, {} the first "
+                    "(learning rate {:.3g}; try a smaller --lr); the step was not saved",
+                    step, name, optimizer_.lr()));
+  }
+}
+
+std::string Trainer::processes_text() const {
+  return fmt::format("{}", run_.ranks() != nullptr ? run_.ranks()->count() : 1);
+}
+
 void Trainer::save(std::int64_t step) {
   if (!run_.is_first()) return;
   Metadata metadata = run_.settings();
   metadata["program"] = run_.name();
+  metadata[kReliedOn] = run_.relied_on();
+  metadata[kProcesses] = processes_text();
   for (const auto& [name, text] : description_) metadata[std::string(kDescribed) + name] = text;
   folder_->save(step, parts_.state_dict(), std::move(metadata));
 }

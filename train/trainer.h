@@ -72,7 +72,8 @@ class Trainer {
   /// Trains, and writes the final model. When steps can no longer be reported (--json, --csv), the
   /// step is finished and saved before the WriteError goes on. ValueError when a loss is no scalar
   /// or has no gradient; NotFiniteError, naming step, rate and the op that made the first NaN, when
-  /// one is not finite: before the step is made, so that neither checkpoint nor model holds it.
+  /// one is not finite: before the step is made. What the step makes of the parameters is looked at
+  /// when they are saved, and at the end: neither checkpoint nor model has one that is not finite.
   void fit(const std::function<BatchLoss()>& loss);
 
  private:
@@ -90,8 +91,10 @@ class Trainer {
                             const std::vector<Tensor>& buffers, const RankLost& lost);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
                             const StateDict& before, const std::function<BatchLoss()>& loss);
+  void require_finite(std::int64_t step);
+  std::string processes_text() const;
   void save(std::int64_t step);
-  void require_same_description(const Checkpoint& checkpoint) const;
+  void require_same_run(const Checkpoint& checkpoint) const;
 
   Run& run_;
   nn::Module& model_;

@@ -157,6 +157,16 @@ TEST_CASE("whether gradients are finite, and their norm, without touching them")
   turned.set_grad(tensor({{1.0, 2.0, kInfinity}, {3.0, 4.0, 5.0}}).t());
   CHECK_FALSE(nn::utils::grads_are_finite({turned}));
   CHECK(nn::utils::grads_are_finite({}));
+  CHECK(nn::utils::are_finite({}));
+  CHECK(nn::utils::are_finite({tensor({1, 2}), empty({0}), ones({2, 3}).t()}));
+  for (const double value : {std::nan(""), kInfinity, -kInfinity})
+    for (const DType dtype : {kFloat32, kFloat64}) {
+      const Tensor x = ones({3, 40}, dtype);
+      x.t().select(0, 39).select(0, 1).fill_(value);
+      CHECK_FALSE(nn::utils::are_finite({ones({2}), x}));
+      CHECK_FALSE(nn::utils::are_finite({x.t()}));
+    }
+  CHECK_THROWS_AS(nn::utils::are_finite({Tensor()}), ValueError);
   CHECK(says(message_of<ValueError>([&] { nn::utils::grad_norm({large}, 0); }), "grad_norm"));
 }
 

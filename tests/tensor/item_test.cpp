@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include <retrace/tensor/creation.h>
+#include <retrace/retrace.h>
 #include <retrace/tests/files.h>
 
 using namespace retrace;

@@ -93,6 +93,41 @@ TEST_CASE("a resumed run's CSV has its header also when the file is new") {
   CHECK(contents_of(folder / "r.csv") == "step,loss,lr,gradient_norm,seconds,stage\n");
 }
 
+TEST_CASE("a report replaces what was there when it has something to say, and not before") {
+  const TemporaryFolder folder;
+  const std::string rows = "step,loss,lr,gradient_norm,seconds,stage\n1,2,,,3,\n";
+  const std::string csv = folder.put("r.csv", rows),
+                    json = folder.put("r.jsonl", "{\"event\":\"result\"}\n");
+  { Report nothing(json, csv, false); }
+  CHECK(contents_of(csv) == rows);
+  CHECK(contents_of(json) == "{\"event\":\"result\"}\n");
+  Report report(json, csv, false);
+  report.step({.step = 1, .loss = 0.5});
+  report.sync();
+  CHECK(contents_of(csv) == "step,loss,lr,gradient_norm,seconds,stage\n1,0.5,,,0,\n");
+  CHECK(contents_of(json).starts_with("{\"event\":\"step\",\"step\":1,"));
+}
+
+TEST_CASE("two reports do not write into one file") {
+  const TemporaryFolder folder;
+  Report first(folder / "r.jsonl", folder / "r.csv", false);
+  first.step({.step = 1, .loss = 0.5});
+  first.flush();
+  const std::string rows = contents_of(folder / "r.csv");
+  for (const bool append : {false, true}) {
+    CHECK(message_of<WriteError>([&] { Report("", folder / "r.csv", append); }) ==
+          (folder / "r.csv") + ": another process is writing there");
+    CHECK_THROWS_AS(Report(folder / "r.jsonl", "", append), WriteError);
+  }
+  // The rest of a line that the first was to write stays its own.
+  first.go_on_after("", 0, 0);
+  first.step({.step = 1, .loss = 0.25});
+  first.flush();
+  CHECK(contents_of(folder / "r.csv") != rows);
+  CHECK_THROWS_AS(Report("", folder / "r.csv", true), WriteError);
+  Report null("/dev/null", "", false), also_null("/dev/null", "", false);
+}
+
 TEST_CASE("a report that cannot be written says where and why") {
   const TemporaryFolder folder;
   const std::string missing = folder / "no/such/file";

@@ -194,7 +194,7 @@ TEST_CASE("a new run that is interrupted leaves no model of the one before") {
   train_task({"--save", folder / "run"});
   const train::CheckpointFolder run(folder / "run");
   run.stage("sft").save(1, {{"w", tensor(1.0)}}, {});
-  run.stage("sft").save_model({{"w", tensor(1.0)}}, {});
+  run.stage("sft").save_model({{"w", tensor(1.0)}}, {{"program", "program"}});
   {
     Session session({"--save", folder / "run"});
     const FolderLock other(folder / "run");
@@ -210,6 +210,22 @@ TEST_CASE("a new run that is interrupted leaves no model of the one before") {
   CHECK(run.stages().empty());
   CHECK_FALSE(std::filesystem::exists(run.model_path()));
   CHECK_FALSE(std::filesystem::exists(run.stage("sft").model_path()));
+}
+
+TEST_CASE("a new run does not remove a model that no run has trained") {
+  const TemporaryFolder folder;
+  train_task({"--save", folder / "run"});
+  const std::string model = folder / "run/model.safetensors";
+  save_safetensors(model, {{"wte.weight", ones({4, 2})}}, {{"format", "pt"}});
+  const std::string kept = contents_of(model);
+  for (const std::string& contents : {kept, std::string("no model at all")}) {
+    folder.put("run/model.safetensors", contents);
+    Session session({"--save", folder / "run"});
+    CHECK(says(message_of<train::WriteError>([&] { session.run->open_folder(); }),
+               model + ": is there already, and is no model of a run"));
+    CHECK(contents_of(model) == contents);
+    CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{30});
+  }
 }
 
 TEST_CASE("a model that a run begins with is not in the folder that it clears") {
@@ -384,6 +400,91 @@ TEST_CASE("what was learnt of the data must be the same when a run is resumed") 
     run({"--resume", folder / "run"}, "dog, zebra");
   });
   CHECK(says(message, "checkpoint-4.safetensors: what was learnt of the data (classes)"));
+}
+
+TEST_CASE("a run that is resumed has the data and the models that it relied on at first") {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::vector<std::string>& arguments, const Tensor& reference,
+                       double target = 0) {
+    Session session(arguments);
+    session.run->relies_on({reference});
+    session.run->relies_on({ones({2})});
+    Task task;
+    data::TensorDataset rows = regression(37);
+    rows.targets.select(0, 36).add_(target);
+    task.loader = data::DataLoader(rows, {.batch_size = 5, .shuffle = true});
+    train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 4});
+    trainer.keep("loader", task.loader);
+    trainer.fit([&] { return task.loss(); });
+  };
+  const Tensor reference = ones({3, 2});
+  run({"--save", folder / "run"}, reference);
+  CHECK_NOTHROW(run({"--resume", folder / "run"}, reference.t().contiguous().t()));
+  Tensor other = reference.clone();
+  other.select(0, 2).fill_(std::nextafter(1.0f, 2.0f));
+  for (const Tensor& wrong : {other, reference.view({2, 3}), reference.to(kFloat64)})
+    CHECK(says(message_of<IoError>([&] {
+                 run({"--resume", folder / "run"}, wrong);
+               }),
+               "checkpoint-4.safetensors: the data or the models that training relies on"));
+  CHECK(says(message_of<IoError>([&] {
+               run({"--resume", folder / "run"}, reference, 1e-3);
+             }),
+             "the state is of other data, of as many rows"));
+}
+
+TEST_CASE("checkpoints come as often in a resumed run as in the first, unless told otherwise") {
+  const TemporaryFolder folder;
+  const auto run = [&](const std::vector<std::string>& arguments, int killed_at) {
+    Session session(arguments);
+    Task task;
+    CHECK_THROWS_AS(train_task(task, *session.run,
+                               [&](int step) {
+                                 if (step == killed_at) throw std::runtime_error("killed");
+                               }),
+                    std::runtime_error);
+    return train::CheckpointFolder(folder / "run").steps().front();
+  };
+  CHECK(run({"--save", folder / "run", "--save-every", "4"}, 6) == 4);
+  CHECK(run({"--resume", folder / "run"}, 6) == 8);
+  CHECK(run({"--resume", folder / "run", "--save-every", "5"}, 4) == 10);
+}
+
+TEST_CASE("what a step makes of the parameters is neither saved nor called a model unless finite") {
+  struct Weight : nn::Module {
+    Tensor weight = register_parameter("weight", tensor({1.0}));
+  };
+  for (const int last : {4, 9}) {
+    const TemporaryFolder folder;
+    Session session({"--save", folder / "run", "--save-every", "2"});
+    Weight module;
+    optim::SGD optimizer(module.parameters(), {.lr = 1});
+    train::Trainer trainer(*session.run, module, optimizer, {.steps = last});
+    int step = 0;
+    const std::string message = message_of<train::NotFiniteError>([&] {
+      trainer.fit([&] {
+        if (++step == 4) optimizer.set_lr(1e39);  // infinite as float32
+        return (module.weight * 2).sum();
+      });
+    });
+    CHECK(says(message, "step 4: its update made parameters that are not finite, weight"));
+    CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{2});
+    CHECK_FALSE(std::filesystem::exists(folder / "run/model.safetensors"));
+  }
+}
+
+TEST_CASE("a folder to resume from that is not there costs no other run its steps") {
+  const TemporaryFolder folder;
+  train_task({"--save", folder / "run", "--csv", folder / "r.csv"});
+  const std::string steps = contents_of(folder / "r.csv");
+  const std::vector<std::string> misspelt = {"--resume", folder / "rum", "--csv", folder / "r.csv"};
+  CHECK(says(message_of<train::UsageError>([&] { Session session(misspelt); }),
+             "rum: there is no such folder, and " + (folder / "r.csv") + " has steps of a run"));
+  CHECK_FALSE(std::filesystem::exists(folder / "rum"));
+  CHECK(contents_of(folder / "r.csv") == steps);
+  // One that was killed before its first checkpoint, in a loop that resumes whatever there is.
+  std::filesystem::create_directory(folder / "rum");
+  CHECK_NOTHROW(train_task(misspelt));
 }
 
 TEST_CASE("steps that can no longer be reported are saved first, and so is the model") {
