@@ -215,11 +215,11 @@ TEST_CASE("a folder keeps the newest checkpoints") {
   CHECK(newest->step == 100);
   CHECK(newest->state.at("step").equal(tensor(100)));
   CHECK(newest->metadata.at("seed") == "3");
-  folder.save_model({{"w", tensor(1.0)}}, {});
+  folder.save_model({{"w", tensor(1.0)}}, {{"program", "p"}});
   CHECK(folder.clear());
   CHECK(folder.steps().empty());
   CHECK_FALSE(std::filesystem::exists(folder.model_path()));
-  folder.save_model({{"w", tensor(1.0)}}, {});
+  folder.save_model({{"w", tensor(1.0)}}, {{"program", "p"}});
   CHECK(folder.clear());
   CHECK_FALSE(folder.clear());
 }
@@ -269,10 +269,10 @@ TEST_CASE("folders of other runs, and links, are no stages") {
   const TemporaryFolder temporary;
   const CheckpointFolder folder(temporary.path());
   folder.stage("sft").save(3, {{"w", tensor(1.0)}}, {});
-  folder.stage("sft").save_model({{"w", tensor(1.0)}}, {});
+  folder.stage("sft").save_model({{"w", tensor(1.0)}}, {{"program", "p"}});
   const CheckpointFolder other(temporary / "mnist");
   other.save(5, {{"w", tensor(1.0)}}, {});
-  other.save_model({{"w", tensor(1.0)}}, {});
+  other.save_model({{"w", tensor(1.0)}}, {{"program", "p"}});
   std::filesystem::create_directory_symlink(temporary / "sft", temporary / "linked");
   std::filesystem::create_directory(temporary / "empty");
   CHECK(folder.stages() == std::vector<std::string>{"sft"});
