@@ -98,7 +98,9 @@ TEST_CASE("a teacher of mlp_classifier teaches a student that mlp_classifier can
   CHECK(table.rows() == 300);
   // Resumed at its end, it is the same student.
   const std::string bytes = contents_of(folder / "student/model.safetensors");
-  REQUIRE(run_example(kName, {"--resume", folder / "student"}).code == 0);
+  const Outcome resumed = run_example(kName, {"--resume", folder / "student"});
+  REQUIRE(resumed.code == 0);
+  CHECK(says(resumed.err, "going on after step 600 of 600\n"));
   CHECK(contents_of(folder / "student/model.safetensors") == bytes);
 
   const Outcome own = run_example(kName, with({"--steps", "100"}));

@@ -52,15 +52,17 @@ TEST_CASE("a run of all stages that was interrupted ends in the same bits") {
   const TemporaryFolder folder;
   const auto run = [&](const char* how, const std::string& where) {
     return run_example(kName, {how, where, "--steps", "5", "--seed", "2", "--prefer",
-                               "reward_model", "--batch-size", "16"})
-        .code;
+                               "reward_model", "--batch-size", "16"});
   };
-  CHECK(run("--save", folder / "whole") == 0);
-  CHECK(run("--save", folder / "parts") == 0);
+  CHECK(run("--save", folder / "whole").code == 0);
+  CHECK(run("--save", folder / "parts").code == 0);
   std::filesystem::remove(folder / "parts/model.safetensors");
   std::filesystem::remove(folder / "parts/checkpoint-5.safetensors");
   std::filesystem::remove_all(folder / "parts/reward_model");
-  CHECK(run("--resume", folder / "parts") == 0);
+  const Outcome resumed = run("--resume", folder / "parts");
+  CHECK(resumed.code == 0);
+  CHECK(says(resumed.err, "going on after step 100 of 100\n"));  // base
+  CHECK(says(resumed.err, "going on after step 400 of 400\n"));  // sft
   CHECK(contents_of(folder / "parts/model.safetensors") ==
         contents_of(folder / "whole/model.safetensors"));
 }

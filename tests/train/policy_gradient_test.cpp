@@ -96,7 +96,8 @@ TEST_CASE("beta follows the KL to its target") {
 TEST_CASE("a run of policy gradient that was interrupted ends in the same bits") {
   const TemporaryFolder folder;
   const auto train = [&](const char* how, const std::string& where) {
-    Session session({how, where, "--seed", "5", "--steps", "8", "--save-every", "1"});
+    Session session({how, where, "--seed", "5", "--steps", "8", "--save-every", "1", "--json",
+                     folder / "steps"});
     const World world;
     PolicyGradient learner({.kl_target = 0.2, .passes = 3}, world.prompts(), world.reference);
     learner.learn(*session.run, kRecipe);
@@ -108,7 +109,11 @@ TEST_CASE("a run of policy gradient that was interrupted ends in the same bits")
     for (int step = last + 1; step <= 8; ++step)
       std::filesystem::remove(folder /
                               ("parts/checkpoint-" + std::to_string(step) + ".safetensors"));
+    std::filesystem::remove(folder / "steps");
     train("--resume", folder / "parts");
+    // One that began anew would end in the same bits.
+    CHECK(contents_of(folder / "steps")
+              .starts_with(fmt::format(R"({{"event":"step","step":{},)", last + 1)));
     CHECK(contents_of(folder / "parts/model.safetensors") ==
           contents_of(folder / "whole/model.safetensors"));
   }

@@ -211,7 +211,9 @@ TEST_CASE("a signal ends a run after its step, saved, and it can be resumed") {
     const auto steps = train::CheckpointFolder(run).steps();
     REQUIRE(!steps.empty());
     const std::string few = std::to_string(steps[0] + 3);
-    CHECK(run_example("mlp_classifier", {"--resume", run, "--steps", few}).code == 0);
+    const Outcome resumed = run_example("mlp_classifier", {"--resume", run, "--steps", few});
+    CHECK(resumed.code == 0);
+    CHECK(says(resumed.err, fmt::format("going on after step {} of {}\n", steps[0], few)));
     CHECK(std::filesystem::exists(run + "/model.safetensors"));
   }
 }

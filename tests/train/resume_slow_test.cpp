@@ -5,8 +5,11 @@
 #include <cstdlib>
 #include <random>
 
+#include <fmt/format.h>
+
 #include <retrace/tests/figures.h>
 #include <retrace/tests/train/process.h>
+#include <retrace/train/checkpoint.h>
 
 using namespace retrace::testing;
 
@@ -29,6 +32,16 @@ class Killable {
   void remove(const std::string& run) const { std::filesystem::remove_all(path(run)); }
   std::string model(const std::string& run) const {
     return contents_of(folder_ / (run + "/model.safetensors"));
+  }
+
+  // Of the newest checkpoint; 0 without one.
+  std::int64_t kept_step(const std::string& run) const {
+    const std::vector<std::int64_t> steps = retrace::train::CheckpointFolder(path(run)).steps();
+    return steps.empty() ? 0 : steps.front();
+  }
+  // Whether the last process began behind the step: one that began anew ends in the same bits.
+  bool went_on_after(std::int64_t step) const {
+    return says(contents_of(folder_ / "err"), fmt::format("going on after step {} of 400\n", step));
   }
 
   std::vector<std::string> arguments(const std::string& how, const std::string& run) const {
@@ -85,7 +98,8 @@ TEST_CASE("runs killed at random moments and resumed give the same model file, e
   std::uniform_int_distribution<std::int64_t> delay(0, whole.count());
   const char* wanted = std::getenv("RETRACE_KILLS");
   const int runs = wanted == nullptr ? 20 : std::atoi(wanted);
-  int same = 0;
+  REQUIRE(runs > 0);
+  int same = 0, behind = 0;
   for (int i = 0; i < runs; ++i) {
     // Every run is killed at least once: a kill that came too late is tried again, earlier, afresh.
     std::string run;
@@ -97,12 +111,21 @@ TEST_CASE("runs killed at random moments and resumed give the same model file, e
         break;
     }
     const auto resume = task.arguments("--resume", run);
+    const std::int64_t first = task.kept_step(run);
     task.kill_after(resume, std::chrono::microseconds(delay(random)));
+    const std::int64_t second = task.kept_step(run);
+    CHECK(second >= first);
+    bool went_on = first == 0 || second == first || task.went_on_after(first);
     REQUIRE(task.finish(resume) == 0);
-    same += task.model(run) == model;
+    went_on = went_on && (second == 0 || task.went_on_after(second));
+    CHECK(went_on);
+    same += went_on && task.model(run) == model;
+    behind += second > 0;
     task.remove(run);
   }
   CHECK(same == runs);
+  CHECK(behind > runs / 2);
   figure("R23", "a run killed at random moments and resumed, to the same model file",
-         of(same, runs), same == runs);
+         of(same, runs) + fmt::format(", {} of them behind a checkpoint", behind),
+         same == runs && behind > runs / 2);
 }

@@ -73,13 +73,15 @@ TEST_CASE("an interrupted training of rewards ends in the same bits") {
       std::vector<std::string> arguments = {how,      where, "--steps",      "6",
                                             "--seed", "2",   "--save-every", "3"};
       arguments.insert(arguments.end(), what.begin(), what.end());
-      return run_example(kName, arguments).code;
+      return run_example(kName, arguments);
     };
-    CHECK(run("--save", folder / "whole") == 0);
-    CHECK(run("--save", folder / "parts") == 0);
+    CHECK(run("--save", folder / "whole").code == 0);
+    CHECK(run("--save", folder / "parts").code == 0);
     std::filesystem::remove(folder / "parts/model.safetensors");
     std::filesystem::remove(folder / "parts/checkpoint-6.safetensors");
-    CHECK(run("--resume", folder / "parts") == 0);
+    const Outcome resumed = run("--resume", folder / "parts");
+    CHECK(resumed.code == 0);
+    CHECK(says(resumed.err, "going on after step 3 of 6\n"));
     CHECK(contents_of(folder / "parts/model.safetensors") ==
           contents_of(folder / "whole/model.safetensors"));
   }

@@ -80,18 +80,21 @@ TEST_CASE("instructions are learnt to the bound of the check, and followed") {
 TEST_CASE("a run of several trainings that was interrupted ends in the same bits") {
   const TemporaryFolder folder;
   const auto run = [&](const char* how, const std::string& where) {
-    return run_example(kName, {how, where, "--steps", "7", "--seed", "2"}).code;
+    return run_example(kName, {how, where, "--steps", "7", "--seed", "2"});
   };
-  CHECK(run("--save", folder / "whole") == 0);
+  CHECK(run("--save", folder / "whole").code == 0);
   for (const char* lost : {"", "learn-all", "base"}) {
     CAPTURE(lost);
-    CHECK(run("--save", folder / "parts") == 0);
+    CHECK(run("--save", folder / "parts").code == 0);
     // As if it had been stopped in that training, before the others.
     std::filesystem::remove(folder / "parts/model.safetensors");
     std::filesystem::remove(folder / "parts/checkpoint-7.safetensors");
     if (*lost != '\0') std::filesystem::remove_all(folder / "parts/learn-all");
     if (lost == std::string("base")) std::filesystem::remove_all(folder / "parts/base");
-    CHECK(run("--resume", folder / "parts") == 0);
+    const Outcome resumed = run("--resume", folder / "parts");
+    CHECK(resumed.code == 0);
+    CHECK(says(resumed.err, "going on after step 300 of 300\n") == (lost != std::string("base")));
+    CHECK(says(resumed.err, "going on after step 7 of 7\n") == (*lost == '\0'));
     CHECK(contents_of(folder / "parts/model.safetensors") ==
           contents_of(folder / "whole/model.safetensors"));
   }

@@ -127,15 +127,15 @@ TEST_CASE("a language model that was interrupted ends in the same bits") {
   const std::string text = folder.put("rhyme.txt", rhyme(40));
   const auto run = [&](const std::vector<std::string>& how) {
     return run_example(
-               kName,
-               with(with({"--data", text, "--generate", "5", "--save-every", "4"}, kSmall), how))
-        .code;
+        kName, with(with({"--data", text, "--generate", "5", "--save-every", "4"}, kSmall), how));
   };
-  CHECK(run({"--save", folder / "whole", "--steps", "9"}) == 0);
-  CHECK(run({"--save", folder / "parts", "--steps", "9"}) == 0);
+  CHECK(run({"--save", folder / "whole", "--steps", "9"}).code == 0);
+  CHECK(run({"--save", folder / "parts", "--steps", "9"}).code == 0);
   std::filesystem::remove(folder / "parts/checkpoint-9.safetensors");
   std::filesystem::remove(folder / "parts/model.safetensors");
-  CHECK(run({"--resume", folder / "parts", "--steps", "9"}) == 0);
+  const Outcome resumed = run({"--resume", folder / "parts", "--steps", "9"});
+  CHECK(resumed.code == 0);
+  CHECK(says(resumed.err, "going on after step 8 of 9\n"));
   CHECK(contents_of(folder / "parts/model.safetensors") ==
         contents_of(folder / "whole/model.safetensors"));
 }

@@ -149,12 +149,14 @@ TEST_CASE("a run that was interrupted and resumed ends in the same bits") {
   std::signal(SIGHUP, SIG_DFL);  // under nohup it is ignored, and stays so
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string path = folder / ("signal" + std::to_string(signal));
+    int made = 0;  // by all: one that began anew would end in the same bits
     for (const int stop : {1, 9, 8, 100}) {  // batches of this process; then the rest
       Session session({"--seed", "3", "--resume", path});
       Task task;
       bool interrupted = false;
       try {
         train_task(task, *session.run, [&](int step) {
+          ++made;
           if (step == stop) std::raise(signal);
         });
       } catch (const train::Interrupted& error) {
@@ -165,6 +167,7 @@ TEST_CASE("a run that was interrupted and resumed ends in the same bits") {
       CHECK(interrupted == (stop != 100));
       CHECK(std::filesystem::exists(path + "/model.safetensors") == !interrupted);
     }
+    CHECK(made == 30);
     CHECK(contents_of(path + "/model.safetensors") == whole);
   }
 }
