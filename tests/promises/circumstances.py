@@ -15,9 +15,11 @@ from figures import BUILD, ROOT, Figure, NotHere, Tally, environment, example, o
 
 TRAININGS = {"mlp_classifier": ["--steps", "40"], "tiny_lm": ["--steps", "3"],
              "embeddings": ["--steps", "20"]}
+# So large that there is work for 8 threads.
+LARGER = {"mlp_classifier": ["--batch-size", "4096"]}
 
 
-def model_of(name, folder, *, program=None, arguments=(), before=(), **kwargs):
+def model_of(name, folder, *, program=None, arguments=(), before=(), run=run, **kwargs):
     """A digest of the file that a training with seed 1 ends in."""
     kept = pathlib.Path(folder) / "model"
     shutil.rmtree(kept, ignore_errors=True)
@@ -70,20 +72,41 @@ def same_seed_same_bits(quick):
                        "model files have the same bits")
 
 
+def run_with_threads(count):
+    """As `run`, of a command that must have so many threads at some moment, and never more: its pool's
+    sleep until it ends."""
+    def run_watched(command, **kwargs):
+        most = 0
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen([str(word) for word in command], stdout=output,
+                                       stderr=subprocess.STDOUT, **kwargs)
+            while process.poll() is None:
+                most = max(most, len(os.listdir(f"/proc/{process.pid}/task")))
+                time.sleep(0.002)
+            output.seek(0)
+            said = output.read()
+        if process.returncode == 0 and most != count:
+            raise RuntimeError(f"{most} threads, not {count}")
+        return said, process.returncode
+    return run_watched
+
+
 def threads(quick):
     counts = (2, 4) if quick else (2, 3, 4, 8)
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         for name in TRAININGS:
-            first = model_of(name, folder, arguments=["--threads", "1"])
+            more = LARGER.get(name, [])
+            first = model_of(name, folder, arguments=[*more, "--threads", "1"], run=run_with_threads(1))
             for count in counts:
-                ways = {"--threads": {"arguments": ["--threads", str(count)]},
-                        "OMP_NUM_THREADS": {"env": environment(OMP_NUM_THREADS=count)}}
+                ways = {"--threads": {"arguments": [*more, "--threads", str(count)]},
+                        "OMP_NUM_THREADS": {"arguments": more,
+                                            "env": environment(OMP_NUM_THREADS=count)}}
                 for way in list(ways)[:1 if quick else None]:
-                    why = differs(first, name, folder, **ways[way])
+                    why = differs(first, name, folder, run=run_with_threads(count), **ways[way])
                     tally.expect(not why, f"{name} with {way} {count}: {why}")
-    yield tally.figure("R21", f"{', '.join(map(str, counts[:-1]))} and {counts[-1]} threads on "
-                       f"{len(os.sched_getaffinity(0))} processors, against one",
+    yield tally.figure("R21", f"{', '.join(map(str, counts[:-1]))} and {counts[-1]} threads, each of them "
+                       f"started, on {len(os.sched_getaffinity(0))} processors, against one",
                        "model files have the same bits")
 
 
@@ -166,21 +189,25 @@ def stepping(quick):
             output, status = run([tool, *command, noise])
             tally.expect(0 < status < 126 and output.count("\n") == 1 and str(noise) in output,
                          f"{command[0]} of noise: {status} {output[:80]}")
-        moments, stopped = (5 if quick else 40), 0
-        for number in range(moments):
-            status, same = interrupted(folder, number)
+        moments, stopped, behind = range(0, 40, 8 if quick else 1), 0, 0
+        for number in moments:
+            status, kept, why = interrupted(folder, number)
             stopped += status == 130
+            behind += status == 130 and kept > 0
             # Who has not begun to listen yet dies of it, like any program.
-            tally.expect(status in (0, 130, -signal.SIGINT) and same,
-                         f"interrupt number {number}: {status}")
-        tally.expect(stopped >= moments / 2, f"only {stopped} of {moments} runs were stopped")
-    yield tally.figure("R87", "traced and not; closed, full and no output, tiny windows, noise, Ctrl-C",
+            tally.expect(status in (0, 130, -signal.SIGINT) and not why,
+                         f"interrupt number {number}: {status}, {why}")
+        tally.expect(behind >= len(moments) / 2,
+                     f"only {behind} of {len(moments)} runs were stopped behind a checkpoint")
+    yield tally.figure("R87", "traced and not; closed, full and no output, tiny windows, noise, Ctrl-C "
+                       f"({stopped} of {len(moments)} runs stopped, {behind} of them behind a checkpoint)",
                        "as they should be")
 
 
 def interrupted(folder, number):
-    """Ctrl-C at some moment of a run that saves every step: how it ended, and whether it went on from
-    its newest checkpoint to the model of a run that was not stopped."""
+    """Ctrl-C at some moment of a run that saves every step: how it ended, the step of its newest
+    checkpoint (0 without one), and why it did not go on from there to the model of a run that was not
+    stopped; "" if it did."""
     kept, whole = folder / f"interrupted{number}", folder / "whole"
     command = [str(example("mlp_classifier")), "--steps", "300", "--seed", "1", "--save-every", "1"]
     if not whole.exists():
@@ -192,10 +219,17 @@ def interrupted(folder, number):
     time.sleep(0.02 + 0.011 * number)
     process.send_signal(signal.SIGINT)
     ended = process.wait(timeout=60)
-    # One that was stopped before it began has nothing to go on from, and begins.
-    run([*command, "--resume", kept], env=environment())
+    step = max((int(path.stem.split("-")[1]) for path in kept.glob("checkpoint-*.safetensors")),
+               default=0)
+    output, status = run([*command, "--resume", kept], env=environment())
     model, other = kept / "model.safetensors", whole / "model.safetensors"
-    return ended, model.exists() and model.read_bytes() == other.read_bytes()
+    if status != 0:
+        return ended, step, f"resumed, it ended with {status}"
+    # One that was stopped before it began has nothing to go on from, and begins; one that begins anew
+    # ends in the same bits.
+    if step > 0 and f"going on after step {step} of 300\n" not in output:
+        return ended, step, f"it did not go on after step {step}"
+    return ended, step, "" if model.read_bytes() == other.read_bytes() else "other bits"
 
 
 # What programs read of the system: libraries, and what tells of the machine and of themselves. What
