@@ -1,6 +1,8 @@
 """Trainings that must end in the same bits, whatever is around them; and what they reach for."""
 
+import gzip
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -273,6 +275,43 @@ def touched(command, folder):
                 yield reads_only(name, arguments), re.sub(rf"^/proc/{process}\b", "/proc/self", path)
 
 
+def data_files(folder):
+    """Tables, plain and compressed, images, a text and conversations."""
+    rows = "".join(f"{i * 37 % 101},{i * 53 % 89},{'ab'[i % 2]}\n" for i in range(60))
+    for name in ("table.csv", "test.csv"):
+        (folder / name).write_text("x,y,kind\n" + rows)
+    (folder / "table.csv.gz").write_bytes(gzip.compress((folder / "table.csv").read_bytes()))
+    (folder / "images").mkdir()
+    pixels = random.Random(1).randbytes(40 * 8 * 8)
+    for part in ("train", "t10k"):
+        (folder / f"images/{part}-images-idx3-ubyte").write_bytes(
+            bytes.fromhex("00000803 00000028 00000008 00000008") + pixels)
+        (folder / f"images/{part}-labels-idx1-ubyte").write_bytes(
+            bytes.fromhex("00000801 00000028") + bytes(range(4)) * 10)
+    (folder / "text.txt").write_text("the dog sees the cat that sees the dog\n" * 40)
+    (folder / "talk.jsonl").write_text("".join(
+        json.dumps({"prompt": f"say {word}", "completion": word}) + "\n" for word in ("the", "cat") * 20))
+
+
+def data_to_watch(given, inputs):
+    """Commands that learn from files, and go on with what they kept."""
+    few, seed = ["--steps", "2"], ["--seed", "1", "--threads", "1"]
+    classifier, writer = [example("mlp_classifier"), *seed], [example("tiny_lm"), *seed]
+    target = ["--target", "kind"]
+    yield [*classifier, *few, "--data", inputs / "table.csv", "--test", inputs / "test.csv", *target,
+           "--save", given / "table"]
+    yield [*classifier[:1], "--load", given / "table", "--predict", inputs / "test.csv",
+           "--out", given / "predicted.csv"]
+    yield [*classifier, *few, "--data", inputs / "table.csv.gz", *target, "--save", given / "gz"]
+    yield [*classifier, *few, "--data", inputs / "images", "--save", given / "images"]
+    yield [*writer, *few, "--data", inputs / "text.txt", "--tokenizer", "bpe", "--generate", "3",
+           "--save", given / "text"]
+    yield [*writer, "--load", given / "text", "--prompt", "the", "--generate", "3",
+           "--export", given / "gpt2"]
+    yield [example("sft"), *seed, *few, "--base", given / "gpt2", "--data", inputs / "talk.jsonl",
+           "--generate", "3", "--save", given / "talk"]
+
+
 def programs_to_watch(names, given):
     """Commands that write into and read from one folder."""
     for name in names:
@@ -295,24 +334,34 @@ def reach(quick):
         path.stem for path in (ROOT / "examples").glob("*.cpp"))
     runs, named, foreign, network = 0, set(), set(), 0
     with tempfile.TemporaryDirectory() as folder:
-        given, elsewhere = pathlib.Path(folder) / "given", pathlib.Path(folder) / "elsewhere"
-        given.mkdir()
-        elsewhere.mkdir()
-        for command in programs_to_watch(names, given):
+        given, inputs, elsewhere = (pathlib.Path(folder) / name
+                                    for name in ("given", "inputs", "elsewhere"))
+        for place in (given, inputs, elsewhere):
+            place.mkdir()
+        data_files(inputs)
+        for command in (*programs_to_watch(names, given), *data_to_watch(given, inputs)):
             program = pathlib.Path(command[0])
+            data = [word for word in command if isinstance(word, pathlib.Path) and
+                    word.is_relative_to(inputs)]
             # Who asks what a path is made of asks about each of its folders.
-            known = {str(path) for place in (program, program.resolve(), given, elsewhere)
+            known = {str(path) for place in (program, program.resolve(), given, elsewhere, *data)
                      for path in (place, *place.parents)}
             runs += 1
+            unread = {str(word) for word in data}
             for is_read, path in touched(command, elsewhere):
                 if not path:
                     network += 1
                     continue
+                unread.discard(path)
                 named.add(what := f"{program.name} {'reads' if is_read else 'changes'} {path}")
                 if not (pathlib.Path(path).is_relative_to(given) or
-                        is_read and (path in known or SYSTEM.fullmatch(path))):
+                        is_read and (path in known or SYSTEM.fullmatch(path) or
+                                     any(pathlib.Path(path).is_relative_to(word) for word in data))):
                     foreign.add(what)
-    yield Figure("R88", f"{len(names)} examples and what reads their files, {runs} runs under strace",
+            if unread:
+                raise RuntimeError(f"{program.name} has not read {', '.join(unread)}")
+    yield Figure("R88", f"{len(names)} examples, with data files too, and what reads their files, "
+                 f"{runs} runs under strace",
                  f"{of(len(foreign), len(named), 'paths are neither given nor read of the system')}, "
                  f"{network} calls of the network" + "".join(f"; {what}" for what in sorted(foreign)[:10]),
                  len(named) > 10 * runs and not foreign and network == 0)

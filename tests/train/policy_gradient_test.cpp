@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
 #include <retrace/tests/train/session.h>

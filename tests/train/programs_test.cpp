@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include <retrace/retrace.h>
 #include <retrace/tests/train/process.h>
 
