@@ -1,8 +1,8 @@
 """Small faults, one at a time, put into a copy of the library: do the tests see them?
 
 A mutant is a source with one operator, constant, condition, statement or pair of arguments changed.
-Which ones are made follows from the seed alone. What is in tests/promises/mutants.tsv already is not
-run again, so that a run that was stopped goes on, elsewhere too.
+Which ones are tried follows from the seed: the commit, so that another commit draws others. What is in
+tests/promises/mutants.tsv is not drawn again; what was judged last counts beside the new ones.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import datetime
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -209,35 +210,55 @@ def sees(command, seconds):
 
 
 def outcome(mutant, seconds):
-    """Which test kills it, "survived", or None where it does not compile."""
+    """Which test kills it, "survived", or None where it does not compile. A test that fails now and
+    then kills nothing: it must fail twice, and pass without the mutant."""
     path = COPY / mutant.path
     original = path.read_text()
     lines = original.splitlines(keepends=True)
     lines[mutant.line - 1] = mutant.text + "\n"
-    path.write_text("".join(lines))
+
+    def builds(text):
+        path.write_text(text)
+        return compiles()
+
     try:
-        if not compiles():
+        if not builds("".join(lines)):
             return None
         room, stem = mutant.path.split("/")[0], pathlib.Path(mutant.path).stem
         # What is called like the source is the likeliest to see it.
         for name, files in [(room, f"*{stem}*"), *((name, "*") for name in TESTS[room].split())]:
-            if seen := sees(test_command(name, room, files), 15 + 2 * seconds[name]):
+            trial = test_command(name, room, files), 15 + 2 * seconds[name]
+            if not (sees(*trial) and (seen := sees(*trial))):
+                continue
+            builds(original)
+            if not sees(*trial):
                 return name if seen == "failed" else f"{name} ({seen})"
+            print(f"{name} fails without {mutant.name()}, too", file=sys.stderr, flush=True)
+            builds("".join(lines))
         return "survived"
     finally:
-        path.write_text(original)
+        if path.read_text() != original:
+            path.write_text(original)
 
 
 def known_results():
-    if not RESULTS.exists():
-        return {}
-    return dict(line.split("\t")[:2] for line in RESULTS.read_text().splitlines())
+    """What became of each mutant when it was last judged, the latest at the end."""
+    results = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.exists() else ():
+        name, result = line.split("\t")[:2]
+        results.pop(name, None)
+        results[name] = result
+    return results
+
+
+def commit():
+    return subprocess.check_output(["git", "-C", ROOT, "rev-parse", "HEAD"], text=True).strip()
 
 
 def chosen(seed):
-    """Every mutant there can be, in the order in which they are tried: what was tried before, then
-    half by chance and half so that each file has its turn. A mutant's place follows from its own name
-    and the seed, so that a change elsewhere leaves it where it is."""
+    """Every mutant there can be, in the order in which they are tried: half by chance and half so that
+    each file has its turn. A mutant's place follows from its own name and the seed, so that a change
+    elsewhere leaves it where it is."""
     place = lambda mutant: hashlib.sha1(f"{seed}:{mutant.name()}".encode()).digest()
     mutants = sorted({mutant.name(): mutant for mutant in all_mutants()}.values(), key=place)
     turn = collections.Counter()
@@ -246,43 +267,43 @@ def chosen(seed):
         turn[mutant.path] += 1
         order[mutant] = turn[mutant.path]
     by_file = sorted(mutants, key=order.get)
-    both = dict.fromkeys(mutant for pair in zip(mutants, by_file) for mutant in pair)
+    return list(dict.fromkeys(mutant for pair in zip(mutants, by_file) for mutant in pair))
+
+
+def judge(mutants):
+    """Tries them: each that compiles and what became of it."""
+    seconds = prepare()
+    for mutant in mutants:
+        result = outcome(mutant, seconds) or "no program"
+        with RESULTS.open("a") as results:
+            print(mutant.name(), result, datetime.date.today(), f"{mutant.path}:{mutant.line}",
+                  mutant.rule, mutant.left_out or mutant.text.strip(), sep="\t", file=results)
+        if result != "no program":
+            yield mutant, result
+
+
+def measure(count, new, seed, progress=lambda line: None):
+    """What became of `count` mutants that compile: (of those that were never judged before, `new` of
+    them or as many as are missing; of those judged last; the number that could be made)."""
+    order = chosen(seed)
     known = known_results()
-    return sorted(both, key=lambda mutant: mutant.name() not in known), len(mutants)
+    by_name = {mutant.name(): mutant for mutant in order}
+    before = [(by_name[name], result) for name, result in reversed(known.items())
+              if name in by_name and result != "no program"]
+    new = max(new, count - len(before))
+    now = []
+    never = (mutant for mutant in order if mutant.name() not in known)
+    for mutant, result in itertools.islice(judge(never), new) if new else ():
+        now.append((mutant, result))
+        progress(f"{len(now)} of {new}: {mutant.path}:{mutant.line} {mutant.rule}: {result}")
+    return now, before[:count - len(now)], len(order)
 
 
-def forget_oldest(count):
-    """So that they are tried once more: the tests may have changed since."""
-    lines = sorted(RESULTS.read_text().splitlines(), key=lambda line: line.split("\t")[2])
-    RESULTS.write_text("".join(line + "\n" for line in lines[count:]))
-
-
-def measure(count, seed, progress=lambda line: None):
-    """(killed, survivors, tried now, number that could be made) of the first `count` that compile."""
-    order, possible = chosen(seed)
+def try_survivors_again():
     known = known_results()
-    seconds = None
-    tried, now, survivors = 0, 0, []
-    for mutant in order:
-        if tried == count:
-            break
-        result = known.get(mutant.name())
-        if result is None:
-            seconds = seconds or prepare()
-            result = outcome(mutant, seconds) or "no program"
-            with RESULTS.open("a") as results:
-                print(mutant.name(), result, datetime.date.today(), f"{mutant.path}:{mutant.line}",
-                      mutant.rule, mutant.left_out or mutant.text.strip(), sep="\t", file=results)
-        if result == "no program":
-            continue
-        tried += 1
-        if result == "survived":
-            survivors.append(mutant)
-        if mutant.name() not in known:
-            now += 1
-            progress(f"{tried} of {count}, {len(survivors)} survived; last: "
-                     f"{mutant.path}:{mutant.line} {mutant.rule}: {result}")
-    return tried - len(survivors), survivors, now, possible
+    for mutant, result in judge([mutant for mutant in chosen("")
+                                 if known.get(mutant.name()) == "survived"]):
+        print(f"{mutant.path}:{mutant.line} {mutant.rule}: {result}", flush=True)
 
 
 def explanations():
@@ -301,21 +322,23 @@ def explained_in_vain():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=500, help="mutants that compile (500)")
+    parser.add_argument("--new", type=int, default=20, help="how many of them are new (20)")
     parser.add_argument("--again", action="store_true", help="try those that survived once more")
-    parser.add_argument("--seed", type=int, default=1, help="which are chosen (1)")
+    parser.add_argument("--seed", help="by which the new ones are drawn (the commit)")
     arguments = parser.parse_args()
-    if arguments.again and RESULTS.exists():
-        kept = [line for line in RESULTS.read_text().splitlines() if line.split("\t")[1] != "survived"]
-        RESULTS.write_text("".join(line + "\n" for line in kept))
-    killed, survivors, _, possible = measure(arguments.count, arguments.seed,
-                                          lambda line: print(line, flush=True))
+    if arguments.again:
+        try_survivors_again()
+    now, before, possible = measure(arguments.count, arguments.new, arguments.seed or commit(),
+                                    lambda line: print(line, flush=True))
     reasons = explanations()
+    survivors = [mutant for mutant, result in now + before if result == "survived"]
     for mutant in survivors:
         print(f"{mutant.path}:{mutant.line}: {mutant.rule}: {mutant.text.strip()}\n"
               f"    {mutant.name()}: {reasons.get(mutant.name(), 'not explained')}")
-    total = killed + len(survivors)
     for name in explained_in_vain():
         print(f"error: explained, but not among the survivors: {name}")
+    total = len(now + before)
+    killed = total - len(survivors)
     print(f"{killed} of {total} killed ({100 * killed / max(total, 1):.1f} %), of {possible} possible")
 
 

@@ -167,18 +167,21 @@ def tests(quick, wanted, lines=None):
 
 
 def mutation(quick):
-    count = 12 if quick else 500
-    mutants.forget_oldest(20)
-    killed, survivors, now, possible = mutants.measure(
-        count, 1, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
-    total = killed + len(survivors)
+    now, before, possible = mutants.measure(
+        500, 20, mutants.commit(), lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     known, vain = mutants.explanations(), mutants.explained_in_vain()
-    explained = sum(mutant.name() in known for mutant in survivors)
-    yield Figure("R82", f"{total} mutants of {possible:,} possible, {now} of them tried now",
+    survived = [mutant for mutant, result in before if result == "survived"]
+    explained = sum(mutant.name() in known for mutant in survived)
+    total = len(now) + len(before)
+    new = sum(result != "survived" for _, result in now)
+    killed = new + len(before) - len(survived)
+    yield Figure("R82", f"{total} mutants of {possible:,} possible, those judged last",
                  f"{killed} killed, {100 * killed / total:.1f} % (85); {explained} of "
-                 f"{len(survivors)} survivors explained" +
+                 f"{len(survived)} survivors of before explained" +
                  (f"; {len(vain)} are explained and did not survive" if vain else ""),
-                 killed >= 0.85 * total and explained == len(survivors))
+                 killed >= 0.85 * total and explained == len(survived))
+    yield Figure("R82", f"of them {len(now)} never judged before, drawn by the commit",
+                 f"{new} killed, {100 * new / len(now):.1f} %", len(now) > 0)
 
 
 # What measures which rows; the last says whether the short form runs it, too.
