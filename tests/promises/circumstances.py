@@ -107,7 +107,7 @@ def threads(quick):
                 for way in list(ways)[:1 if quick else None]:
                     why = differs(first, name, folder, run=run_with_threads(count), **ways[way])
                     tally.expect(not why, f"{name} with {way} {count}: {why}")
-    yield tally.figure("R21", f"{', '.join(map(str, counts[:-1]))} and {counts[-1]} threads, each of them "
+    yield tally.figure("R21", f"{', '.join(map(str, counts[:-1]))} and {counts[-1]} threads, each "
                        f"started, on {len(os.sched_getaffinity(0))} processors, against one",
                        "model files have the same bits")
 
