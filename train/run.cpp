@@ -72,7 +72,7 @@ void require_no_steps(const Options& options) {
     require<UsageError>(!std::filesystem::is_regular_file(path, none) ||
                             std::filesystem::file_size(path, none) == 0,
                         "--resume {}: there is no such folder, and {} has steps of a run; remove "
-                        "it, or name another",
+                        "it, or name another file",
                         options.save, path);
 }
 

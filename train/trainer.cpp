@@ -120,6 +120,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     if (!std::isfinite(record.loss)) explain(step, "the loss", record.loss, before, loss);
     if (!std::isfinite(record.gradient_norm.value_or(0)))
       explain(step, "the gradient's norm", *record.gradient_norm, before, loss);
+    record.lr = optimizer_.lr();  // a schedule goes on before it is told
     optimizer_.step();
     run_.write_trace(std::move(recorder));
     if (schedule_ != nullptr) schedule_->step();
@@ -129,7 +130,7 @@ void Trainer::fit(const std::function<BatchLoss()>& loss) {
     const std::int64_t every = run_.options().save_every;
     const bool is_last = step == options_.steps || out_of_patience();
     const bool is_due = is_last || (every > 0 && step % every == 0);
-    if (is_due || signal != 0 || failed) require_finite(step);
+    if (is_due || signal != 0 || failed) require_finite(record);
     if (folder_ && (is_due || signal != 0 || failed)) {
       if (const auto error = write_error_of([&] { run_.sync_steps(); })) failed = error;
       if (const auto error = write_error_of([&] { save(step); })) failed = error;
@@ -340,14 +341,14 @@ void Trainer::explain(std::int64_t step, std::string_view what, double value,
 }
 
 // The next loss would tell, but what was saved by then would be lost to who resumes it.
-void Trainer::require_finite(std::int64_t step) {
+void Trainer::require_finite(const StepRecord& record) {
   for (const auto& [name, parameter] : model_.named_parameters()) {
     if (nn::utils::are_finite({parameter})) continue;
     if (run_.ranks() != nullptr) run_.ranks()->end();
     throw NotFiniteError(
         fmt::format("step {}: its update made parameters that are not finite, {} the first "
                     "(learning rate {:.3g}; try a smaller --lr); the step was not saved",
-                    step, name, optimizer_.lr()));
+                    record.step, name, record.lr.value_or(0)));
   }
 }
 

@@ -91,7 +91,7 @@ class Trainer {
                             const std::vector<Tensor>& buffers, const RankLost& lost);
   [[noreturn]] void explain(std::int64_t step, std::string_view what, double value,
                             const StateDict& before, const std::function<BatchLoss()>& loss);
-  void require_finite(std::int64_t step);
+  void require_finite(const StepRecord& record);
   std::string processes_text() const;
   void save(std::int64_t step);
   void require_same_run(const Checkpoint& checkpoint) const;

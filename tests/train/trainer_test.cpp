@@ -471,6 +471,7 @@ TEST_CASE("what a step makes of the parameters is neither saved nor called a mod
       });
     });
     CHECK(says(message, "step 4: its update made parameters that are not finite, weight"));
+    CHECK(says(message, "learning rate 1e+39"));
     CHECK(train::CheckpointFolder(folder / "run").steps() == std::vector<std::int64_t>{2});
     CHECK_FALSE(std::filesystem::exists(folder / "run/model.safetensors"));
   }
