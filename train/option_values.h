@@ -37,4 +37,8 @@ void require_apart(const NamedPath& other, const NamedPath& written);
 /// What is written must be neither read nor written by another option. UsageError.
 void require_files_apart(const Options& options);
 
+// UsageError where --resume names a folder that is not there, and --json or --csv has steps: a
+// misspelt folder must not cost another run its own.
+void require_no_steps(const Options& options);
+
 }  // namespace retrace::train

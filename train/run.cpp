@@ -12,6 +12,7 @@
 #include <retrace/tensor/random.h>
 #include <retrace/trace/html.h>
 #include <retrace/train/log.h>
+#include <retrace/train/option_values.h>
 #include <retrace/train/terminal.h>
 
 namespace retrace::train {
@@ -61,24 +62,6 @@ Coordinates coordinates(const Curve& curve) {
     result.values.push_back(point.value);
   }
   return result;
-}
-
-// A folder that is not there yet is no folder of a run: a misspelt one must not cost the steps of
-// another.
-void require_no_steps(const Options& options) {
-  std::error_code none;
-  if (std::filesystem::exists(options.save, none)) return;
-  for (const std::string& path : {options.json, options.csv})
-    require<UsageError>(!std::filesystem::is_regular_file(path, none) ||
-                            std::filesystem::file_size(path, none) == 0,
-                        "--resume {}: there is no such folder, and {} has steps of a run; remove "
-                        "it, or name another file",
-                        options.save, path);
-}
-
-ExitCode report_failure(const std::string& name, ExitCode code, const std::string& message) {
-  log_error(name + ": " + one_line(message));
-  return code;
 }
 
 }  // namespace
@@ -374,7 +357,8 @@ namespace {
 int exit_code_of(CommandLine& command, int argc, const char* const* argv,
                  const std::function<void(Run&)>& body) {
   const auto fail = [&command](ExitCode code, const std::string& message) {
-    return static_cast<int>(report_failure(command.name(), code, message));
+    log_error(command.name() + ": " + one_line(message));
+    return static_cast<int>(code);
   };
   try {
     const Options* options = command.parse(argc, argv);
