@@ -8,7 +8,6 @@
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
-#include <retrace/tensor/safetensors.h>
 
 namespace retrace::data {
 
@@ -84,15 +83,6 @@ DataLoader::Iterator& DataLoader::Iterator::operator++() {
   return *this;
 }
 
-std::int64_t DataLoader::checksum() const {
-  if (!checksum_) {
-    std::vector<Tensor> all = {dataset_.inputs, dataset_.targets};
-    if (options_.weights.defined()) all.push_back(options_.weights);
-    checksum_ = checksum_of(all);
-  }
-  return *checksum_;
-}
-
 StateDict DataLoader::state_dict() const {
   StateDict state;
   state["seed"] = tensor(std::bit_cast<std::int64_t>(seed_));
@@ -100,9 +90,6 @@ StateDict DataLoader::state_dict() const {
   state["position"] = tensor(position_);
   state["rows"] = tensor(dataset_.size());
   state["batch_size"] = tensor(options_.batch_size);
-  state["shuffle"] = tensor(std::int64_t{options_.shuffle});
-  state["drop_last"] = tensor(std::int64_t{options_.drop_last});
-  state["checksum"] = tensor(checksum());
   return state;
 }
 
@@ -122,15 +109,6 @@ void DataLoader::load_state_dict(const StateDict& state) {
                       "DataLoader: the state is of {} rows with batch_size {}, this loader has {} "
                       "with {}; give it the same data",
                       rows, batch_size, dataset_.size(), options_.batch_size);
-  require<ValueError>(
-      number("shuffle") == options_.shuffle && number("drop_last") == options_.drop_last,
-      "DataLoader: the state is of a loader with shuffle {} and drop_last {}, this one has {} and "
-      "{}; give it the same options",
-      number("shuffle"), number("drop_last"), int{options_.shuffle}, int{options_.drop_last});
-  require<ValueError>(
-      number("checksum") == checksum(),
-      "DataLoader: the state is of other data, of as many rows; give it the data of "
-      "then");
   require<ValueError>(epoch >= 0 && position >= 0 && position < rows_per_epoch(),
                       "DataLoader: the state's epoch {} and position {} are not a place in {} rows",
                       epoch, position, rows);

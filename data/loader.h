@@ -48,15 +48,14 @@ class DataLoader {
   std::int64_t epoch() const { return epoch_; }  ///< of the next batch, from 0 on
   const TensorDataset& dataset() const { return dataset_; }
 
-  /// Seed, epoch and place in it; a checksum of the dataset and what the options say, so that a
-  /// state of other data, or of other batches of them, is refused (ValueError).
+  /// Seed, epoch and place in it; the size of the dataset and of a batch, so that a state of other
+  /// sizes is refused (ValueError). That the rows are those of then is not looked at.
   StateDict state_dict() const;
   void load_state_dict(const StateDict& state);
 
  private:
   bool is_random() const { return options_.shuffle || options_.weights.defined(); }
   std::int64_t rows_per_epoch() const;
-  std::int64_t checksum() const;
   void start_epoch(std::int64_t epoch);
 
   TensorDataset dataset_;
@@ -64,7 +63,6 @@ class DataLoader {
   std::uint64_t seed_ = 0;
   std::int64_t epoch_ = 0, position_ = 0;  // rows of the epoch that were given out
   bool resumed_ = false;
-  mutable std::optional<std::int64_t> checksum_;  // once it was asked for
   std::vector<std::int64_t> order_;  // of the epoch's rows; empty when they come as they are
 };
 

@@ -144,11 +144,12 @@ data::TensorDataset labelled(const Choice& choice, const data::PreferencePairs& 
   return {where(ne(stays, 0).unsqueeze(1), pairs.inputs, turned), pairs.targets};
 }
 
-nn::Gpt reference_of(const Choice& choice, const train::LanguageModel& untuned) {
-  if (choice.reference.empty()) return untuned.gpt;
+// That of --reference; none: what the tuning begins with.
+std::optional<nn::Gpt> reference_of(const Choice& choice, const train::LanguageModel& model) {
+  if (choice.reference.empty()) return {};
   const train::LanguageModel reference = train::load_language_model(choice.reference);
   train::require_same_tokens(choice.reference, reference.gpt.transformer, reference.tokenizer,
-                             untuned);
+                             model);
   return reference.gpt;
 }
 
@@ -164,6 +165,10 @@ void learn_file(train::Run& run, const Choice& choice) {
       train::load_preferences(path, tokenizer, policy.options().context);
   const data::Split split =
       labelled(choice, preferences, model).split(run.options().test_fraction, run.options().seed);
+  const std::optional<nn::Gpt> reference = reference_of(choice, model);
+  run.relies_on({preferences.responses.tokens, preferences.responses.mask, preferences.pairs.inputs,
+                 preferences.pairs.targets});
+  run.relies_on((reference ? *reference : model.gpt).parameters());
   const Metadata description = train::describe(policy.vocab_size(), policy.options(), &tokenizer);
   if (choice.saved.sft.empty()) {
     const data::Responses chosen = preferences.responses.take(split.train.inputs.select(1, 0));
@@ -174,10 +179,8 @@ void learn_file(train::Run& run, const Choice& choice) {
                {.description = description, .stage = "sft"});
   }
   const train::LanguageModel untuned = {.gpt = nn::clone(policy), .tokenizer = tokenizer};
-  const nn::Gpt reference = reference_of(choice, untuned);
-  run.relies_on({preferences.responses.tokens, preferences.responses.mask});
-  run.relies_on(reference.parameters());
-  const train::PreferenceLoss loss(objective, preferences.responses, reference);
+  const train::PreferenceLoss loss(objective, preferences.responses,
+                                   reference ? *reference : untuned.gpt);
   const train::Metrics before = loss.score(policy, split.test.inputs);
   train::fit(run, policy, split.train, kFileRecipe,
              [&](const Tensor& pairs, const Tensor&) { return loss(policy, pairs); },

@@ -143,7 +143,6 @@ void learn_files(train::Run& run, const Goal& goal, std::int64_t dims) {
   const data::ClassificationData data = train::load(run, data::load_classification);
   require<IoError>(data.test.size() > 5, "{}: five neighbours need more than {} rows to test on",
                    run.options().data, data.test.size());
-  run.relies_on({data.train.inputs, data.train.targets});
   const data::ClassPairs learnt(data.train), held_out(data.test);
   Generator generator(20'000);
   nn::Mlp model(data.format.inputs.features(), dims, kForFiles);

@@ -128,7 +128,8 @@ void learn_file(train::Run& run, const Choice& choice) {
   nn::RewardModel model(base.gpt);
   const data::PreferencePairs data =
       train::load_preferences(options.data, *base.tokenizer, model.options().context);
-  run.relies_on({data.responses.tokens, data.responses.mask});
+  run.relies_on(
+      {data.responses.tokens, data.responses.mask, data.pairs.inputs, data.pairs.targets});
   const data::Split split = data.pairs.split(options.test_fraction, options.seed);
   const auto judged = [&] {
     const train::EvalGuard eval(model);

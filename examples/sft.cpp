@@ -186,6 +186,7 @@ void learn_files(train::Run& run, const Choice& choice) {
       data::split_rows(std::ssize(conversations), options.test_fraction, options.seed);
   const data::TensorDataset rows =
       rows_of(conversations, split.train, model, options.data, choice.learn);
+  run.relies_on({rows.inputs, rows.targets});
   const data::TensorDataset test =
       rows_of(conversations, split.test, model, options.data, "response");
   const double start = mean_loss(gpt, test);

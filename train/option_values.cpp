@@ -128,8 +128,7 @@ void require_no_steps(const Options& options) {
   std::error_code none;
   if (std::filesystem::exists(options.save, none)) return;
   for (const std::string& path : {options.json, options.csv})
-    require<UsageError>(!std::filesystem::is_regular_file(path, none) ||
-                            std::filesystem::file_size(path, none) == 0,
+    require<UsageError>(!has_steps(path),
                         "--resume {}: there is no such folder, and {} has steps of a run; remove "
                         "it, or name another file",
                         options.save, path);

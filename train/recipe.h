@@ -22,12 +22,14 @@ std::vector<std::string_view> recipe_options(const std::vector<std::string_view>
 /// The files that the command line names.
 data::DataFiles data_files(const Options& options);
 
-/// What one of the loaders of data/files.h makes of them; what it notes is said.
+/// What one of the loaders of data/files.h makes of them; what it notes is said, and the run relies
+/// on the rows to train on.
 template <class Outputs>
-data::LoadedData<Outputs> load(const Run& run,
+data::LoadedData<Outputs> load(Run& run,
                                data::LoadedData<Outputs> (*loader)(const data::DataFiles&)) {
   data::LoadedData<Outputs> data = loader(data_files(run.options()));
   for (const std::string& note : data.notes) log_info(note);
+  run.relies_on({data.train.inputs, data.train.targets});
   return data;
 }
 

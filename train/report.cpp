@@ -113,19 +113,31 @@ void cut_after_last_line(const std::string& path) {
   if (error) throw WriteError(fmt::format("{}: cannot cut: {}", path, error.message()));
 }
 
+constexpr std::string_view kJsonStart = R"({"event":)";
+
+// The beginning of a file, as much as there is of `size`; nothing of what is no file.
+std::string beginning(const std::string& path, std::size_t size) {
+  std::error_code none;
+  if (path == "-" || !std::filesystem::is_regular_file(path, none)) return {};
+  const InputFile file(path);
+  std::string begins(std::min<std::uint64_t>(size, file.size()), '\0');
+  file.read(0, std::as_writable_bytes(std::span(begins)));
+  return begins;
+}
+
 // Whoever takes --csv for the table to learn from must not lose it.
 void require_own(const std::string& path, std::string_view start) {
-  std::error_code none;
-  if (path == "-" || !std::filesystem::is_regular_file(path, none)) return;
-  const InputFile file(path);
-  std::string begins(std::min<std::uint64_t>(start.size(), file.size()), '\0');
-  file.read(0, std::as_writable_bytes(std::span(begins)));
-  if (!start.starts_with(begins))
+  if (!start.starts_with(beginning(path, start.size())))
     throw WriteError(fmt::format(
         "{}: is there already, and is no record of steps; remove it, or name another file", path));
 }
 
 }  // namespace
+
+bool has_steps(const std::string& path) {
+  return std::string_view(kCsvHeader) == beginning(path, kCsvHeader.size()) ||
+         kJsonStart == beginning(path, kJsonStart.size());
+}
 
 LineFile::LineFile(std::string path, bool append, std::string head)
     : path_(std::move(path)), head_(std::move(head)), append_(append) {
@@ -140,18 +152,41 @@ LineFile::LineFile(std::string path, bool append, std::string head)
   begin();
 }
 
+namespace {
+
+bool is_same_file(const struct ::stat& one, const struct ::stat& other) {
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+}  // namespace
+
+// Standard output is none, by whatever name, though it may end in one.
 bool LineFile::is_file() const {
-  struct ::stat status {};
+  struct ::stat status {
+  }, out{};
   return file_.get() != stdout && ::fstat(::fileno(file_.get()), &status) == 0 &&
-         S_ISREG(status.st_mode);
+         S_ISREG(status.st_mode) &&
+         !(::fstat(STDOUT_FILENO, &out) == 0 && is_same_file(status, out));
 }
 
 void LineFile::open() {
-  std::FILE* const file = std::fopen(path_.c_str(), "ae");
-  if (file == nullptr) fail_to("open");
-  file_.reset(file);  // and only then the one before is closed: nobody comes between
-  if (is_file() && !lock_to_write(::fileno(file)))
-    throw WriteError(fmt::format("{}: another process is writing there", path_));
+  for (;;) {
+    std::FILE* const file = std::fopen(path_.c_str(), "ae");
+    if (file == nullptr) fail_to("open");
+    file_.reset(file);
+    if (!is_file()) return;
+    if (!lock_to_write(::fileno(file)))
+      throw WriteError(
+          fmt::format("{}: is being written already, by another process or for "
+                      "another option",
+                      path_));
+    // Who kept only a part of it may have put another file in its place, before the lock.
+    struct ::stat status {
+    }, now{};
+    if (::fstat(::fileno(file), &status) == 0 && ::stat(path_.c_str(), &now) == 0 &&
+        is_same_file(status, now))
+      return;
+  }
 }
 
 void LineFile::begin() {
@@ -191,7 +226,8 @@ void LineFile::flush() {
 
 void LineFile::sync() {
   flush();
-  if (is_file() && ::fdatasync(::fileno(file_.get())) != 0) fail_to("sync");
+  while (is_file() && ::fdatasync(::fileno(file_.get())) != 0)
+    if (errno != EINTR) fail_to("sync");
 }
 
 void LineFile::fail_to(const char* what) const {
@@ -200,9 +236,10 @@ void LineFile::fail_to(const char* what) const {
 
 Report::Report(const std::string& json_path, const std::string& csv_path, bool append) {
   writing([&] {
-    require_own(json_path, R"({"event":)");
+    require_own(json_path, kJsonStart);
     require_own(csv_path, kCsvHeader);
   });
+  has_ends_ = append;
   if (!json_path.empty()) json_.emplace(json_path, append);
   if (csv_path.empty()) return;
   csv_.emplace(csv_path, append, std::string(kCsvHeader));
@@ -273,12 +310,12 @@ double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view
       const bool is_step = line.of == Line::Of::step;
       if (is_step) is_of_stage = line.stage == stage;
       const bool counts = is_of_stage && (is_step || line.of == Line::Of::validation);
-      if (line.of != Line::Of::end && !(counts && line.step > done)) {
+      if (!(counts && line.step > done)) {
         kept += next;
         if (is_of_stage && is_step) {
           seconds = line.seconds;
-          missing += line.step - last - 1;
-          last = line.step;
+          missing += std::max<std::int64_t>(0, line.step - last - 1);
+          last = std::max(last, line.step);
         }
       }
       rest.remove_prefix(next.size());
@@ -294,6 +331,22 @@ double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view
 
 }  // namespace
 
+// Before something follows.
+void Report::take_out_ends() {
+  has_ends_ = false;
+  if (json_)
+    json_->keep([](const std::string& text) {
+      std::string kept;
+      for (std::string_view rest = text; !rest.empty();) {
+        const std::string_view next =
+            rest.substr(0, std::min(rest.find('\n'), rest.size() - 1) + 1);
+        if (json_line(next).of != Line::Of::end) kept += next;
+        rest.remove_prefix(next.size());
+      }
+      return kept;
+    });
+}
+
 void Report::go_on_after(const std::string& stage, std::int64_t step, double trained) {
   double last = 0;
   if (json_) last = take_out(*json_, json_line, stage.empty() ? "" : train::quoted(stage), step);
@@ -302,6 +355,7 @@ void Report::go_on_after(const std::string& stage, std::int64_t step, double tra
 }
 
 void Report::step(const StepRecord& record) {
+  if (has_ends_) take_out_ends();
   const double seconds = seconds_before_ + record.seconds;
   if (json_) {
     JsonObject object;
@@ -326,6 +380,7 @@ void Report::step(const StepRecord& record) {
 }
 
 void Report::event(const JsonObject& object) {
+  if (has_ends_) take_out_ends();
   if (json_) json_->write(object.str());
 }
 

@@ -44,6 +44,9 @@ class JsonObject {
 /// One that is a float32, as losses are, in the shortest form that reads back the same float32.
 std::string number_text(double value);
 
+/// Whether there is a file that a Report has written.
+bool has_steps(const std::string& path);
+
 /// A text file that is written line by line, by one process at a time. WriteError, naming the path,
 /// when that fails.
 class LineFile {
@@ -95,9 +98,9 @@ class Report {
   Report(const std::string& json_path, const std::string& csv_path, bool append);
 
   /// Before training goes on behind a step of a stage: takes out what is made again, which is that
-  /// stage's later steps and their validations, and the result. The seconds of steps then go on
-  /// from the last row that stays; `trained` of them are of this run. A warning is logged when
-  /// steps before it are missing, as when there was no room for them.
+  /// stage's later steps and their validations; with what follows then, the result, too. The
+  /// seconds of steps then go on from the last row that stays; `trained` of them are of this run. A
+  /// warning is logged when steps before it are missing, as when there was no room for them.
   void go_on_after(const std::string& stage, std::int64_t step, double trained);
 
   void step(const StepRecord& record);
@@ -107,7 +110,10 @@ class Report {
   void sync();
 
  private:
+  void take_out_ends();
+
   std::optional<LineFile> json_, csv_;
+  bool has_ends_ = false;      // it may have: of the run before
   double seconds_before_ = 0;  // that runs before this one trained
 };
 

@@ -74,6 +74,7 @@ Run::Run(CommandLine& command, const Options& options)
   if (options.distributed) ranks_.emplace();
   if (options.resume) {
     if (is_first()) require_no_steps(options);
+    if (ranks_) ranks_->gather({});  // nobody makes the folder before
     const CheckpointFolder folder(options.save);
     checkpoint_ = folder.newest();
     if (!checkpoint_) {

@@ -221,8 +221,11 @@ void Trainer::give_up(std::int64_t done, const StateDict& before,
     const std::vector<Tensor> now = model_.buffers();
     for (std::size_t i = 0; i < now.size(); ++i) copy_elements(now[i], buffers[i]);
     sources_.load_state_dict(before);
-    if (done > 0) save(done);
-    kept = "go on with --resume " + run_.options().save;
+    run_.sync_steps();
+    const bool is_sound = nn::utils::are_finite(model_.parameters());
+    if (done > 0 && is_sound) save(done);
+    kept = is_sound ? "go on with --resume " + run_.options().save
+                    : "its update left parameters that are not finite, and was not saved";
   }
   throw RankLost(fmt::format("{}; step {} of {} was the last that all made; {}", lost.what(), done,
                              options_.steps, kept));

@@ -4,7 +4,6 @@
 #include <numeric>
 #include <set>
 
-#include <retrace/autograd/autograd.h>
 #include <retrace/data/augment.h>
 #include <retrace/data/balance.h>
 #include <retrace/data/loader.h>
@@ -244,36 +243,6 @@ TEST_CASE("rare classes weigh more, and drawn by that weight all come as often")
   CHECK_THROWS_AS(data::class_weights(tensor({0, 0})), ValueError);
   CHECK_THROWS_AS(data::class_weights(tensor({1, -1})), ValueError);
   CHECK_THROWS_AS(data::class_weights(ones({2, 2}, kInt64)), ShapeError);
-}
-
-TEST_CASE("a state of other data, or of other batches of them, is refused") {
-  const TensorDataset rows = numbered(6);
-  const Tensor weights = tensor({1.0, 2.0, 3.0, 4.0, 5.0, 6.0});
-  const StateDict state =
-      DataLoader(rows, {.batch_size = 2, .shuffle = true, .seed = 1}).state_dict();
-  const auto refusal = [](const TensorDataset& dataset, const data::DataLoaderOptions& options,
-                          const StateDict& of) {
-    DataLoader loader(dataset, options);
-    const StateDict before = loader.state_dict();
-    const std::string message = message_of<ValueError>([&] { loader.load_state_dict(of); });
-    for (const auto& [name, value] : loader.state_dict()) CHECK(value.equal(before.at(name)));
-    return message;
-  };
-  const std::string other = "DataLoader: the state is of other data, of as many rows";
-  TensorDataset turned = numbered(6);
-  turned.targets = flip(turned.targets, {0});
-  CHECK(refusal(turned, {.batch_size = 2, .shuffle = true}, state).starts_with(other));
-  CHECK(refusal({rows.inputs, rows.targets.unsqueeze(1)}, {.batch_size = 2, .shuffle = true}, state)
-            .starts_with(other));
-  CHECK(refusal(rows, {.batch_size = 2, .shuffle = true, .weights = weights}, state)
-            .starts_with(other));
-  CHECK(refusal(rows, {.batch_size = 2}, state).find("shuffle") != std::string::npos);
-  CHECK(refusal(rows, {.batch_size = 2, .shuffle = true, .drop_last = true}, state)
-            .find("drop_last") != std::string::npos);
-  // Where the numbers lie does not matter.
-  const TensorDataset strided = {rows.inputs.t().contiguous().t(), rows.targets};
-  DataLoader same(strided, {.batch_size = 2, .shuffle = true});
-  CHECK_NOTHROW(same.load_state_dict(state));
 }
 
 TEST_CASE("a batch is a copy") {

@@ -255,8 +255,8 @@ def reads_only(name, arguments):
 
 
 def touched(command, folder):
-    """What a program names to the system while it runs in `folder`: (whether it is only read, its
-    path), and (False, "") for each call of the network."""
+    """What a program names to the system while it runs in `folder`: (the call, whether it is only
+    read, its path), and a path of "" for each call of the network."""
     log = folder.with_name("log")
     output, status = run(["strace", "-f", "-y", "--seccomp-bpf", "-qq", "-e", "trace=%file,%network",
                           "-o", log, *command], env=environment(), cwd=folder)
@@ -268,11 +268,12 @@ def touched(command, folder):
         process, name, arguments = call.groups()
         found = PATH.findall(arguments)
         if not found:  # all other calls have a path
-            yield False, ""
+            yield name, False, ""
         for base, path in found[:2 if re.match("rename|link|symlink", name) else 1]:
             if path:  # else what was opened is asked about
                 path = os.path.normpath(os.path.join(base or folder, path))
-                yield reads_only(name, arguments), re.sub(rf"^/proc/{process}\b", "/proc/self", path)
+                yield (name, reads_only(name, arguments),
+                       re.sub(rf"^/proc/{process}\b", "/proc/self", path))
 
 
 def data_files(folder):
@@ -347,12 +348,14 @@ def reach(quick):
             known = {str(path) for place in (program, program.resolve(), given, elsewhere, *data)
                      for path in (place, *place.parents)}
             runs += 1
-            unread = {str(word) for word in data}
-            for is_read, path in touched(command, elsewhere):
+            unread = {str(path) for word in data
+                      for path in (word.glob("*") if word.is_dir() else [word])}
+            for name, is_read, path in touched(command, elsewhere):
                 if not path:
                     network += 1
                     continue
-                unread.discard(path)
+                if name.startswith("open"):
+                    unread.discard(path)
                 named.add(what := f"{program.name} {'reads' if is_read else 'changes'} {path}")
                 if not (pathlib.Path(path).is_relative_to(given) or
                         is_read and (path in known or SYSTEM.fullmatch(path) or

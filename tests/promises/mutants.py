@@ -296,7 +296,7 @@ def measure(count, new, seed, progress=lambda line: None):
     for mutant, result in itertools.islice(judge(never), new) if new else ():
         now.append((mutant, result))
         progress(f"{len(now)} of {new}: {mutant.path}:{mutant.line} {mutant.rule}: {result}")
-    return now, before[:count - len(now)], len(order)
+    return now, before[:max(0, count - len(now))], len(order)
 
 
 def try_survivors_again():

@@ -181,7 +181,7 @@ def mutation(quick):
                  (f"; {len(vain)} are explained and did not survive" if vain else ""),
                  killed >= 0.85 * total and explained == len(survived))
     yield Figure("R82", f"of them {len(now)} never judged before, drawn by the commit",
-                 f"{new} killed, {100 * new / len(now):.1f} %", len(now) > 0)
+                 f"{new} killed, {100 * new / max(1, len(now)):.1f} %", len(now) > 0)
 
 
 # What measures which rows; the last says whether the short form runs it, too.

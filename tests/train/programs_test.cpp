@@ -176,6 +176,34 @@ TEST_CASE("a table is learnt, kept, and the model used on another") {
             .code == 3);
 }
 
+TEST_CASE("a run that is resumed has the rows that it began with, those held out too") {
+  const TemporaryFolder folder;
+  const std::string rows = flowers(), data = folder.put("flowers.csv", rows);
+  const auto go = [&](const char* how, const char* steps) {
+    return run_example("mlp_classifier", {"--data", data, "--target", "kind", "--steps", steps, how,
+                                          folder / "model", "--json", folder / "out.jsonl"});
+  };
+  REQUIRE(go("--save", "20").code == 0);
+  int refused = 0, lines = 0;
+  for (std::size_t end = rows.find('\n', rows.find('\n') + 1); end != std::string::npos;
+       end = rows.find('\n', end + 1), ++lines) {
+    std::string changed = rows;
+    changed.replace(end - 4, 4, rows.substr(end - 4, 4) == "rose" ? "lily" : "rose");
+    folder.put("flowers.csv", changed);
+    const std::string log = contents_of(folder / "out.jsonl");
+    const Outcome outcome = go("--resume", "20");
+    if (outcome.code == 0) continue;
+    CHECK(outcome.code == 3);
+    CHECK(says(outcome.err, "the data or the models that training relies on are not those"));
+    CHECK(contents_of(folder / "out.jsonl") == log);
+    ++refused;
+  }
+  CHECK(lines == 60);
+  CHECK(refused == 48);  // nothing is learnt of those to test on
+  folder.put("flowers.csv", rows);
+  CHECK(go("--resume", "25").code == 0);
+}
+
 TEST_CASE("images are learnt and predicted from IDX files") {
   const TemporaryFolder folder;
   Tensor images = zeros({60, 6, 6}, kInt64), labels = zeros({60}, kInt64);

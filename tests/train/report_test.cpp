@@ -116,7 +116,9 @@ TEST_CASE("two reports do not write into one file") {
   const std::string rows = contents_of(folder / "r.csv");
   for (const bool append : {false, true}) {
     CHECK(message_of<WriteError>([&] { Report("", folder / "r.csv", append); }) ==
-          (folder / "r.csv") + ": another process is writing there");
+          (folder / "r.csv") +
+              ": is being written already, by another process or for another "
+              "option");
     CHECK_THROWS_AS(Report(folder / "r.jsonl", "", append), WriteError);
   }
   // The rest of a line that the first was to write stays its own.
@@ -126,6 +128,37 @@ TEST_CASE("two reports do not write into one file") {
   CHECK(contents_of(folder / "r.csv") != rows);
   CHECK_THROWS_AS(Report("", folder / "r.csv", true), WriteError);
   Report null("/dev/null", "", false), also_null("/dev/null", "", false);
+}
+
+TEST_CASE("a result stays until something follows it") {
+  const TemporaryFolder folder;
+  const std::string step = "{\"event\":\"step\",\"step\":1,\"seconds\":1}\n",
+                    result = "{\"event\":\"result\",\"example\":\"x\"}\n";
+  const std::string path = folder.put("r.jsonl", step + result);
+  {
+    Report report(path, "", true);
+    report.go_on_after("", 1, 0);
+  }
+  CHECK(contents_of(path) == step + result);
+  {
+    Report report(path, "", true);
+    report.go_on_after("", 1, 0);
+    report.event(JsonObject().add("event", "result"));
+  }
+  CHECK(contents_of(path) == step + "{\"event\":\"result\"}\n");
+}
+
+TEST_CASE("what a report has written is known from other files") {
+  const TemporaryFolder folder;
+  {
+    Report report(folder / "r.jsonl", folder / "r.csv", false);
+    report.step({.step = 1, .loss = 0.5});
+  }
+  CHECK(has_steps(folder / "r.jsonl"));
+  CHECK(has_steps(folder / "r.csv"));
+  for (const std::string& other : {folder.put("t.csv", "x,y\n1,2\n"), folder.put("empty", ""),
+                                   folder / "none", folder.path(), std::string("-")})
+    CHECK_FALSE(has_steps(other));
 }
 
 TEST_CASE("a report that cannot be written says where and why") {

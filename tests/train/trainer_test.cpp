@@ -407,15 +407,11 @@ TEST_CASE("what was learnt of the data must be the same when a run is resumed") 
 
 TEST_CASE("a run that is resumed has the data and the models that it relied on at first") {
   const TemporaryFolder folder;
-  const auto run = [&](const std::vector<std::string>& arguments, const Tensor& reference,
-                       double target = 0) {
+  const auto run = [&](const std::vector<std::string>& arguments, const Tensor& reference) {
     Session session(arguments);
     session.run->relies_on({reference});
     session.run->relies_on({ones({2})});
     Task task;
-    data::TensorDataset rows = regression(37);
-    rows.targets.select(0, 36).add_(target);
-    task.loader = data::DataLoader(rows, {.batch_size = 5, .shuffle = true});
     train::Trainer trainer(*session.run, task.net, task.optimizer, {.steps = 4});
     trainer.keep("loader", task.loader);
     trainer.fit([&] { return task.loss(); });
@@ -430,10 +426,6 @@ TEST_CASE("a run that is resumed has the data and the models that it relied on a
                  run({"--resume", folder / "run"}, wrong);
                }),
                "checkpoint-4.safetensors: the data or the models that training relies on"));
-  CHECK(says(message_of<IoError>([&] {
-               run({"--resume", folder / "run"}, reference, 1e-3);
-             }),
-             "the state is of other data, of as many rows"));
 }
 
 TEST_CASE("checkpoints come as often in a resumed run as in the first, unless told otherwise") {
