@@ -25,6 +25,11 @@ void check(const data::Table& table) {
       fuzz::expect(std::isfinite(column.numbers[row]) != column.missing[row],
                    "a number is finite, or missing");
   }
+  if (table.names_are_numbers()) {
+    data::Table named = table;
+    named.names.back() = "name";
+    fuzz::expect(!named.names_are_numbers(), "a name is no number");
+  }
 }
 
 template <class Outputs>

@@ -18,6 +18,24 @@ void check_tokenizer(const data::Tokenizer& tokenizer, const std::string& text) 
   fuzz::expect(again.to_json() == json && again.encode(text) == ids, "a tokenizer is kept");
 }
 
+// Merges know nothing of what is held out, whatever that is.
+void check_held_out(const std::string& text, const std::string& path) {
+  static fuzz::MemoryFile file;
+  constexpr double share = 0.25;
+  const auto size = std::ssize(text);
+  auto end = static_cast<std::size_t>(size - data::held_out_bytes(size, share));
+  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) ++end;
+  const std::string other = text.substr(0, end) + std::string(text.size() - end, 'z');
+  data::Tokenizer of_text, of_other;
+  const auto learns = [](const std::string& from, data::Tokenizer& into) {
+    return fuzz::accepts(
+        from, [&] { into = data::Tokenizer::train(data::TokenizerKind::bpe, from, 8, share); });
+  };
+  const bool alike = learns(path, of_text) == learns(file.put(other), of_other) &&
+                     of_text.to_json() == of_other.to_json();
+  fuzz::expect(alike, "merges are learnt without what is held out");
+}
+
 // (clang 14 destroys what is temporary in an argument of expect() only at the end of the function,
 // so nothing is.)
 void check_learning(data::TokenizerKind kind, const std::string& text, const std::string& path) {
@@ -52,5 +70,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (turn == 0) check_tokenizer(data::Tokenizer::bytes(), text);
   if (turn < 8) check_learning(data::TokenizerKind::character, text, path);
   if (turn == 8) check_learning(data::TokenizerKind::bpe, text, path);
+  if (turn % 64 == 9 && text == fuzz::text_of(data, size)) check_held_out(text, path);
   return 0;
 }
