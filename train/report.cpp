@@ -135,8 +135,8 @@ void require_own(const std::string& path, std::string_view start) {
 }  // namespace
 
 bool has_steps(const std::string& path) {
-  return std::string_view(kCsvHeader) == beginning(path, kCsvHeader.size()) ||
-         kJsonStart == beginning(path, kJsonStart.size());
+  return beginning(path, kCsvHeader.size()) == kCsvHeader ||
+         beginning(path, kJsonStart.size()) == kJsonStart;
 }
 
 LineFile::LineFile(std::string path, bool append, std::string head)
@@ -295,34 +295,44 @@ Line csv_line(std::string_view text) {
   return line;
 }
 
+// Keeps the lines, ends and all, of which stays(line) is true; false for what is no regular file.
+template <class F>
+bool keep_lines(LineFile& file, F&& stays) {
+  bool was_read = false;
+  file.keep([&](const std::string& text) {
+    was_read = true;
+    std::string kept;
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::string_view next = rest.substr(0, std::min(rest.find('\n'), rest.size() - 1) + 1);
+      if (stays(next)) kept += next;
+      rest.remove_prefix(next.size());
+    }
+    return kept;
+  });
+  return was_read;
+}
+
 // Takes out what a run makes again that goes on behind `done`, and says which steps are missing;
 // the seconds of the last row of its stage that stays.
 double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view stage,
                 std::int64_t done) {
   double seconds = 0;
   std::int64_t last = 0, missing = 0;
-  file.keep([&](const std::string& text) {
-    std::string kept;
-    bool is_of_stage = false;  // a validation is of the stage of the step before
-    for (std::string_view rest = text; !rest.empty();) {
-      const std::string_view next = rest.substr(0, std::min(rest.find('\n'), rest.size() - 1) + 1);
-      const Line line = read(next);
-      const bool is_step = line.of == Line::Of::step;
-      if (is_step) is_of_stage = line.stage == stage;
-      const bool counts = is_of_stage && (is_step || line.of == Line::Of::validation);
-      if (!(counts && line.step > done)) {
-        kept += next;
-        if (is_of_stage && is_step) {
-          seconds = line.seconds;
-          missing += std::max<std::int64_t>(0, line.step - last - 1);
-          last = std::max(last, line.step);
-        }
-      }
-      rest.remove_prefix(next.size());
+  bool is_of_stage = false;  // a validation is of the stage of the step before
+  const bool was_read = keep_lines(file, [&](std::string_view text) {
+    const Line line = read(text);
+    const bool is_step = line.of == Line::Of::step;
+    if (is_step) is_of_stage = line.stage == stage;
+    const bool counts = is_of_stage && (is_step || line.of == Line::Of::validation);
+    if (counts && line.step > done) return false;
+    if (is_of_stage && is_step) {
+      seconds = line.seconds;
+      missing += std::max<std::int64_t>(0, line.step - last - 1);
+      last = std::max(last, line.step);
     }
-    missing += done - last;
-    return kept;
+    return true;
   });
+  if (was_read) missing += done - last;
   if (missing > 0)
     log_warning(fmt::format("{}: has not all of the {} steps that were made before, {} are missing",
                             file.path(), done, missing));
@@ -335,16 +345,7 @@ double take_out(LineFile& file, Line (*read)(std::string_view), std::string_view
 void Report::take_out_ends() {
   has_ends_ = false;
   if (json_)
-    json_->keep([](const std::string& text) {
-      std::string kept;
-      for (std::string_view rest = text; !rest.empty();) {
-        const std::string_view next =
-            rest.substr(0, std::min(rest.find('\n'), rest.size() - 1) + 1);
-        if (json_line(next).of != Line::Of::end) kept += next;
-        rest.remove_prefix(next.size());
-      }
-      return kept;
-    });
+    keep_lines(*json_, [](std::string_view text) { return json_line(text).of != Line::Of::end; });
 }
 
 void Report::go_on_after(const std::string& stage, std::int64_t step, double trained) {

@@ -80,9 +80,8 @@ class Run {
                                             const std::string& stage);
 
   /// Something read from a file that the outcome of training depends on, and that no checkpoint
-  /// holds: rows, a text, a reference, a teacher. A run that is resumed must
-  /// have read the same, to the bit (see Trainer). To be told in the same order, best before the
-  /// first training.
+  /// holds: rows, a text, a reference, a teacher. A run that is resumed must have read the same, to
+  /// the bit (see Trainer). To be told in the same order, best before the first training.
   void relies_on(const std::vector<Tensor>& tensors);
   /// A checksum of all that, "" for nothing.
   const std::string& relied_on() const { return relied_on_; }
