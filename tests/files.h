@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <retrace/tests/messages.h>
 
 namespace retrace::testing {
 
@@ -48,21 +51,6 @@ class TemporaryFolder {
 inline std::string contents_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// The message of the exception of type E that f throws; "" when it throws none.
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "";
-}
-
-inline bool says(const std::string& message, std::string_view words) {
-  return message.find(words) != std::string::npos;
 }
 
 }  // namespace retrace::testing

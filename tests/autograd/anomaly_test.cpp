@@ -3,12 +3,15 @@
 
 #include <retrace/retrace.h>
 #include <retrace/tensor/scope.h>
+#include <retrace/tests/messages.h>
 
 #include <cmath>
 #include <limits>
 #include <string>
 
 using namespace retrace;
+using testing::message_of;
+using testing::says;
 
 namespace {
 
@@ -16,21 +19,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Tensor doubles(const NestedList& values) { return tensor(values, kFloat64); }
 Tensor leaf(const NestedList& values) { return doubles(values).requires_grad_(); }
-
-bool says(const std::string& message, std::string_view part) {
-  return message.find(part) != std::string::npos;
-}
-
-template <class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const AutogradError& e) {
-    return e.what();
-  }
-  FAIL("nothing was thrown");
-  return {};
-}
 
 struct Named final : Place {
   explicit Named(std::string p) : name(std::move(p)) {}

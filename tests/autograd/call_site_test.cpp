@@ -2,16 +2,14 @@
 
 #include <retrace/autograd/call_site.h>
 #include <retrace/retrace.h>
+#include <retrace/tests/messages.h>
 
 #include <string>
 
 using namespace retrace;
+using testing::says;
 
 namespace {
-
-bool says(const std::string& message, std::string_view part) {
-  return message.find(part) != std::string::npos;
-}
 
 // Keeps the nodes' call sites of the ops that run while it lives.
 struct Recorder final : TapeObserver {

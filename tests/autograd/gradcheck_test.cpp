@@ -2,31 +2,19 @@
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
+#include <retrace/tests/messages.h>
 
 #include <cstring>
 #include <string>
 
 using namespace retrace;
+using testing::message_of;
+using testing::says;
 
 namespace {
 
 Tensor doubles(const NestedList& values) { return tensor(values, kFloat64); }
 Tensor leaf(const NestedList& values) { return doubles(values).requires_grad_(); }
-
-bool says(const std::string& message, std::string_view part) {
-  return message.find(part) != std::string::npos;
-}
-
-template <class E, class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  FAIL("nothing of that type was thrown");
-  return {};
-}
 
 // x², with the derivative that a test gives it.
 struct Wrong final : NodeOf<Wrong> {

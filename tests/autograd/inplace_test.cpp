@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
+#include <retrace/tests/messages.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,26 +13,13 @@
 #include <vector>
 
 using namespace retrace;
+using testing::message_of;
+using testing::says;
 
 namespace {
 
 Tensor doubles(const NestedList& values) { return tensor(values, kFloat64); }
 Tensor leaf(const NestedList& values) { return doubles(values).requires_grad_(); }
-
-bool says(const std::string& message, std::string_view part) {
-  return message.find(part) != std::string::npos;
-}
-
-template <class E, class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  FAIL("nothing of that type was thrown");
-  return {};
-}
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 #include <retrace/autograd/gradcheck.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tests/messages.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
@@ -15,16 +16,7 @@
 namespace {
 
 using namespace retrace;
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using testing::message_of;
 
 // The element of x at `index` of a shape that x broadcasts to, its last two dims aside.
 double at(const Tensor& x, Shape index) {

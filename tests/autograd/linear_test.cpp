@@ -3,6 +3,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tests/difference.h>
+#include <retrace/tests/messages.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
@@ -14,16 +15,7 @@
 namespace {
 
 using namespace retrace;
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using testing::message_of;
 
 TEST_CASE("linear is x Wᵀ + b for any leading dims") {
   const Tensor w = random({5, 4}), b = random({5});

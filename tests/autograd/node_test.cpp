@@ -3,31 +3,19 @@
 
 #include <retrace/autograd/first_order.h>
 #include <retrace/retrace.h>
+#include <retrace/tests/messages.h>
 
 #include <cmath>
 #include <string>
 
 using namespace retrace;
+using testing::message_of;
+using testing::says;
 
 namespace {
 
 Tensor doubles(const NestedList& values) { return tensor(values, kFloat64); }
 Tensor leaf(const NestedList& values) { return doubles(values).requires_grad_(); }
-
-bool says(const std::string& message, std::string_view part) {
-  return message.find(part) != std::string::npos;
-}
-
-template <class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  FAIL("nothing was thrown");
-  return {};
-}
 
 // The example of autograd/node.h.
 struct Cube final : NodeOf<Cube> {

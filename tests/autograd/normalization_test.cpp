@@ -2,6 +2,7 @@
 #include <retrace/autograd/gradcheck.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tests/messages.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
@@ -13,6 +14,7 @@
 namespace {
 
 using namespace retrace;
+using testing::message_of;
 
 // y of one slice by the definition, in long double.
 std::vector<double> naive(const std::vector<double>& x, std::size_t n, double eps) {
@@ -185,14 +187,6 @@ TEST_CASE("layer_norm gives the same bits with one thread and two, and adds to g
 }
 
 TEST_CASE("layer_norm refuses what does not fit") {
-  const auto message_of = [](auto&& call) -> std::string {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
-  };
   CHECK(message_of([] {
           layer_norm(zeros({2, 3}), {4});
         }).starts_with("layer_norm: x is [2, 3], normalized_shape [4]"));

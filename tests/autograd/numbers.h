@@ -8,6 +8,7 @@
 
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tests/messages.h>
 
 namespace retrace::testing {
 
@@ -51,21 +52,6 @@ inline Tensor gradient_of(const Tensor& y, Tensor x, const Numbers& weights) {
   x.zero_grad();
   y.backward(from_vector(weights, y.sizes()).to(y.dtype()));
   return x.grad();
-}
-
-/// The message of the error E that f throws; empty when it throws none, or another one.
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  } catch (...) {
-  }
-  return {};
-}
-inline bool says(const std::string& message, std::string_view part) {
-  return message.find(part) != std::string::npos;
 }
 
 }  // namespace retrace::testing

@@ -4,6 +4,7 @@
 
 #include <retrace/autograd/autograd.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tests/messages.h>
 
 #include <doctest/doctest.h>
 
@@ -48,22 +49,6 @@ inline bool close(const Numbers& a, const Numbers& b, double rtol = 1e-12, doubl
     }
   }
   return true;
-}
-
-/// The message of the E that f throws; another text when it throws none or something else.
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another exception: ") + error.what();
-  }
-  return "no exception";
-}
-inline bool says(const std::string& message, const char* part) {
-  return message.find(part) != std::string::npos;
 }
 
 /// The same numbers laid out in other ways: row-major, transposed, every second, backwards in rank.

@@ -5,6 +5,7 @@
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/parallel.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tests/messages.h>
 #include <retrace/tests/random.h>
 
 #include <doctest/doctest.h>
@@ -22,20 +23,11 @@ using namespace retrace;
 using losses::cross_entropy;
 using losses::CrossEntropyOptions;
 using losses::nll_loss;
+using testing::message_of;
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 Tensor classes(std::int64_t count, const Shape& sizes) { return randint(0, count, sizes); }
-
-template <class F>
-std::string message_of(F&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
 

@@ -68,7 +68,7 @@ const Elsewhere kElsewhere[] = {
     {"C11", "autograd/tape_size_test.cpp", "modes and guards belong to their thread"},
     {"C13", "nn/state_dict_test.cpp",
      "everything that does not fit is in one error, and nothing is changed"},
-    {"C13", "train/trainer_test.cpp",
+    {"C13", "train/saved_run_test.cpp",
      "a checkpoint of another architecture is refused in one error and changes nothing"},
     {"C14", "optim/state_test.cpp", "states that do not fit are refused, and nothing changes"},
     {"C14", "train/checkpoint_test.cpp",

@@ -10,6 +10,7 @@ using namespace retrace::train;
 using retrace::Metadata;
 using retrace::ValueError;
 using retrace::testing::message_of;
+using retrace::testing::says;
 
 namespace {
 
@@ -34,10 +35,6 @@ struct Command {
 
 std::string refusal(std::initializer_list<const char*> arguments) {
   return message_of<UsageError>([&] { Command{arguments}; });
-}
-
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace
