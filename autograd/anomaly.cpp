@@ -102,13 +102,20 @@ bool AnomalyMode::is_enabled() { return anomaly_enabled; }
 AnomalyMode::Backward::Backward() : before_(going_back) { going_back = true; }
 AnomalyMode::Backward::~Backward() { going_back = before_; }
 
-ObserverScope::ObserverScope(TapeObserver* observer) : before_(UpdateObserver::current_) {
+thread_local constinit ObserverScope* ObserverScope::latest_ = nullptr;
+
+ObserverScope::ObserverScope(TapeObserver* observer) : observer_(observer), before_(latest_) {
+  latest_ = this;
   UpdateObserver::current_ = observer;
   update_watched();
 }
 
+// Scopes that something else owns, as recorders do, may end in any order.
 ObserverScope::~ObserverScope() {
-  UpdateObserver::current_ = before_;
+  ObserverScope** link = &latest_;
+  while (*link != this) link = &(*link)->before_;
+  *link = before_;
+  UpdateObserver::current_ = latest_ != nullptr ? latest_->observer_ : nullptr;
   update_watched();
 }
 

@@ -140,7 +140,10 @@ void Backprop::finish_outputs(Slot& slot) {
     // A hook may add hooks; they count from the next pass on.
     for (std::size_t h = 0, count = notes.hooks.size(); h < count; ++h) {
       Tensor& gradient = slot.at(notes.hooks[h].output);
-      if (gradient.defined()) gradient = through_hook(*notes.hooks[h].call, gradient);
+      if (!gradient.defined()) continue;
+      gradient = through_hook(*notes.hooks[h].call, gradient);
+      if (observer_ != nullptr)
+        observer_->on_hooks({slot.node, nullptr, notes.hooks[h].output}, gradient, pass_);
     }
     for (const auto& retained : notes.retained) {
       const Tensor& gradient = slot.at(retained.output);
@@ -271,6 +274,8 @@ void Backprop::finish() {
       const auto& hooks = entry.leaf->hooks->hooks;
       for (std::size_t h = 0, count = hooks.size(); h < count; ++h)
         entry.gradient = through_hook(*hooks[h], entry.gradient);
+      if (observer_ != nullptr)
+        observer_->on_hooks({nullptr, entry.leaf, 0}, entry.gradient, pass_);
     }
     if (!for_inputs_) add_to_grad(*entry.leaf, std::move(entry.gradient));
   }

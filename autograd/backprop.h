@@ -28,6 +28,7 @@ struct BackwardOptions {
 /// graph: keeping a step changes nothing.
 struct Step {
   Ref<Node> node;
+  std::uint64_t pass = 0;  ///< Backprop::number()
   std::vector<Tensor> upstream;
   std::vector<Tensor> gradients;
   /// Of an elementwise op, for each input, dy/dx in the shape of the output: what the rule makes of
@@ -65,6 +66,8 @@ class Backprop {
   Backprop(const Backprop&) = delete;
   Backprop& operator=(const Backprop&) = delete;
 
+  /// Another for each pass: several may take turns, or run in each other's hooks.
+  std::uint64_t number() const { return pass_; }
   bool done() const { return next_ == tape_.size(); }
   /// Runs the next node that a gradient reached. ValueError when the pass is done.
   Step step();

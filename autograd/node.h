@@ -67,7 +67,9 @@ class Node {
   /// the gradient of an input is upstream · local derivative.
   virtual bool is_elementwise() const { return false; }
   /// Gives the gradient of each input that wants one. `upstream` is the gradient of the output,
-  /// undefined when there are several outputs and nothing flowed into the first.
+  /// undefined when there are several outputs and nothing flowed into the first. A pure function:
+  /// in a pass that is stepped or recorded it is called more than once, also with upstream
+  /// gradients of ones.
   virtual void backward(const Tensor& upstream, Gradients& gradients) = 0;
   /// For nodes with several outputs: the gradients of outputs 1, 2, ... are in `others` (null when
   /// none arrived; undefined entries likewise).

@@ -20,6 +20,7 @@ struct Accumulation {
   const Tensor& before;        ///< undefined: there was none
   const Tensor& contribution;
   const Tensor& after;
+  std::uint64_t pass = 0;  ///< Backprop::number()
   /// The product that made the contribution added it to the sum itself. `after` can then differ
   /// from before + contribution in the last digits.
   bool fused = false;
@@ -29,8 +30,10 @@ struct Accumulation {
 /// Each of its functions does nothing unless it is overridden.
 class TapeObserver : public UpdateObserver {
  public:
-  /// An op was computed; `node` is null when it was not recorded. Ops inside of other ops and, but
-  /// for create_graph, inside of gradient rules are not told.
+  /// An op was computed; `node` is null when it was not recorded. Ops inside of gradient rules are
+  /// not told, but for create_graph; nor are those inside of other ops, unless an op is written as
+  /// several that are on the tape (sort: gather of what it found). Comparisons and other ops whose
+  /// results have no gradient are not told.
   virtual void on_op(std::string_view op, const Node* node, const Tensor& output,
                      std::span<const Tensor* const> inputs) = 0;
   /// A pass begins. Nothing was accumulated yet.
@@ -38,12 +41,17 @@ class TapeObserver : public UpdateObserver {
   /// A node's rule has run; its gradients are added to sums after this.
   virtual void on_step(const Step& step) = 0;
   virtual void on_accumulation(const Accumulation& sum) { static_cast<void>(sum); }
+  /// The hooks of `to` were called: its gradient in the pass of that number is `gradient` now.
+  virtual void on_hooks(const Edge& to, const Tensor& gradient, std::uint64_t pass) {
+    static_cast<void>(to), static_cast<void>(gradient), static_cast<void>(pass);
+  }
   void on_zero_grad(const Tensor& tensor) override { static_cast<void>(tensor); }
   void on_clip(const Clipping& clipping) override { static_cast<void>(clipping); }
   void on_update(const Update& update) override { static_cast<void>(update); }
 };
 
-/// Makes `observer` the one of this thread while it lives (the former one after).
+/// Makes `observer` the one of this thread while it lives; after it the one whose scope is the
+/// latest of those that still live. Ends on the thread that it began on.
 class ObserverScope {
  public:
   explicit ObserverScope(TapeObserver& observer) : ObserverScope(&observer) {}
@@ -59,7 +67,9 @@ class ObserverScope {
 
  private:
   explicit ObserverScope(TapeObserver* observer);
-  UpdateObserver* before_;
+  UpdateObserver* observer_;
+  ObserverScope* before_;
+  static thread_local constinit ObserverScope* latest_;
 };
 
 }  // namespace retrace

@@ -33,6 +33,7 @@ void Backprop::run_node_watched(Slot& slot, Step& step) {
   run_rule(slot, apart);
 
   step.node = slot.node;
+  step.pass = pass_;
   step.upstream.push_back(shown(slot.gradient));
   if (slot.others) {
     for (const Tensor& other : *slot.others) step.upstream.push_back(shown(other));
@@ -99,6 +100,7 @@ void Backprop::add_fused(Slot& slot, const Step& step, const Gradients& apart) {
                                 .before = before[i],
                                 .contribution = step.gradients[i],
                                 .after = sum_of(to),
+                                .pass = pass_,
                                 .fused = true});
   }
 }
@@ -112,7 +114,8 @@ void Backprop::accumulate_watched(Tensor& sum, Tensor gradient, const Edge& to, 
                               .input = giving_input_,
                               .before = before,
                               .contribution = contribution,
-                              .after = sum});
+                              .after = sum,
+                              .pass = pass_});
 }
 
 // In words --------------------------------------------------------------------------------------

@@ -17,6 +17,17 @@ thread_local constinit std::int64_t optimizer_steps = 0;
 void* TensorData::operator new(std::size_t) { return pool_allocate(sizeof(TensorData)); }
 void TensorData::operator delete(void* block) noexcept { pool_free(block, sizeof(TensorData)); }
 
+std::uint64_t identity_of(TensorData& tensor) {
+  static std::atomic<std::uint64_t> last{0};
+  std::uint64_t identity = tensor.identity.load(std::memory_order_relaxed);
+  if (identity != 0) return identity;
+  const std::uint64_t drawn = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  // Another thread may have been faster.
+  return tensor.identity.compare_exchange_strong(identity, drawn, std::memory_order_relaxed)
+             ? drawn
+             : identity;
+}
+
 void destroy(TensorData* tensor) noexcept {
   if (tensor->recorded_view)
     tensor->storage->recorded_views.fetch_sub(1, std::memory_order_relaxed);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string_view>
 
 #include <retrace/tensor/dtype.h>
@@ -40,6 +42,7 @@ struct TensorData {
   Ref<Node> producer;          ///< the recorded op that made it; null for leaves and constants
   LeafHooks* hooks = nullptr;  ///< of a leaf; owned
   Ref<TensorData> grad;        ///< of a leaf, or of an inner tensor that retains it
+  std::atomic<std::uint64_t> identity{0};  ///< see identity_of; 0: nobody asked yet
 
   /// Computed on the tape: its numbers cannot be exchanged for others.
   bool is_recorded() const { return producer || recorded_view; }
@@ -47,6 +50,10 @@ struct TensorData {
   static void* operator new(std::size_t bytes);
   static void operator delete(void* block) noexcept;
 };
+
+/// The tensor's own number, which no other ever has: for those who are to know it again without
+/// keeping it, since the engine asks how many keep a tensor.
+std::uint64_t identity_of(TensorData& tensor);
 
 /// For Ref.
 void destroy(TensorData* tensor) noexcept;

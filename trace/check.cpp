@@ -76,12 +76,14 @@ class Again final : public TapeObserver {
   explicit Again(const std::function<Tensor()>& program) : program_(program) {}
 
   const std::vector<Op>& ops() const { return ops_; }
+  /// Those that were there before, by identity_of.
+  const std::unordered_map<std::uint64_t, Tensor>& leaves() const { return leaves_; }
 
   Tensor run(Nudge* nudge = nullptr) {
     nudge_ = nudge;
     done_ = 0;
     if (nudge == nullptr) ops_.clear();
-    last_ = Tensor();
+    last_ = 0;
     const ObserverScope scope(*this);
     const EnableGradGuard as_before;  // ops in place are told only while they are recorded
     struct Restore {
@@ -96,7 +98,7 @@ class Again final : public TapeObserver {
              std::span<const Tensor* const> inputs) override {
     if (nudge_ == nullptr) return note(op, node, output, inputs);
     if (done_ == nudge_->reader) restore();
-    if (nudge_->maker == done_) nudge_->tensor = output.detach();
+    if (nudge_->maker == done_) nudge_->tensor = output;
     ++done_;
     push_if_due();
   }
@@ -111,15 +113,19 @@ class Again final : public TapeObserver {
              .stands_alone = {},
              .begins = number,
              .is_recorded = node != nullptr};
-    if (noted.is_recorded && last_.defined() && last_.get().storage == output.get().storage) {
+    const std::uint64_t result = identity_of(output.get());
+    if (noted.is_recorded && result == last_) {
       while (noted.begins > 0 && !ops_[noted.begins - 1].is_recorded) --noted.begins;
     }
-    last_ = output.detach();
+    last_ = result;
     for (std::size_t k = 0; k < inputs.size(); ++k) {
       bool alone = inputs[k]->defined() && inputs[k]->get().storage != output.get().storage;
       for (std::size_t other = 0; alone && other < inputs.size(); ++other)
         alone = other == k || !inputs[other]->defined() || !may_overlap(*inputs[k], *inputs[other]);
       noted.stands_alone.push_back(alone);
+      // Not a view of it: ops in place refuse what has one.
+      if (inputs[k]->defined() && !inputs[k]->get().producer)
+        leaves_.emplace(identity_of(inputs[k]->get()), *inputs[k]);
     }
     ops_.push_back(std::move(noted));
   }
@@ -138,7 +144,8 @@ class Again final : public TapeObserver {
 
   const std::function<Tensor()>& program_;
   std::vector<Op> ops_;
-  Tensor last_;  // result of the op before
+  std::unordered_map<std::uint64_t, Tensor> leaves_;
+  std::uint64_t last_ = 0;  // result of the op before, by identity_of
   Nudge* nudge_ = nullptr;
   std::size_t done_ = 0;
   Tensor as_it_was_;
@@ -227,7 +234,10 @@ Recorder::Checked Recorder::check(const std::function<Tensor()>& loss) {
     refuse("it came to another result");
 
   std::unordered_map<Id, Tensor> leaf_of;
-  for (const auto& [data, leaf] : leaves_) leaf_of.emplace(leaf.node, Tensor(leaf.tensor).detach());
+  for (const auto& [identity, leaf] : again.leaves()) {
+    if (const auto known = leaves_.find(identity); known != leaves_.end())
+      leaf_of.emplace(known->second, leaf);
+  }
   const double at_rest = dot(found, seed.values);
   double rounding = dot(found.abs(), seed.values.abs());
   rounding *= found.dtype() == DType::float64 ? std::numeric_limits<double>::epsilon()
@@ -273,9 +283,9 @@ Recorder::Checked Recorder::check(const std::function<Tensor()>& loss) {
     return measured;
   };
   Checked checked;
-  for (std::size_t i = last_pass_.event; i < trace_.events.size(); ++i) {
-    auto* const given = std::get_if<Contribution>(&trace_.events[i]);
-    if (given == nullptr) continue;
+  for (Event& event : trace_.events) {
+    auto* const given = std::get_if<Contribution>(&event);
+    if (given == nullptr || given->pass != last_pass_.number) continue;
     given->measured = measure(*given);
     ++(given->measured.empty() ? checked.left_out : checked.measured);
     checked.differ += given->differs() ? 1 : 0;

@@ -220,9 +220,11 @@ struct AppendEvent {
   }
 };
 
-void append(std::string& out, const Event& event) {
+void append(std::string& out, const Event& event, PassCounter& passes) {
   Object object(out);
   std::visit(AppendEvent{object}, event);
+  const std::uint32_t usual = passes.usual(event), pass = passes.of(event);
+  if (pass != 0 && pass != usual) object.whole("pass", pass);
 }
 
 template <class T>
@@ -246,7 +248,10 @@ std::string Trace::json() const {
     append_lines(object, "ops", ops);
     append_lines(object, "nodes", nodes);
     append_lines(object, "numbers", numbers);
-    append_lines(object, "events", events);
+    PassCounter passes;
+    object.list("events", events, [&](std::string& text, const Event& event) {
+      append(text += '\n', event, passes);
+    });
   }
   return out + '\n';
 }

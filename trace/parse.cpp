@@ -154,6 +154,8 @@ class Events {
     const std::size_t count = trace_.nodes[of].inputs.size();
     if (input < 0 || static_cast<std::size_t>(input) >= count)
       refuse("{}.input: is {}, node {} has {} inputs", o.where(), input, of, count);
+    if (trace_.nodes[of].inputs[static_cast<std::size_t>(input)] == kNone)
+      refuse("{}.input: is {}, which node {} does not know", o.where(), input, of);
     return static_cast<std::uint32_t>(input);
   }
 
@@ -293,6 +295,12 @@ Numbers read_numbers(const Object& o) {
   return numbers;
 }
 
+std::uint32_t read_pass(const Object& o) {
+  const std::int64_t pass = o.whole("pass", std::numeric_limits<std::int32_t>::max());
+  if (pass < 1) refuse("{}.pass: is {}, passes are numbered from 1", o.where(), pass);
+  return static_cast<std::uint32_t>(pass);
+}
+
 Trace read_trace(const Json& json) {
   const bool is_trace = json.is_object() && json.value("format", Json()) == "retrace-trace";
   if (!is_trace) refuse("not a trace of Retrace: there is no \"format\": \"retrace-trace\"");
@@ -320,7 +328,15 @@ Trace read_trace(const Json& json) {
   each("nodes", [&](const Object& o) { trace.nodes.push_back(read_node(o, trace)); });
   each("numbers", [&](const Object& o) { trace.numbers.push_back(read_numbers(o)); });
   const Events events(trace);
-  each("events", [&](const Object& o) { trace.events.push_back(events.read(o)); });
+  PassCounter passes;
+  each("events", [&](const Object& o) {
+    Event event = events.read(o);
+    if (std::uint32_t* const pass = pass_of(event)) {
+      if (o.has("pass")) *pass = read_pass(o);
+      *pass = passes.of(event);
+    }
+    trace.events.push_back(std::move(event));
+  });
   return trace;
 }
 

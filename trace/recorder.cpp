@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 
 #include <retrace/autograd/call_site.h>
 #include <retrace/tensor/check.h>
@@ -36,13 +37,13 @@ Recorder::Recorder(const RecorderOptions& options) : options_(options), scope_(*
   trace_.program = options.program.empty() ? program_invocation_short_name : options.program;
   trace_.compiler = kCompiler;
   trace_.blas = "OpenBLAS, " + kernels::blas_kernels() + " kernels";
-  trace_.seed = default_generator().seed();
 }
 
 void Recorder::name(const Tensor& tensor, const std::string& name) {
-  names_.insert_or_assign(&tensor.get(), std::pair(tensor.ref(), name));
-  const auto leaf = leaves_.find(&tensor.get());
-  if (leaf != leaves_.end()) trace_.nodes[leaf->second.node].name = name;
+  const std::uint64_t identity = identity_of(tensor.get());
+  names_.insert_or_assign(identity, name);
+  const auto leaf = leaves_.find(identity);
+  if (leaf != leaves_.end()) trace_.nodes[leaf->second].name = name;
 }
 
 void Recorder::name(const NamedTensors& tensors) {
@@ -91,6 +92,8 @@ bool Recorder::is_full() {
 
 void Recorder::emit(Event event) {
   if (is_full()) return;
+  if (trace_.events.empty())
+    trace_.seed = default_generator().seed();  // of what is drawn from here
   replay(event, known_);
   trace_.events.push_back(std::move(event));
 }
@@ -101,13 +104,13 @@ void Recorder::give_pending() {
   pending_.clear();
 }
 
-void Recorder::note_change(Id node, Change::Of of, Id now) {
+void Recorder::note_change(Id node, Change::Of of, Id now, std::uint32_t pass) {
   const NodeState& known = known_[node];
   const Id before = of == Change::Of::value      ? known.value
                     : of == Change::Of::gradient ? known.grad
                                                  : known.upstream;
   if (before != now && !(of == Change::Of::upstream && before == kNone))
-    emit(Change{node, of, before, now});
+    emit(Change{node, of, before, now, pass});
 }
 
 // Nodes -------------------------------------------------------------------------------------------
@@ -127,7 +130,6 @@ Id Recorder::add_op(std::string_view name, const retrace::Node* node) {
 Id Recorder::add_node(Node node) {
   trace_.nodes.push_back(std::move(node));
   known_.emplace_back();
-  versions_.push_back(0);
   return static_cast<Id>(trace_.nodes.size() - 1);
 }
 
@@ -153,41 +155,48 @@ Id Recorder::find_recorded(const retrace::Node& node, std::uint32_t output) cons
   return found == recorded_.end() || found->second.size() <= output ? kNone : found->second[output];
 }
 
-// `value`: what it was when that is known; otherwise it is what it is now.
-Id Recorder::of_leaf(const Tensor& tensor, Id value) {
-  const auto found = leaves_.find(&tensor.get());
-  if (found != leaves_.end()) {
-    look_again(found->second.node, tensor);
-    return found->second.node;
-  }
+// What the program called it, or the module that is running.
+std::string Recorder::name_of(const Tensor& tensor) const {
+  const auto named = names_.find(identity_of(tensor.get()));
+  return named != names_.end() ? named->second : PlaceScope::name_of(tensor.get());
+}
+
+Id Recorder::add_leaf(const Tensor& tensor, Id value) {
   Node leaf;
-  const auto named = names_.find(&tensor.get());
-  leaf.name = named != names_.end() ? named->second.second : PlaceScope::name_of(tensor.get());
+  leaf.name = name_of(tensor);
   leaf.sizes = tensor.sizes();
   leaf.dtype = tensor.dtype();
   leaf.requires_grad = tensor.requires_grad();
   const Id id = add_node(std::move(leaf));
-  leaves_.insert_or_assign(&tensor.get(), Leaf{tensor.ref(), id});
-  versions_[id] = tensor.version();
+  leaves_.insert_or_assign(identity_of(tensor.get()), id);
   emit(Computed{id, value != kNone ? value : numbers_of(tensor)});
   return id;
 }
 
-// An inner one of an op that ran before, or one of several results.
+// `value`: what it was when that is known; otherwise it is what it is now.
+Id Recorder::of_leaf(const Tensor& tensor, Id value) {
+  const auto found = leaves_.find(identity_of(tensor.get()));
+  if (found == leaves_.end()) return add_leaf(tensor, value);
+  Node& leaf = trace_.nodes[found->second];
+  // It was given other numbers, of another kind: a module's parameter that was converted.
+  if (leaf.sizes != tensor.sizes() || leaf.dtype != tensor.dtype()) return add_leaf(tensor, value);
+  leaf.requires_grad = leaf.requires_grad || tensor.requires_grad();
+  if (leaf.name.empty() && leaf.is_leaf()) leaf.name = name_of(tensor);
+  if (value == kNone) {
+    look_again(found->second, tensor);
+  } else {
+    note_change(found->second, Change::Of::value, value);
+  }
+  return found->second;
+}
+
 Id Recorder::of_tensor(const Tensor& tensor) {
   if (!tensor.defined()) return kNone;
   const TensorData& data = tensor.get();
   if (!data.producer) return of_leaf(tensor);
-  Id id = find_recorded(*data.producer, data.output);
-  if (id != kNone) {
-    look_again(id, tensor);
-    return id;
-  }
-  const Id first = find_recorded(*data.producer, 0);
-  id = add_recorded(*data.producer, data.output,
-                    first == kNone ? std::vector<Id>() : trace_.nodes[first].inputs);
-  versions_[id] = tensor.version();
-  emit(Computed{id, numbers_of(tensor)});
+  const Id found = find_recorded(*data.producer, data.output);
+  const Id id = found != kNone ? found : add_from_before(*data.producer, data.output);
+  look_again(id, tensor);
   return id;
 }
 
@@ -195,20 +204,52 @@ Id Recorder::of_edge(const Edge& edge) {
   if (edge.leaf) return of_leaf(Tensor(edge.leaf));
   if (!edge.node) return kNone;
   const Id id = find_recorded(*edge.node, edge.output);
-  if (id != kNone) return id;
-  const Id first = find_recorded(*edge.node, 0);
-  return add_recorded(*edge.node, edge.output,
-                      first == kNone ? std::vector<Id>() : trace_.nodes[first].inputs);
+  return id != kNone ? id : add_from_before(*edge.node, edge.output);
 }
 
+// An op that nobody heard of: from before, an inner one of another, or one of several results. It
+// comes after all that it was computed from, none of which need be known either.
+Id Recorder::add_from_before(const retrace::Node& node, std::uint32_t output) {
+  std::vector<const retrace::Node*> unknown = {&node};
+  std::unordered_set<std::uint64_t> seen = {node.number()};
+  for (std::size_t i = 0; i < unknown.size(); ++i) {
+    if (i > 0 && recorded_.contains(unknown[i]->number())) continue;
+    for (std::size_t k = 0; k < unknown[i]->inputs(); ++k) {
+      const retrace::Node* const behind = unknown[i]->input(k).node.get();
+      if (behind != nullptr && !recorded_.contains(behind->number()) &&
+          seen.insert(behind->number()).second)
+        unknown.push_back(behind);
+    }
+  }
+  std::sort(unknown.begin(), unknown.end(), [](const retrace::Node* a, const retrace::Node* b) {
+    return a->number() < b->number();
+  });
+  Id id = kNone;
+  for (const retrace::Node* each : unknown) {
+    std::vector<Id> inputs;
+    const Id first = find_recorded(*each, 0);
+    if (first != kNone) {
+      inputs = trace_.nodes[first].inputs;
+    } else {
+      for (std::size_t k = 0; k < each->inputs(); ++k) inputs.push_back(of_edge(each->input(k)));
+    }
+    id = add_recorded(*each, each == &node ? output : 0, std::move(inputs));
+  }
+  return id;
+}
+
+std::uint32_t Recorder::number_of(std::uint64_t pass) {
+  return passes_.emplace(pass, static_cast<std::uint32_t>(passes_.size() + 1)).first->second;
+}
+
+// It may have changed unheard: in place, by writing through data_ptr, by taking another's numbers.
 void Recorder::look_again(Id node, const Tensor& tensor) {
-  if (versions_[node] == tensor.version() && known_[node].value != kNone) return;
-  versions_[node] = tensor.version();
-  note_change(node, Change::Of::value, numbers_of(tensor));
+  const Id now = numbers_of(tensor);
+  if (known_[node].value == kNone) return emit(Computed{node, now});
+  note_change(node, Change::Of::value, now);
 }
 
-// What is observed
-// ----------------------------------------------------------------------------------
+// What is observed --------------------------------------------------------------------------------
 
 void Recorder::on_op(std::string_view op, const retrace::Node* node, const Tensor& output,
                      std::span<const Tensor* const> inputs) {
@@ -228,9 +269,8 @@ void Recorder::on_op(std::string_view op, const retrace::Node* node, const Tenso
     constant.dtype = output.dtype();
     constant.inputs = std::move(ids);
     id = add_node(std::move(constant));
-    leaves_.insert_or_assign(&output.get(), Leaf{output.ref(), id});
+    leaves_.insert_or_assign(identity_of(output.get()), id);
   }
-  versions_[id] = output.version();
   ran_.push_back(id);
   emit(Computed{id, numbers_of(output)});
 }
@@ -239,27 +279,18 @@ void Recorder::on_backward(const Backprop& pass) {
   if (is_full()) return;
   give_pending();
   last_pass_ = Pass{};
-  const std::vector<Ref<retrace::Node>> tape = pass.tape();
-  for (auto node = tape.rbegin(); node != tape.rend(); ++node) {
-    if (recorded_.contains((*node)->number())) continue;
-    std::vector<Id> inputs;
-    for (std::size_t i = 0; i < (*node)->inputs(); ++i)
-      inputs.push_back(of_edge((*node)->input(i)));
-    add_recorded(**node, 0, std::move(inputs));
+  last_pass_.number = number_of(pass.number());
+  for (const Ref<retrace::Node>& node : pass.tape()) {
+    if (!recorded_.contains(node->number())) add_from_before(*node, 0);
   }
 }
 
 void Recorder::on_step(const Step& step) {
   if (is_full()) return;
   give_pending();
-  const retrace::Node& node = *step.node;
   const Id id = of_edge({step.node, nullptr, 0});
   std::vector<Id> upstream;
-  for (std::size_t k = 0; k < step.upstream.size(); ++k) {
-    upstream.push_back(numbers_of(step.upstream[k]));
-    const Id output = find_recorded(node, static_cast<std::uint32_t>(k));
-    if (output != kNone) note_change(output, Change::Of::upstream, upstream.back());
-  }
+  for (const Tensor& gradient : step.upstream) upstream.push_back(numbers_of(gradient));
   for (std::size_t i = 0; i < step.gradients.size(); ++i) {
     if (!step.gradients[i].defined()) continue;
     pending_.push_back({.node = id,
@@ -267,8 +298,15 @@ void Recorder::on_step(const Step& step) {
                         .upstream = upstream,
                         .local = numbers_of(step.local[i]),
                         .unsummed = numbers_of(step.unsummed[i]),
-                        .gradient = numbers_of(step.gradients[i])});
+                        .gradient = numbers_of(step.gradients[i]),
+                        .pass = number_of(step.pass)});
   }
+}
+
+void Recorder::on_hooks(const Edge& to, const Tensor& gradient, std::uint64_t pass) {
+  if (is_full()) return;
+  give_pending();
+  note_change(of_edge(to), Change::Of::upstream, numbers_of(gradient), number_of(pass));
 }
 
 void Recorder::on_accumulation(const retrace::Accumulation& sum) {
@@ -276,6 +314,9 @@ void Recorder::on_accumulation(const retrace::Accumulation& sum) {
   const Id to = of_edge(sum.to);
   const Id before = numbers_of(sum.before), contribution = numbers_of(sum.contribution),
            after = numbers_of(sum.after);
+  const std::uint32_t pass = number_of(sum.pass);
+  // Ahead of the contribution, which is told with its sum.
+  if (sum.in_grad) note_change(to, Change::Of::gradient, before);
   Id from = kNone;
   if (sum.from != nullptr) {
     from = of_edge({Ref<retrace::Node>::share(const_cast<retrace::Node*>(sum.from)), nullptr, 0});
@@ -290,15 +331,14 @@ void Recorder::on_accumulation(const retrace::Accumulation& sum) {
   } else {
     give_pending();
   }
-  if (sum.in_grad) note_change(to, Change::Of::gradient, before);
   if (sum.from == nullptr && !sum.in_grad) {
     last_pass_ = {.node = to,
                   .value = known_[to].value,
                   .gradient = contribution,
                   .seeds = last_pass_.seeds + 1,
                   .ops = ran_.size(),
-                  .event = trace_.events.size()};
-    return emit(Seed{to, before, contribution, after});
+                  .number = pass};
+    return emit(Seed{to, before, contribution, after, pass});
   }
   emit(Accumulation{.node = to,
                     .in_grad = sum.in_grad,
@@ -307,9 +347,11 @@ void Recorder::on_accumulation(const retrace::Accumulation& sum) {
                     .before = before,
                     .contribution = contribution,
                     .after = after,
-                    .fused = sum.fused});
+                    .fused = sum.fused,
+                    .pass = pass});
 }
 
+// One event for all that are dropped together, behind what is told of them.
 void Recorder::on_zero_grad(const Tensor& tensor) {
   if (is_full() || !tensor.grad().defined()) return;
   give_pending();
@@ -317,14 +359,13 @@ void Recorder::on_zero_grad(const Tensor& tensor) {
   const std::size_t before = events.size();
   const Id node = of_tensor(tensor);
   note_change(node, Change::Of::gradient, gradient_of(tensor));
-  // One event for all that are dropped together, after what is told of them.
-  if (auto* last = before > 0 ? std::get_if<ZeroGrad>(&events[before - 1]) : nullptr) {
-    ZeroGrad together = std::move(*last);
-    together.nodes.push_back(node);
-    events.erase(events.begin() + static_cast<std::ptrdiff_t>(before) - 1);
-    return emit(std::move(together));
-  }
-  emit(ZeroGrad{{node}});
+  if (before == 0 || !std::holds_alternative<ZeroGrad>(events[before - 1]))
+    return emit(ZeroGrad{{node}});
+  const auto last = events.begin() + static_cast<std::ptrdiff_t>(before) - 1;
+  std::rotate(last, last + 1, events.end());
+  if (!trace_.complete) return;  // there was no room for what it lost
+  std::get<ZeroGrad>(events.back()).nodes.push_back(node);
+  replay(events.back(), known_);
 }
 
 void Recorder::on_clip(const Clipping& clipping) {
@@ -344,17 +385,9 @@ void Recorder::on_clip(const Clipping& clipping) {
 void Recorder::on_update(const retrace::Update& update) {
   if (is_full()) return;
   give_pending();
-  const auto known = leaves_.find(&update.parameter.get());
   const Id before = numbers_of(update.before), after = numbers_of(update.parameter);
-  Id node = kNone;
-  if (known == leaves_.end()) {
-    node = of_leaf(update.parameter, before);
-  } else {
-    node = known->second.node;
-    note_change(node, Change::Of::value, before);
-  }
+  const Id node = of_leaf(update.parameter, before);
   note_change(node, Change::Of::gradient, numbers_of(update.gradient));
-  versions_[node] = update.parameter.version();
   Update event{std::string(update.optimizer), update.lr, update.step, node,
                numbers_of(update.gradient),   before,    after,       {}};
   for (const retrace::Update::Kept& kept : update.kept)

@@ -31,7 +31,8 @@ struct RecorderOptions {
 ///
 /// ops, backward passes, gradients dropped and clipped, updates of optimizers; where in the program
 /// and in which module. The numbers that the program computes are those of a run without it, bit
-/// for bit; the time is not. Leaves and constants that took part live as long as it does.
+/// for bit; the time is not. No tensor lives longer for it. While another one lives that came
+/// later, that one hears everything, and this one nothing.
 ///
 /// Parameters of modules in whose forward function they are used have their names; name() gives
 /// names to others. Ops of before it are known by their nodes, without their results.
@@ -52,7 +53,8 @@ class Recorder final : public TapeObserver {
   /// Holds each gradient of the last backward pass against finite differences of what it began
   /// from, which `loss` computes again, each time: from the same parameters, with the same random
   /// numbers. What is found stands in the trace's contributions. Left out are those of views, of
-  /// tensors that an op reads twice, of further results of an op, and of tensors from before.
+  /// tensors that an op reads twice, of further results of an op, and of tensors from before. Of a
+  /// tensor that was too large to be kept whole, only what was kept is moved.
   /// Nothing is changed, but what `loss` itself changes: running means of a batch norm, say. Costs
   /// some twenty passes forward a contribution; float32 leaves it four digits or less. ValueError
   /// when `loss` does something else.
@@ -69,19 +71,16 @@ class Recorder final : public TapeObserver {
   void on_backward(const Backprop& pass) override;
   void on_step(const Step& step) override;
   void on_accumulation(const retrace::Accumulation& sum) override;
+  void on_hooks(const Edge& to, const Tensor& gradient, std::uint64_t pass) override;
   void on_zero_grad(const Tensor& tensor) override;
   void on_clip(const Clipping& clipping) override;
   void on_update(const retrace::Update& update) override;
 
  private:
-  struct Leaf {
-    Ref<TensorData> tensor;  // held, so that no other takes its address
-    Id node;
-  };
-
   struct Pass {                                        // the last one
     Id node = kNone, value = kNone, gradient = kNone;  // where it began
-    std::size_t seeds = 0, ops = 0, event = 0;         // ops: that had run
+    std::size_t seeds = 0, ops = 0;                    // ops: that had run
+    std::uint32_t number = 0;
   };
 
   bool is_full();
@@ -90,25 +89,30 @@ class Recorder final : public TapeObserver {
   Id add_op(std::string_view name, const retrace::Node* node);
   Id add_node(Node node);
   Id add_recorded(const retrace::Node& node, std::uint32_t output, std::vector<Id> inputs);
+  Id add_from_before(const retrace::Node& node, std::uint32_t output);
   Id of_tensor(const Tensor& tensor);
   Id of_leaf(const Tensor& tensor, Id value = kNone);
+  Id add_leaf(const Tensor& tensor, Id value);
   Id of_edge(const Edge& edge);
   Id find_recorded(const retrace::Node& node, std::uint32_t output) const;
+  std::uint32_t number_of(std::uint64_t pass);
+  std::string name_of(const Tensor& tensor) const;
   void look_again(Id node, const Tensor& tensor);
-  void note_change(Id node, Change::Of of, Id now);
+  void note_change(Id node, Change::Of of, Id now, std::uint32_t pass = 0);
   Id numbers_of(const Tensor& tensor);
   Id gradient_of(const Tensor& tensor);
 
   RecorderOptions options_;
   Trace trace_;
   std::unordered_map<std::uint64_t, std::vector<Id>> recorded_;  // by the op's number: its outputs
-  std::unordered_map<const TensorData*, Leaf> leaves_;
-  std::unordered_map<const TensorData*, std::pair<Ref<TensorData>, std::string>> names_;
+  // By identity_of.
+  std::unordered_map<std::uint64_t, Id> leaves_;
+  std::unordered_map<std::uint64_t, std::string> names_;
+  std::unordered_map<std::uint64_t, std::uint32_t> passes_;  // by Backprop::number(), from 1 on
   std::unordered_map<std::string, Id> ops_;
   std::unordered_multimap<std::uint64_t, Id> by_content_;
-  std::vector<NodeState> known_;         // of each node, as the events so far tell it
-  std::vector<std::uint32_t> versions_;  // of each node's storage when its value was last seen
-  std::vector<Id> ran_;                  // results of ops, in their order
+  std::vector<NodeState> known_;  // of each node, as the events so far tell it
+  std::vector<Id> ran_;           // results of ops, in their order
   Pass last_pass_;
   std::vector<Contribution> pending_;  // not added to a sum yet
   std::size_t bytes_ = 0;

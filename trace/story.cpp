@@ -326,11 +326,15 @@ const State& Story::after(std::size_t k) const {
   return state_;
 }
 
-// Of several events those of leaves come first, and the sum after what is added.
-Id Story::node(std::size_t k) const {
+// Of several events introductions come first, and the sum after what is added.
+std::size_t Story::main_event(std::size_t k) const {
   std::size_t i = begin(k);
   while (i + 1 < end(k) && is_introduction(trace_, trace_.events[i])) ++i;
-  const std::vector<Id> nodes = nodes_of(trace_.events[i]);
+  return i;
+}
+
+Id Story::node(std::size_t k) const {
+  const std::vector<Id> nodes = nodes_of(trace_.events[main_event(k)]);
   return nodes.size() == 1 ? nodes[0] : kNone;
 }
 

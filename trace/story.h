@@ -32,6 +32,8 @@ class Story {
   std::string text(std::size_t k) const;
   /// Tensors of the step with their names, for those who want to see all numbers.
   std::vector<std::pair<std::string, Id>> tensors(std::size_t k) const;
+  /// The event that the step is about: what comes before it in the step introduces tensors.
+  std::size_t main_event(std::size_t k) const;
   /// The node that the step is about; none: it is about several, or about none.
   Id node(std::size_t k) const;
   /// The step changes something of the node.

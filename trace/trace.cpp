@@ -4,8 +4,6 @@
 #include <retrace/tensor/file.h>
 #include <retrace/trace/trace.h>
 
-#include <algorithm>
-
 namespace retrace::trace {
 namespace {
 
@@ -36,6 +34,44 @@ struct Apply {
 };
 
 }  // namespace
+
+namespace {
+
+// Where the event says its pass; null for one that belongs to none.
+template <class Number, class Any>
+Number* place_of_pass(Any& event) {
+  return std::visit(
+      [](auto& e) -> Number* {
+        using E = std::remove_const_t<std::remove_reference_t<decltype(e)>>;
+        if constexpr (std::is_same_v<E, Change>) {
+          return e.of == Change::Of::upstream ? &e.pass : nullptr;
+        } else if constexpr (requires { e.pass; }) {
+          return &e.pass;
+        } else {
+          return nullptr;
+        }
+      },
+      event);
+}
+
+}  // namespace
+
+std::uint32_t* pass_of(Event& event) { return place_of_pass<std::uint32_t>(event); }
+
+std::uint32_t PassCounter::usual(const Event& event) const {
+  if (place_of_pass<const std::uint32_t>(event) == nullptr) return 0;
+  return std::holds_alternative<Seed>(event) && !is_seeding_ ? most_ + 1 : begun_last_;
+}
+
+std::uint32_t PassCounter::of(const Event& event) {
+  const std::uint32_t* const said = place_of_pass<const std::uint32_t>(event);
+  if (said == nullptr) return 0;
+  const std::uint32_t pass = *said != 0 ? *said : usual(event);
+  is_seeding_ = std::holds_alternative<Seed>(event);
+  if (is_seeding_) begun_last_ = pass;
+  most_ = std::max(most_, pass);
+  return pass;
+}
 
 void replay(const Event& event, std::vector<NodeState>& nodes) { std::visit(Apply{nodes}, event); }
 

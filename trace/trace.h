@@ -65,6 +65,7 @@ struct Computed {
 /// A backward pass begins at a node with this gradient.
 struct Seed {
   Id node, before, gradient, after;
+  std::uint32_t pass = 0;  ///< numbered from 1 on; 0: not known
 };
 /// A slope of what the pass began from, by finite differences, when only the reader of a tensor
 /// sees it move by unit length; of a single number, its derivative.
@@ -84,6 +85,7 @@ struct Contribution {
   /// Along the gradient that was kept, and in a direction that was drawn, which sees what it leaves
   /// out; none: not measured.
   std::vector<Measured> measured = {};
+  std::uint32_t pass = 0;  ///< as of Seed
   /// One of them does. At a kink, such as that of relu, a difference sees both of its sides; behind
   /// a detach or a hook the gradient means to be another.
   bool differs() const;
@@ -97,6 +99,7 @@ struct Accumulation {
   std::uint32_t input;
   Id before, contribution, after;  ///< before: none at first
   bool fused;  ///< added by the product that made it, which may round the last digits otherwise
+  std::uint32_t pass = 0;  ///< as of Seed
 };
 /// Gradients were dropped.
 struct ZeroGrad {
@@ -130,6 +133,7 @@ struct Change {
   Id node;
   Of of;
   Id before, after;
+  std::uint32_t pass = 0;  ///< of an upstream gradient, as of Seed
 };
 /// A step of training begins.
 struct TrainingStep {
@@ -161,6 +165,23 @@ struct Trace {
   static Trace load(const std::string& path);
   /// The same from a text; `name` stands for the path.
   static Trace parse(std::string_view json, const std::string& name);
+};
+
+/// The place for an event's pass; null for one that belongs to none.
+std::uint32_t* pass_of(Event& event);
+
+/// Goes through the events of a trace and knows the pass of each, which it does not say where it is
+/// the usual one: a pass begins with a Seed, or several, and lasts until the next.
+class PassCounter {
+ public:
+  /// Of the event that comes next; 0: it belongs to none.
+  std::uint32_t usual(const Event& event) const;
+  /// What the event says, or else the usual one; then goes on.
+  std::uint32_t of(const Event& event);
+
+ private:
+  std::uint32_t begun_last_ = 0, most_ = 0;
+  bool is_seeding_ = false;
 };
 
 /// What is known of a node after some events; none: nothing.

@@ -95,20 +95,9 @@ class Data {
       if (input != kNone) shown_[input] = true;
   }
 
-  // Leaves of a step come before the event that it is about.
-  std::size_t main_event(std::size_t k) const {
-    std::size_t i = story_.begin(k);
-    const auto is_leaf = [&](const Event& event) {
-      const auto* computed = std::get_if<Computed>(&event);
-      return computed != nullptr && trace_.nodes[computed->node].is_leaf();
-    };
-    while (i + 1 < story_.end(k) && is_leaf(trace_.events[i])) ++i;
-    return i;
-  }
-
   json step(std::size_t k) {
     state_.go_to(story_.end(k));
-    const std::size_t main = main_event(k);
+    const std::size_t main = story_.main_event(k);
     const Event& event = trace_.events[main];
     const bool has_sum = main + 1 < story_.end(k) && std::holds_alternative<Contribution>(event) &&
                          std::holds_alternative<Accumulation>(trace_.events[main + 1]);
@@ -143,8 +132,10 @@ class Data {
 
   json event_list() {
     json list = json::array();
+    PassCounter passes;
     for (std::size_t i = 0; i < events_; ++i) {
       list.push_back(event_data(trace_.events[i]));
+      const std::uint32_t pass = passes.of(trace_.events[i]);
       std::visit(
           [&]<class E>(const E& e) {
             if constexpr (requires { e.node; }) see(e.node);
@@ -159,6 +150,7 @@ class Data {
               const std::vector<Id> from = sources_.of(e);
               for (const Id node : from) see(node);
               list.back().push_back(from);
+              list.back().push_back(pass);
             }
             if constexpr (std::is_same_v<E, Clip>)
               for (const Clip::Clipped& clipped : e.gradients) use(clipped.after);
@@ -196,8 +188,10 @@ class Data {
         if (!ways.products.empty())
           tensors.back().insert(tensors.back().end(), {ways.products, ways.sum});
       }
-      list.push_back(
-          {{"event", pass.event}, {"roots", pass.roots}, {"tensors", std::move(tensors)}});
+      list.push_back({{"number", pass.number},
+                      {"event", pass.event},
+                      {"roots", pass.roots},
+                      {"tensors", std::move(tensors)}});
     }
     return list;
   }

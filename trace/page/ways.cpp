@@ -33,7 +33,6 @@ class Walk {
  public:
   Walk(const Trace& trace, const Sources& sources) : trace_(trace), sources_(sources) {}
 
-  bool goes_back() const { return goes_back_; }
   const std::vector<Id>& roots() const { return roots_; }
 
   void operator()(const Seed& e) {
@@ -44,7 +43,6 @@ class Walk {
     if (start.is_single) start.products = {value(e.after)};
   }
   void operator()(const Contribution& e) {
-    goes_back_ = true;
     const Id to = trace_.nodes[e.node].inputs[e.input];
     if (to == kNone) return;
     Tensors& reached = tensors_[to];
@@ -61,16 +59,16 @@ class Walk {
     }
   }
   void operator()(const Accumulation& e) {
-    goes_back_ = true;
     if (e.from == kNone) return;
     Tensors& reached = tensors_[e.node];
     if (!reached.has_sum) reached.was_empty = e.before == kNone;
     reached.has_sum = true;
     reached.sum = e.after;
   }
-  // A hook: what goes on is not what came.
+  // By a hook: what goes on is not what came.
   void operator()(const Change& e) {
-    if (e.of != Change::Of::value) tensors_[e.node].is_single = false;
+    tensors_[e.node].is_single = false;
+    tensors_[e.node].sum = e.after;
   }
   template <class E>
   void operator()(const E&) {}
@@ -117,7 +115,6 @@ class Walk {
   const Trace& trace_;
   const Sources& sources_;
   std::vector<Id> roots_;
-  bool goes_back_ = false;
   std::map<Id, Tensors> tensors_;
 };
 
@@ -145,20 +142,28 @@ std::vector<Id> Sources::of(const Contribution& contribution) const {
   return all;
 }
 
-// A pass can have several roots: it begins with a Seed of each.
 std::vector<Pass> passes(const Trace& trace, std::size_t events) {
   const Sources sources(trace);
   std::vector<Pass> all;
-  for (std::size_t begin = 0; begin < events; ++begin) {
-    if (!std::holds_alternative<Seed>(trace.events[begin])) continue;
-    Walk walk(trace, sources);
-    std::size_t end = begin;
-    for (; end < events; ++end) {
-      if (walk.goes_back() && std::holds_alternative<Seed>(trace.events[end])) break;
-      std::visit(walk, trace.events[end]);
+  std::vector<Walk> walks;
+  std::map<std::uint32_t, std::size_t> begun;  // by number
+  PassCounter counter;
+  for (std::size_t i = 0; i < events; ++i) {
+    const std::uint32_t number = counter.of(trace.events[i]);
+    if (number == 0) continue;
+    auto walk = begun.find(number);
+    if (walk == begun.end()) {
+      // Of one that began before the recording, the ways are not known.
+      if (!std::holds_alternative<Seed>(trace.events[i])) continue;
+      walk = begun.emplace(number, all.size()).first;
+      all.push_back({.number = number, .event = i, .roots = {}, .tensors = {}});
+      walks.emplace_back(trace, sources);
     }
-    all.push_back({begin, walk.roots(), walk.ways()});
-    begin = end - 1;
+    std::visit(walks[walk->second], trace.events[i]);
+  }
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    all[k].roots = walks[k].roots();
+    all[k].tensors = walks[k].ways();
   }
   return all;
 }

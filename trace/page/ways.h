@@ -28,7 +28,8 @@ struct Ways {
 };
 
 struct Pass {
-  std::size_t event;          ///< its first Seed; its contributions come before the next pass's
+  std::uint32_t number;       ///< of its events
+  std::size_t event;          ///< its first Seed
   std::vector<Id> roots;      ///< where it began, seed by seed
   std::vector<Ways> tensors;  ///< but for the roots
 };

@@ -11,21 +11,21 @@ class Passes {
     this.data = data;
     this.stepOf = [];  // of each event
     data.steps.forEach((step, k) => { for (let i = step.begin; i < step.end; ++i) this.stepOf[i] = k; });
-    this.all = data.passes.map(({event, roots, tensors}, p) => {
-      const end = p + 1 < data.passes.length ? data.passes[p + 1].event : data.events.length;
-      const pass = {roots: new Set(roots), step: this.stepOf[event], last: 0, ways: new Map(), arrivals: new Map()};
+    this.all = data.passes.map(({number, event, roots, tensors}) => {
+      const pass = {number, roots: new Set(roots), step: this.stepOf[event], last: 0, ways: new Map(), arrivals: new Map()};
       for (const [node, count, gradient, products, sum] of tensors) pass.ways.set(node, {count, gradient, products, sum});
-      for (let i = event + 1; i < end; ++i) {
-        const [kind, through, input, , , , gradient, sources] = data.events[i];
-        if (kind !== "contribution") continue;
-        const to = data.byId.get(through).inputs[input];
-        if (to === null) continue;
-        if (!pass.arrivals.has(to)) pass.arrivals.set(to, []);
-        pass.last = this.stepOf[i];
-        for (const from of sources)
-          if (pass.roots.has(from) || pass.ways.has(from)) pass.arrivals.get(to).push({to, from, input, gradient, step: this.stepOf[i]});
-      }
       return pass;
+    });
+    // Passes may take turns, or run within each other.
+    const byNumber = new Map(this.all.map((pass) => [pass.number, pass]));
+    data.events.forEach(([kind, through, input, , , , gradient, sources, number], i) => {
+      const pass = kind === "contribution" ? byNumber.get(number) : undefined;
+      const to = pass ? data.byId.get(through).inputs[input] : null;
+      if (to === null) return;
+      if (!pass.arrivals.has(to)) pass.arrivals.set(to, []);
+      pass.last = this.stepOf[i];
+      for (const from of sources)
+        if (pass.roots.has(from) || pass.ways.has(from)) pass.arrivals.get(to).push({to, from, input, gradient, step: this.stepOf[i]});
     });
   }
 
