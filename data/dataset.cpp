@@ -42,6 +42,7 @@ TensorDataset TensorDataset::subset(const std::vector<std::int64_t>& rows) const
 }
 
 std::vector<TensorDataset> TensorDataset::batches(std::int64_t rows) const {
+  check_dataset("batches", *this);
   require<ValueError>(rows >= 1, "TensorDataset: batches of {} rows; give at least 1", rows);
   std::vector<TensorDataset> all;
   for (std::int64_t first = 0; first < size(); first += rows) {

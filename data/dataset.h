@@ -18,7 +18,8 @@ struct TensorDataset {
   /// A copy of these rows, in this order; a row may come twice. IndexError for one out of range.
   TensorDataset subset(const std::vector<std::int64_t>& rows) const;
 
-  /// Views of so many rows each, one behind the other; the last may be smaller. ValueError below 1.
+  /// Views of so many rows each, one behind the other; the last may be smaller. ValueError below 1;
+  /// ShapeError when inputs and targets differ in rows.
   std::vector<TensorDataset> batches(std::int64_t rows) const;
 
   /// Two parts that share no row, drawn from `seed`: see split_rows.

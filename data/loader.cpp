@@ -8,6 +8,7 @@
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tensor/random.h>
+#include <retrace/tensor/safetensors.h>
 
 namespace retrace::data {
 
@@ -26,6 +27,7 @@ DataLoader::DataLoader(TensorDataset dataset, const DataLoaderOptions& options)
   require<ShapeError>(!weights.defined() || weights.sizes() == Shape{dataset_.size()},
                       "DataLoader: weights must be [{}], one for each row, not {}", dataset_.size(),
                       weights.defined() ? weights.sizes() : Shape{});
+  if (weights.defined()) checksum_of_weights_ = checksum_of({weights});
   if (options.seed) seed_ = *options.seed;
   if (is_random() && !options.seed) seed_ = default_generator().next_u64();
   start_epoch(0);
@@ -44,9 +46,12 @@ void DataLoader::start_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   position_ = 0;
   if (!is_random()) return;
-  // Epochs are 2^40 blocks apart in the seed's stream: more than an order can use.
+  // Epochs are 2^40 blocks apart in a stream: more than an order can use. 2^24 of them fill it; the
+  // next have streams of other seeds, no two alike, since the factor is odd.
+  constexpr std::uint64_t kFactor = 0x9E3779B97F4A7C15;
+  const auto number = static_cast<std::uint64_t>(epoch);
   Generator generator;
-  generator.set_state(seed_, static_cast<std::uint64_t>(epoch) << 40);
+  generator.set_state(seed_ ^ (number >> 24) * kFactor, number << 40);
   const std::int64_t rows = dataset_.size();
   const Tensor order = options_.weights.defined()
                            ? multinomial(options_.weights, rows, true, &generator)
@@ -75,21 +80,39 @@ DataLoader::Iterator DataLoader::begin() {
 }
 
 DataLoader::Iterator& DataLoader::Iterator::operator++() {
-  if (loader_->epoch_ == epoch_) {
-    batch_ = loader_->next();
-  } else {
-    loader_ = nullptr;
-  }
+  require<ValueError>(
+      loader_->epoch_ == left_epoch_ && loader_->position_ == left_position_,
+      "DataLoader: a loop over epoch {} left the loader at row {} of epoch {} and finds it at row "
+      "{} of epoch {}: another loop, next() or load_state_dict() moved it; give that a loader of "
+      "its own",
+      epoch_, left_position_, left_epoch_, loader_->position_, loader_->epoch_);
+  advance();
   return *this;
 }
 
+void DataLoader::Iterator::advance() {
+  if (loader_->epoch_ == epoch_) {
+    batch_ = loader_->next();
+    left_epoch_ = loader_->epoch_;
+    left_position_ = loader_->position_;
+  } else {
+    loader_ = nullptr;
+  }
+}
+
+StateDict DataLoader::kind() const {
+  return {{"rows", tensor(dataset_.size())},
+          {"batch_size", tensor(options_.batch_size)},
+          {"shuffle", tensor(std::int64_t{options_.shuffle})},
+          {"drop_last", tensor(std::int64_t{options_.drop_last})},
+          {"checksum_of_weights", tensor(std::int64_t{checksum_of_weights_})}};
+}
+
 StateDict DataLoader::state_dict() const {
-  StateDict state;
+  StateDict state = kind();
   state["seed"] = tensor(std::bit_cast<std::int64_t>(seed_));
   state["epoch"] = tensor(epoch_);
   state["position"] = tensor(position_);
-  state["rows"] = tensor(dataset_.size());
-  state["batch_size"] = tensor(options_.batch_size);
   return state;
 }
 
@@ -104,14 +127,18 @@ void DataLoader::load_state_dict(const StateDict& state) {
     return item->second.item<std::int64_t>();
   };
   const std::int64_t seed = number("seed"), epoch = number("epoch"), position = number("position");
-  const std::int64_t rows = number("rows"), batch_size = number("batch_size");
-  require<ValueError>(rows == dataset_.size() && batch_size == options_.batch_size,
-                      "DataLoader: the state is of {} rows with batch_size {}, this loader has {} "
-                      "with {}; give it the same data",
-                      rows, batch_size, dataset_.size(), options_.batch_size);
+  std::vector<std::string> differences;
+  for (const auto& [name, own] : kind()) {
+    const std::int64_t theirs = number(name), ours = own.item<std::int64_t>();
+    if (theirs != ours) differences.push_back(fmt::format("{} {}, not {}", name, theirs, ours));
+  }
+  require<ValueError>(differences.empty(),
+                      "DataLoader: the state is of another loader, with {}; give this one the same "
+                      "data and options",
+                      fmt::join(differences, "; "));
   require<ValueError>(epoch >= 0 && position >= 0 && position < rows_per_epoch(),
                       "DataLoader: the state's epoch {} and position {} are not a place in {} rows",
-                      epoch, position, rows);
+                      epoch, position, dataset_.size());
   seed_ = std::bit_cast<std::uint64_t>(seed);
   start_epoch(epoch);
   position_ = position;

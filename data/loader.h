@@ -39,7 +39,9 @@ class DataLoader {
   TensorDataset next();
 
   /// One epoch. A new one each time: where a loop was left early its epoch ends. After
-  /// load_state_dict, first what is left of the saved epoch.
+  /// load_state_dict, first what is left of the saved epoch. A loader stands in one place: a loop
+  /// whose body moves it, by another loop, next() or load_state_dict(), throws a ValueError rather
+  /// than lose rows; two loops at a time take two loaders.
   class Iterator;
   Iterator begin();
   std::default_sentinel_t end() const { return {}; }
@@ -48,18 +50,21 @@ class DataLoader {
   std::int64_t epoch() const { return epoch_; }  ///< of the next batch, from 0 on
   const TensorDataset& dataset() const { return dataset_; }
 
-  /// Seed, epoch and place in it; the size of the dataset and of a batch, so that a state of other
-  /// sizes is refused (ValueError). That the rows are those of then is not looked at.
+  /// Seed, epoch and place in it; and what must be alike, since a state of anything else is refused
+  /// (ValueError, saying what differs): rows, batch_size, shuffle, drop_last and a checksum of the
+  /// weights, 0 without. That the rows are those of then is not looked at.
   StateDict state_dict() const;
   void load_state_dict(const StateDict& state);
 
  private:
   bool is_random() const { return options_.shuffle || options_.weights.defined(); }
+  StateDict kind() const;  // what must be alike
   std::int64_t rows_per_epoch() const;
   void start_epoch(std::int64_t epoch);
 
   TensorDataset dataset_;
   DataLoaderOptions options_;
+  std::uint32_t checksum_of_weights_ = 0;
   std::uint64_t seed_ = 0;
   std::int64_t epoch_ = 0, position_ = 0;  // rows of the epoch that were given out
   bool resumed_ = false;
@@ -73,17 +78,21 @@ class DataLoader::Iterator {
   using difference_type = std::ptrdiff_t;
 
   Iterator() = default;
-  explicit Iterator(DataLoader& loader) : loader_(&loader), epoch_(loader.epoch_) { ++*this; }
+  explicit Iterator(DataLoader& loader) : loader_(&loader), epoch_(loader.epoch_) { advance(); }
 
   const TensorDataset& operator*() const { return batch_; }
   const TensorDataset* operator->() const { return &batch_; }
+  /// ValueError when the loader was moved meanwhile.
   Iterator& operator++();
   void operator++(int) { ++*this; }
   bool operator==(std::default_sentinel_t) const { return loader_ == nullptr; }
 
  private:
+  void advance();
+
   DataLoader* loader_ = nullptr;  // null at the end
   std::int64_t epoch_ = 0;
+  std::int64_t left_epoch_ = 0, left_position_ = 0;  // where the loader stood after this batch
   TensorDataset batch_;
 };
 

@@ -150,7 +150,7 @@ TEST_CASE("a state of other data is refused and changes nothing") {
   DataLoader smaller(numbered(7), {.batch_size = 2}), wider(numbered(8), {.batch_size = 3});
   CHECK(message_of<ValueError>([&] {
           smaller.load_state_dict(loader.state_dict());
-        }).find("8 rows") != std::string::npos);
+        }).find("rows 8, not 7") != std::string::npos);
   CHECK_THROWS_AS(wider.load_state_dict(loader.state_dict()), ValueError);
   StateDict state = loader.state_dict();
   state["position"] = tensor(8);
@@ -161,6 +161,96 @@ TEST_CASE("a state of other data is refused and changes nothing") {
   CHECK(message_of<ValueError>([&] { loader.load_state_dict(state); }).find("position") !=
         std::string::npos);
   CHECK(order_of(loader.next()) == std::vector<std::int64_t>{2, 3});
+}
+
+TEST_CASE("a state of another kind of loader is refused, which says what differs") {
+  const auto refusal = [](const data::DataLoaderOptions& saved,
+                          const data::DataLoaderOptions& options) {
+    DataLoader whole(numbered(7), saved), other(numbered(7), options);
+    whole.next();
+    const StateDict before = other.state_dict();
+    const std::string message =
+        message_of<ValueError>([&] { other.load_state_dict(whole.state_dict()); });
+    for (const auto& [name, value] : other.state_dict())
+      CHECK((message.empty() || value.equal(before.at(name))));
+    return message;
+  };
+  const data::DataLoaderOptions plain = {.batch_size = 2};
+  CHECK(refusal({.batch_size = 2, .shuffle = true, .drop_last = true}, plain) ==
+        "DataLoader: the state is of another loader, with shuffle 1, not 0; drop_last 1, not 0; "
+        "give this one the same data and options");
+  const auto weighted = [](const Tensor& weights) {
+    return data::DataLoaderOptions{.batch_size = 2, .seed = 1, .weights = weights};
+  };
+  const std::string differs = "with checksum_of_weights ";
+  CHECK(refusal(weighted(ones({7})), plain).find(differs) != std::string::npos);
+  CHECK(refusal(plain, weighted(ones({7}))).find(differs + "0, not ") != std::string::npos);
+  CHECK(refusal(weighted(ones({7})), weighted(arange(7).to(kFloat32))).find(differs) !=
+        std::string::npos);
+  CHECK(refusal(weighted(ones({7})), weighted(ones({7}))).empty());
+}
+
+TEST_CASE("epochs have orders of their own, however many there are") {
+  DataLoader loader(numbered(50), {.batch_size = 50, .shuffle = true, .seed = 4});
+  StateDict state = loader.state_dict();
+  const auto order = [&](std::int64_t epoch) {
+    state["epoch"] = tensor(epoch);
+    loader.load_state_dict(state);
+    return order_of(loader.next());
+  };
+  std::set<std::vector<std::int64_t>> orders;
+  const std::int64_t many = std::int64_t{1} << 24;
+  for (const std::int64_t epoch : {std::int64_t{0}, std::int64_t{1}, many - 1, many, many + 1,
+                                   2 * many, 3 * many, many << 24, many << 38})
+    orders.insert(order(epoch));
+  CHECK(orders.size() == 9);
+  // Those of seed and epoch alone, as runs that go on rely on.
+  for (const std::int64_t epoch : {std::int64_t{0}, std::int64_t{5}, many - 1}) {
+    Generator generator;
+    generator.set_state(4, static_cast<std::uint64_t>(epoch) << 40);
+    CHECK(order(epoch) == randperm(50, &generator).to_vector<std::int64_t>());
+  }
+}
+
+TEST_CASE("a loop whose loader was moved in its body says so") {
+  const auto refusal = [](std::int64_t rows, auto&& body) {
+    DataLoader loader(numbered(rows), {.batch_size = 2});
+    int batches = 0;
+    const std::string message = message_of<ValueError>([&] {
+      for (const auto& batch : loader) {
+        ++batches;
+        body(loader, batch);
+      }
+    });
+    CHECK(batches == 1);
+    return message;
+  };
+  const auto nested = [](DataLoader& loader, const auto&) { epoch_of(loader); };
+  CHECK(refusal(6, nested) ==
+        "DataLoader: a loop over epoch 0 left the loader at row 2 of epoch 0 and finds it at row 0 "
+        "of epoch 2: another loop, next() or load_state_dict() moved it; give that a loader of its "
+        "own");
+  CHECK(refusal(2, nested).find("finds it at row 0 of epoch 2") != std::string::npos);
+  CHECK(refusal(6, [](DataLoader& loader, const auto&) { loader.next(); }).find("next()") !=
+        std::string::npos);
+  CHECK(refusal(6, [](DataLoader& loader, const auto&) {
+          for (const auto& batch : loader) {
+            CHECK(order_of(batch)[0] == 0);  // the inner one is sound
+            break;
+          }
+        }).find("finds it at row 2 of epoch 1") != std::string::npos);
+  CHECK(refusal(6, [](DataLoader& loader, const auto&) {
+          StateDict state = loader.state_dict();
+          state["position"] = tensor(4);
+          loader.load_state_dict(state);
+        }).find("load_state_dict()") != std::string::npos);
+}
+
+TEST_CASE("between loops next() may move the loader") {
+  DataLoader loader(numbered(6), {.batch_size = 2});
+  CHECK(epoch_of(loader) == counting(6));
+  CHECK(order_of(loader.next()) == std::vector<std::int64_t>{0, 1});
+  CHECK(epoch_of(loader) == counting(6));
 }
 
 TEST_CASE("rows drawn by weight come as often as they weigh, every epoch anew") {
@@ -300,6 +390,11 @@ TEST_CASE("batches of a dataset are its rows in order") {
   CHECK(numbered(5).batches(1).size() == 5);
   CHECK(numbered(0).batches(2).empty());
   CHECK_THROWS_AS(numbered(5).batches(0), ValueError);
+  for (const std::int64_t targets : {4, 6}) {
+    CHECK(message_of<ShapeError>([&] {
+            TensorDataset{zeros({5, 2}), zeros({targets})}.batches(2);
+          }).find("batches: inputs [5, 2] and targets") != std::string::npos);
+  }
 }
 
 TEST_CASE("a split shares no row and leaves none out") {
