@@ -148,7 +148,10 @@ void learn_files(train::Run& run, const Goal& goal, std::int64_t dims) {
   nn::Mlp model(data.format.inputs.features(), dims, kForFiles);
   const auto sample = [&](std::int64_t rows) {
     data::TensorDataset pairs = learnt.sample(rows);
-    if (pairs.inputs.dim() == 4) pairs.inputs = data::random_shift(pairs.inputs, kShift);
+    if (pairs.inputs.dim() == 4) {
+      const Tensor images = pairs.inputs.flatten(0, 1);  // each of a pair moves by itself
+      pairs.inputs = data::random_shift(images, kShift).view(pairs.inputs.sizes());
+    }
     return pairs;
   };
   run.finish(run.options().data, learn(run, goal, model, kFileRecipe, sample,

@@ -439,6 +439,10 @@ TEST_CASE("shifted images hold the same picture elsewhere") {
   CHECK(data::random_shift(images.unsqueeze(1), 2, one)
             .squeeze(1)
             .equal(data::random_shift(images, 2, other)));
+  // The channels of an image stay one upon the other.
+  const Tensor channels = images.unsqueeze(1).expand({-1, 3, -1, -1});
+  const Tensor grey = data::random_shift(images, 2, one);
+  CHECK(data::random_shift(channels, 2, other).equal(grey.unsqueeze(1).expand({-1, 3, -1, -1})));
   CHECK(data::random_shift(zeros({2, 0, 4, 4}), 1, generator).sizes() == Shape{2, 0, 4, 4});
   CHECK_THROWS_AS(data::random_shift(zeros({4, 4}), 1, generator), ShapeError);
   CHECK_THROWS_AS(data::random_shift(zeros({4, 4, 4}), -1, generator), ValueError);
