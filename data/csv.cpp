@@ -55,6 +55,7 @@ class FieldReader {
 
   /// The next field, valid until the next call; `column` (from 1) is for messages.
   std::string_view next(std::size_t column) {
+    skip_blanks();
     const std::string_view field = rest_.starts_with('"') ? quoted(column) : unquoted();
     const std::size_t nul = field.find('\0');
     require<IoError>(nul == std::string_view::npos, "{}:{}: column {}: a NUL byte; is this a text?",
@@ -64,13 +65,19 @@ class FieldReader {
   }
 
  private:
+  bool is_blank(char c) const { return (c == ' ' || c == '\t') && c != separator_; }
+
+  void skip_blanks() {
+    while (!rest_.empty() && is_blank(rest_.front())) rest_.remove_prefix(1);
+  }
+
   std::string_view unquoted() {
     std::size_t size = 0;
     while (size < rest_.size() && rest_[size] != separator_ && rest_[size] != '\r' &&
            rest_[size] != '\n') {
       ++size;
     }
-    const std::string_view field = rest_.substr(0, size);
+    const std::string_view field = trimmed(rest_.substr(0, size));
     rest_.remove_prefix(size);
     return field;
   }
@@ -95,6 +102,7 @@ class FieldReader {
       const bool crlf = field_[i] == '\r' && i + 1 < field_.size() && field_[i + 1] == '\n';
       line_ += (field_[i] == '\n' || field_[i] == '\r') && !crlf;
     }
+    skip_blanks();
     return field_;
   }
 
@@ -123,7 +131,16 @@ class FieldReader {
   bool ended_row_ = true;
 };
 
-enum class NumberStatus { number, not_finite, out_of_range, no_number };
+enum class NumberStatus { number, not_finite, out_of_range, inexact, no_number };
+
+// Whether a whole number that is written in digits is `value`, not only near it.
+bool keeps_digits(std::string_view text, double value) {
+  constexpr double kExact = 1LL << 53;  // below it float64 has all
+  if (std::abs(value) < kExact || text.find_first_of(".eE") != text.npos) return true;
+  const std::string digits = fmt::format("{:.0f}", std::abs(value));
+  const std::size_t first = text.find_first_not_of("-0");
+  return text.substr(first) == digits;
+}
 
 NumberStatus parse_number(std::string_view text, double& value) {
   // from_chars takes no plus sign, and would take "nan" and "inf".
@@ -132,7 +149,27 @@ NumberStatus parse_number(std::string_view text, double& value) {
   if (error == std::errc::invalid_argument || end != text.data() + text.size())
     return NumberStatus::no_number;
   if (error == std::errc::result_out_of_range) return NumberStatus::out_of_range;
-  return std::isfinite(value) ? NumberStatus::number : NumberStatus::not_finite;
+  if (!std::isfinite(value)) return NumberStatus::not_finite;
+  return keeps_digits(text, value) ? NumberStatus::number : NumberStatus::inexact;
+}
+
+std::string_view what_is_wrong(NumberStatus status) {
+  switch (status) {
+    case NumberStatus::number:
+      return {};
+    case NumberStatus::not_finite:
+      return "is not finite";
+    case NumberStatus::out_of_range:
+      return "is too large or too small for float64";
+    case NumberStatus::inexact:
+      return "is a whole number that float64 cannot hold to the last digit; write a quantity with "
+             "fewer digits (1.5e16), and take names made of digits as text, or leave their column "
+             "out";
+    case NumberStatus::no_number:
+      break;
+  }
+  return "is not a number, and its column must hold numbers; correct it, or take the column as "
+         "text";
 }
 
 class CsvParser {
@@ -175,8 +212,8 @@ class CsvParser {
     std::unordered_set<std::string> seen;
     do {
       const std::size_t column = table.names.size() + 1;
-      const std::string name(trimmed(reader.next(column)));
-      require<IoError>(!name.empty(), "{}:1: column {} has no name", path_, column);
+      const std::string name(reader.next(column));
+      require<IoError>(!trimmed(name).empty(), "{}:1: column {} has no name", path_, column);
       require<IoError>(seen.insert(name).second, "{}:1: column {}: the name {} comes twice", path_,
                        column, shown(name));
       table.names.push_back(name);
@@ -242,19 +279,14 @@ class CsvParser {
     const bool missing = is_missing(value);
     column.missing.push_back(missing);
     if (column.is_text) {
-      column.texts.emplace_back(missing ? std::string_view() : value);
+      column.texts.emplace_back(missing ? std::string_view() : field);
       return;
     }
     double number = std::numeric_limits<double>::quiet_NaN();
     const NumberStatus status = missing ? NumberStatus::number : parse_number(value, number);
     if (status != NumberStatus::number) {
       fail<IoError>("{}:{}: column {} ({}): {} {}", path_, line, i + 1, excerpt(column.name),
-                    shown(value),
-                    status == NumberStatus::no_number
-                        ? "is not a number, and its column must hold numbers; correct it, or take "
-                          "the column as text"
-                    : status == NumberStatus::not_finite ? "is not finite"
-                                                         : "is too large or too small for float64");
+                    shown(value), what_is_wrong(status));
     }
     column.numbers.push_back(number);
   }
@@ -308,6 +340,12 @@ bool Table::names_are_numbers() const {
 std::string Table::place(std::int64_t row, std::string_view column) const {
   return fmt::format("{}:{}: column {}", path, lines[static_cast<std::size_t>(row)],
                      excerpt(column));
+}
+
+std::optional<double> as_number(std::string_view text) {
+  double value = 0;
+  if (parse_number(text, value) != NumberStatus::number) return {};
+  return value;
 }
 
 Table read_csv(const std::string& path, const CsvOptions& options) {

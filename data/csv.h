@@ -3,6 +3,7 @@
 // Tables in comma-separated values (RFC 4180), plain or gzip. Every error is an IoError that names
 // file, line and column: "houses.csv:12: column 3 (age): "1,5" is not a number; ...".
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +16,7 @@ namespace retrace::data {
 struct CsvOptions {
   char separator = ',';
   bool header = true;  ///< the first line holds the names; else they are "1", "2", ...
-  /// What stands for a value that is not known, spaces around it left out.
+  /// What stands for a value that is not known, within quotes too, spaces around it left out.
   std::vector<std::string> missing = {"", "?", "NA", "N/A", "NaN", "nan", "null"};
   /// Columns to take as text even though they look like numbers, and those that must be numbers.
   std::vector<std::string> text_columns = {}, number_columns = {};
@@ -28,9 +29,11 @@ struct CsvOptions {
 struct Column {
   std::string name;
   bool is_text = false;
-  std::vector<double> numbers = {};     ///< of a column of numbers; NaN where missing
-  std::vector<std::string> texts = {};  ///< of a column of texts; empty where missing
-  std::vector<bool> missing = {};       ///< for each row
+  std::vector<double> numbers = {};  ///< of a column of numbers; NaN where missing
+  /// Of a column of texts; empty where missing. Spaces around a text are left out, those within
+  /// quotes are kept.
+  std::vector<std::string> texts = {};
+  std::vector<bool> missing = {};  ///< for each row
 };
 
 /// A CSV that was read: columns with a name each, as long as there are rows.
@@ -55,11 +58,16 @@ struct Table {
   bool names_are_numbers() const;
 };
 
-/// Quotes protect separators, line ends and doubled quotes; line ends are LF, CRLF or CR; a byte
-/// order mark and blank lines at the end are left out. Errors: no lines, a row with more or fewer
-/// fields than the first, a quote left open or followed by more text, a NUL byte, a name that is
-/// empty or comes twice, a number that float64 cannot hold or that is not finite, bytes that are
-/// not UTF-8.
+/// The number that a cell of a column of numbers holds; none for a text, and for a number that is
+/// an error in such a column.
+std::optional<double> as_number(std::string_view text);
+
+/// Quotes protect separators, line ends, doubled quotes and spaces; other spaces and tabs around a
+/// field are left out; line ends are LF, CRLF or CR; a byte order mark and blank lines at the end
+/// are left out. Errors: no lines, a row with more or fewer fields than the first, a quote left
+/// open or followed by more text, a NUL byte, a name that is empty or comes twice, a number that
+/// float64 cannot hold (a whole one in digits: to the last of them) or that is not finite, bytes
+/// that are not UTF-8.
 Table read_csv(const std::string& path, const CsvOptions& options = {});
 
 }  // namespace retrace::data

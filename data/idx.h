@@ -26,8 +26,9 @@ struct IdxOptions {
   bool flatten = true;
 };
 
-/// Images and labels of a folder, PART-images-idx3-ubyte and PART-labels-idx1-ubyte, plain or .gz:
-/// inputs are float32 in [0, 1] (bytes over 255), targets int64 [samples].
+/// Images and labels of a folder, PART-images-idx3-ubyte and PART-labels-idx1-ubyte, plain or .gz
+/// (plain where there are both): inputs are float32 in [0, 1] (bytes over 255), targets int64
+/// [samples].
 TensorDataset load_idx(const std::string& folder, const IdxOptions& options = {});
 
 /// The parts that a folder has, sorted: those with images and labels.

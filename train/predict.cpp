@@ -14,9 +14,11 @@
 namespace retrace::train {
 namespace {
 
-// Quoted where it must be (RFC 4180).
+// Quoted where it must be (RFC 4180), or where read_csv would leave spaces out.
 void append_field(std::string& csv, std::string_view text) {
-  const bool quotes = text.find_first_of(",\"\r\n") != std::string_view::npos;
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  const bool quotes = text.find_first_of(",\"\r\n") != text.npos ||
+                      (!text.empty() && (is_blank(text.front()) || is_blank(text.back())));
   if (quotes) csv += '"';
   for (const char c : text) csv.append(c == '"' ? 2 : 1, c);
   if (quotes) csv += '"';

@@ -67,6 +67,25 @@ TEST_CASE("csv: quotes") {
   CHECK(read("size\n5\" pipe\n3\" pipe\n").columns[0].texts == Texts{"5\" pipe", "3\" pipe"});
 }
 
+TEST_CASE("csv: spaces around a field are left out, within quotes they are kept") {
+  const Table table = read(
+      "a,\" b \", c\n x ,\" x\", \"u, v\" \n\"y\"\t,\"x \",\t\" \"\"w\"\"\"\n\"  \",\" NA \",z");
+  CHECK(table.names == Texts{"a", " b ", "c"});
+  CHECK(table.columns[0].texts == Texts{"x", "y", ""});
+  CHECK(table.columns[1].texts == Texts{" x", "x ", ""});
+  CHECK(table.columns[2].texts == Texts{"u, v", " \"w\"", "z"});
+  CHECK(table.columns[0].missing == std::vector<bool>{false, false, true});
+  CHECK(table.columns[1].missing == std::vector<bool>{false, false, true});
+  CHECK(read("n\n\" 7 \"\n 8 \n").columns[0].numbers == Numbers{7, 8});
+  // What separates is no blank.
+  const Table tabs = read("a\tb\tc\n\t\"x\t\"\t y\n \tz\t\n", {.separator = '\t'});
+  CHECK(tabs.columns[0].missing == std::vector<bool>{true, true});
+  CHECK(tabs.columns[1].texts == Texts{"x\t", "z"});
+  CHECK(tabs.columns[2].texts == Texts{"y", ""});
+  CHECK(says(refusal("a,b\n1, \"x\" y\n"), "t.csv:2: column 2: text follows the closing quote"));
+  CHECK(refusal("a,\" \"\n1,2\n") == "t.csv:1: column 2 has no name");
+}
+
 TEST_CASE("csv: line ends, byte order mark, blank end") {
   const Table expected = read("a,b\n1,2\n3,4\n");
   for (const char* text : {"a,b\r\n1,2\r\n3,4\r\n", "a,b\r1,2\r3,4", "a,b\n1,2\n3,4",
@@ -117,6 +136,27 @@ TEST_CASE(
         Numbers{4.9e-324, 1.7976931348623157e308});
   for (const char* text : {"0x10", "1_000", "1 2", "--1", "+-1", "1.5.2", "1e", "e5", "."}) {
     CHECK(read(std::string("x\n") + text + "\n").columns[0].is_text);
+  }
+}
+
+TEST_CASE("csv: whole numbers are held to the last digit or refused") {
+  CHECK(read("x\n9007199254740992\n-9007199254740994\n00018014398509481984\n+36028797018963968\n")
+            .columns[0]
+            .numbers ==
+        Numbers{9007199254740992.0, -9007199254740994.0, 18014398509481984.0, 36028797018963968.0});
+  CHECK(read("x\n1e300\n9007199254740993.5\n9.007199254740993e15\n").columns[0].numbers.size() ==
+        3);
+  CHECK(read("x\n1" + std::string(22, '0') + "\n").columns[0].numbers == Numbers{1e22});
+  for (const std::string& number :
+       {std::string("9007199254740993"), std::string("-9007199254740993"),
+        std::string("9223372036854775807"), '1' + std::string(300, '0')}) {
+    CAPTURE(number);
+    CHECK(says(refusal("a,x\n1,2\n1," + number + "\n"),
+               "t.csv:3: column 2 (x): \"" + number.substr(0, 40)));
+    CHECK(says(refusal("a,x\n1,2\n1," + number + "\n"),
+               "is a whole number that float64 cannot hold to the last digit; write a quantity "
+               "with fewer digits"));
+    CHECK(read("x\n" + number + "\n", {.text_columns = {"x"}}).columns[0].texts == Texts{number});
   }
 }
 

@@ -236,6 +236,8 @@ TEST_CASE("predictions are written as CSV") {
   CHECK_THROWS_AS(train::numbers_csv(zeros({2}), {"a"}), ShapeError);
   CHECK_THROWS_AS(train::numbers_csv(zeros({2, 2}), {"a"}), ShapeError);
   CHECK(train::predictions_csv(zeros({0, 1}), {"a"}) == "prediction,p(a)\n");
+  CHECK(train::predictions_csv(tensor({{1.0, 0.0}}), {" a", "b"}) ==
+        "prediction,p( a),p(b)\n\" a\",1,0\n");
   CHECK_THROWS_AS(train::predictions_csv(zeros({1, 2}), {"a"}), ShapeError);
 }
 
