@@ -1,6 +1,7 @@
 // What a model keeps about its inputs and outputs, as JSON.
 
 #include <algorithm>
+#include <functional>
 
 #include <retrace/data/files.h>
 #include <retrace/data/in_the_name_of.h>
@@ -67,7 +68,10 @@ TableEncoder TableEncoder::from_json(const std::string& text) {
         column.at("mean").get_to(rule.scale.mean);
         column.at("deviation").get_to(rule.scale.deviation);
       }
-      require<IoError>(rule.levels.size() == rule.shares.size() && rule.scale.deviation > 0,
+      const auto unsorted =
+          std::adjacent_find(rule.levels.begin(), rule.levels.end(), std::greater_equal<>());
+      require<IoError>(rule.levels.size() == rule.shares.size() && rule.scale.deviation > 0 &&
+                           unsorted == rule.levels.end(),
                        "columns: column {} of the model is inconsistent", json_excerpt(rule.name));
       encoder.rules_.push_back(std::move(rule));
     }

@@ -30,11 +30,17 @@ Scale Scale::of(const Table& table, const Column& column, const std::vector<std:
   }
   const double n = static_cast<double>(known.size());
   // Relative to one of them, so that the deviation of equal numbers is 0 to the last bit.
-  double sum = 0, squares = 0;
+  double sum = 0, largest = 0, squares = 0;
   for (const double x : known) sum += x - known.front();
   Scale scale{.mean = known.empty() ? std::nan("") : known.front() + sum / n};
-  for (const double x : known) squares += (x - scale.mean) * (x - scale.mean);
-  scale.deviation = known.empty() ? 0 : std::sqrt(squares / n);
+  for (const double x : known) largest = std::max(largest, std::abs(x - scale.mean));
+  // Squares neither vanish nor overflow in units of the largest; a power of 2 rounds nothing.
+  const int unit = largest > 0 && std::isfinite(largest) ? std::ilogb(largest) : 0;
+  for (const double x : known) {
+    const double distance = std::scalbn(x - scale.mean, -unit);
+    squares += distance * distance;
+  }
+  scale.deviation = known.empty() ? 0 : std::scalbn(std::sqrt(squares / n), unit);
   require<IoError>(known.empty() || (std::isfinite(scale.mean) && std::isfinite(scale.deviation)),
                    "{}: column {}: its numbers are too large to be averaged; rescale them",
                    table.path, excerpt(column.name));

@@ -15,7 +15,7 @@ struct Scale {
   double mean = 0, deviation = 1;
 
   /// Of the known cells of a column of numbers; the deviation is 0 when all are equal, and NaN is
-  /// the mean of none. IoError for numbers so large that their squares overflow.
+  /// the mean of none. IoError for numbers so far apart that their differences overflow.
   static Scale of(const Table& table, const Column& column, const std::vector<std::int64_t>& rows);
 
   /// Of a known cell. IoError when float32 cannot hold it.
@@ -35,7 +35,7 @@ class TableEncoder {
   /// Of all columns but `left_out`. IoError when no feature is left.
   TableEncoder(const Table& table, const std::vector<std::int64_t>& rows,
                const std::vector<std::string>& left_out);
-  /// Columns of numbers that are features as they are.
+  /// Columns of numbers that are features as they are, rounded to float32.
   static TableEncoder unchanged(const std::vector<std::string>& names);
 
   std::int64_t features() const;

@@ -71,6 +71,22 @@ TEST_CASE("columns that say nothing are left out, with a note") {
   CHECK(says(message, "t.csv: no column is left to learn from: id: has 150"));
 }
 
+TEST_CASE("numbers of any size have their deviation") {
+  const TemporaryFolder folder;
+  for (const std::string exponent : {"e-320", "e-200", "e-154", "e0", "e154", "e200", "e307"}) {
+    CAPTURE(exponent);
+    const Table table = read_csv(folder.put(
+        "t.csv", "a\n1" + exponent + "\n2" + exponent + "\n3" + exponent + "\n4" + exponent));
+    const TableEncoder encoder(table, all_rows(table), {});
+    CHECK(encoder.notes().empty());
+    const auto x = encoder.encode(table).to_vector<float>();
+    for (std::size_t i = 0; i < 4; ++i) {
+      const double expected = (static_cast<double>(i) - 1.5) / std::sqrt(1.25);
+      CHECK(x[i] == doctest::Approx(expected).epsilon(exponent == "e-320" ? 1e-3 : 1e-6));
+    }
+  }
+}
+
 TEST_CASE("an encoder survives its file") {
   const TemporaryFolder folder;
   const Table table = read_csv(
@@ -81,7 +97,9 @@ TEST_CASE("an encoder survives its file") {
   CHECK(again.to_json() == encoder.to_json());
   for (const char* broken : {"", "{", "[1]", "{\"a\":1}", "[{\"name\":\"a\"}]", "[{\"name\":3}]",
                              "[{\"name\":\"a\",\"mean\":0,\"deviation\":0}]",
-                             "[{\"name\":\"a\",\"levels\":[\"x\"],\"shares\":[]}]"}) {
+                             "[{\"name\":\"a\",\"levels\":[\"x\"],\"shares\":[]}]",
+                             "[{\"name\":\"a\",\"levels\":[\"y\",\"x\"],\"shares\":[0.5,0.5]}]",
+                             "[{\"name\":\"a\",\"levels\":[\"x\",\"x\"],\"shares\":[0.5,0.5]}]"}) {
     CAPTURE(broken);
     CHECK_THROWS_AS(TableEncoder::from_json(broken), IoError);
   }
