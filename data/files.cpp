@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <numeric>
 
+#include <retrace/data/balance.h>
 #include <retrace/data/csv.h>
 #include <retrace/data/idx.h>
 #include <retrace/data/in_the_name_of.h>
+#include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -22,6 +24,18 @@ bool is_folder(const std::string& path) {
   return std::filesystem::is_directory(path, ignored);
 }
 
+bool is_same(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  return std::filesystem::equivalent(a, b, ignored);
+}
+
+void require_apart(const DataFiles& files) {
+  require<IoError>(!is_same(files.train, files.test),
+                   "{}: is given both to train and to test on; leave --test out, and a part of it "
+                   "is held out",
+                   files.train);
+}
+
 // All to train on where there is another file to test on.
 RowSplit choose_rows(const DataFiles& files, std::int64_t rows) {
   if (files.test.empty()) {
@@ -35,37 +49,65 @@ RowSplit choose_rows(const DataFiles& files, std::int64_t rows) {
 
 // Images --------------------------------------------------------------------------------------
 
-// Of a folder that is tested on: not what others train on.
-std::string part_to_test_on(const std::string& folder) {
-  const std::vector<std::string> parts = idx_parts(folder);
-  if (contains(parts, "t10k")) return "t10k";
-  require<IoError>(parts.size() <= 1,
-                   "{}: has the parts {}, and none is called t10k; to test, give a folder with one",
-                   folder, fmt::join(parts, ", "));
-  return {};
+// The part of a folder that is made to test on, if it has one.
+std::string part_to_test_on(const std::string& folder, const std::vector<std::string>& parts) {
+  const bool has_t10k = contains(parts, "t10k"), has_test = contains(parts, "test");
+  require<IoError>(
+      !has_t10k || !has_test,
+      "{}: has the parts t10k and test, either of which is to test on; leave one there", folder);
+  return has_t10k ? "t10k" : has_test ? "test" : "";
+}
+
+struct Parts {
+  std::string train, test;               // of the folder to train on, of that to test on
+  std::vector<std::string> unused = {};  // of the folder to train on
+};
+
+// Without a part to test on, rows of the other are held out.
+Parts choose_parts(const DataFiles& files) {
+  const bool has_test = !files.test.empty();
+  const std::vector<std::string> all = idx_parts(files.train),
+                                 to_test = has_test ? idx_parts(files.test) : all;
+  const std::string& test_folder = has_test ? files.test : files.train;
+  Parts parts = {.train = all.size() == 1 ? all.front() : "train",
+                 .test = part_to_test_on(test_folder, to_test)};
+  if (has_test) {
+    require<IoError>(!parts.test.empty() || to_test.size() <= 1,
+                     "{}: has the parts {}, and none is called t10k or test; to test, give a "
+                     "folder with one",
+                     test_folder, fmt::join(to_test, ", "));
+    if (to_test.size() == 1) parts.test = to_test.front();
+    if (parts.test == parts.train) require_apart(files);
+  } else if (parts.test == parts.train) {
+    parts.test.clear();
+  }
+  const bool is_one = !has_test || is_same(files.train, files.test);
+  for (const std::string& part : all) {
+    if (part != parts.train && !(is_one && part == parts.test)) parts.unused.push_back(part);
+  }
+  return parts;
 }
 
 ClassificationData load_images(const DataFiles& files) {
-  const IdxOptions whole = {.flatten = false};
-  const std::vector<std::string> parts = idx_parts(files.train);
+  const Parts parts = choose_parts(files);
+  const std::string& test_folder = files.test.empty() ? files.train : files.test;
   ClassificationData data;
-  if (!files.test.empty()) {
-    data.train = load_idx(files.train, whole);
-    data.test = load_idx(files.test, {.part = part_to_test_on(files.test), .flatten = false});
-  } else if (contains(parts, "train") && contains(parts, "t10k")) {
-    data.train = load_idx(files.train, {.part = "train", .flatten = false});
-    data.test = load_idx(files.train, {.part = "t10k", .flatten = false});
-  } else {
-    const TensorDataset all = load_idx(files.train, whole);
+  data.train = load_idx(files.train, {.part = parts.train, .flatten = false});
+  if (files.test.empty() && parts.test.empty()) {
+    const TensorDataset all = data.train;
     const RowSplit rows = choose_rows(files, all.size());
     data.train = all.subset(rows.train);
     data.test = all.subset(rows.test);
+  } else {
+    data.test = load_idx(test_folder, {.part = parts.test, .flatten = false});
   }
+  for (const std::string& part : parts.unused)
+    data.notes.push_back(fmt::format("{}: its part {} is not used", files.train, excerpt(part)));
   const Shape& sizes = data.train.inputs.sizes();
   require<IoError>(data.train.size() > 0 && data.test.size() > 0 && sizes[1] > 0 && sizes[2] > 0,
                    "{}: there are no images to train and test on", files.train);
   require<IoError>(data.test.inputs.size(1) == sizes[1] && data.test.inputs.size(2) == sizes[2],
-                   "{}: images to test on are {}, to train on {}", files.test,
+                   "{}: images to test on are {}, to train on {}", test_folder,
                    data.test.inputs.sizes(), sizes);
   std::int64_t classes = 2;
   for (const TensorDataset* part : {&data.train, &data.test}) {
@@ -107,6 +149,7 @@ Shape widths(const Table& table, const std::vector<std::string>& targets) {
 template <class Outputs, class Learn>
 LoadedData<Outputs> load_table(const DataFiles& files, CsvOptions targets, Learn&& learn) {
   require<IoError>(!is_folder(files.train), "{}: is a folder; give a CSV file", files.train);
+  require_apart(files);
   targets.header = files.header;
   targets.numbers_only = files.categories == Categories::refuse;
   const Table table = read_table(files.train, targets);
@@ -145,14 +188,37 @@ void require_target(const DataFiles& files, std::string_view what) {
                 what, table.names_like());
 }
 
+// Of a class that no row has to train on nothing is learnt.
+void note_classes(const std::string& path, ClassificationData& data) {
+  const std::int64_t classes = data.format.outputs.size();
+  const auto counts = class_counts(data.train.targets, classes).to_vector<std::int64_t>();
+  std::vector<std::string> present, absent;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    (counts[i] > 0 ? present : absent).push_back(excerpt(data.format.outputs.names()[i]));
+  require<IoError>(present.size() > 1,
+                   "{}: the rows to train on are all of class {}; a classifier needs two", path,
+                   fmt::join(present, ""));
+  if (absent.empty()) return;
+  constexpr std::size_t kShown = 5;
+  const std::size_t more = absent.size() - std::min(kShown, absent.size());
+  absent.resize(absent.size() - more);
+  data.notes.push_back(fmt::format("{}: no row to train on is of class {}{}", path,
+                                   fmt::join(absent, ", "),
+                                   more > 0 ? fmt::format(" and {} more", more) : ""));
+}
+
 }  // namespace
 
 ClassificationData load_classification(const DataFiles& files) {
-  if (is_folder(files.train)) return load_images(files);
-  require_target(files, "classes");
-  return load_table<ClassNames>(
-      files, {.text_columns = {files.target}},
-      [&](const Table& table, const auto&) { return ClassNames(table, files.target); });
+  const auto load_classes = [&files] {
+    require_target(files, "classes");
+    return load_table<ClassNames>(
+        files, {.text_columns = {files.target}},
+        [&](const Table& table, const auto&) { return ClassNames(table, files.target); });
+  };
+  ClassificationData data = is_folder(files.train) ? load_images(files) : load_classes();
+  note_classes(files.train, data);
+  return data;
 }
 
 RegressionData load_regression(const DataFiles& files) {

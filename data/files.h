@@ -20,7 +20,7 @@ enum class Categories { encode, refuse };
 /// Which files to read, and which columns mean what.
 struct DataFiles {
   std::string train;      ///< a folder of IDX files, or a CSV
-  std::string test = "";  ///< another; else part of `train` is held out
+  std::string test = "";  ///< another; without one a part of `train` is held out
   double test_fraction = 0.2;
   std::string target = "";  ///< of a CSV: the column of the class, or of the quantity
   std::int64_t labels = 0;  ///< of a CSV with several labels a row: so many columns at the end
@@ -75,8 +75,12 @@ using RegressionData = LoadedData<TargetScale>;
 using MultiLabelData = LoadedData<LabelNames>;
 
 /// Inputs: images float32 [rows, height, width], or features of a table, float32 [rows, features].
-/// Targets: int64 [rows], the classes of a folder's labels or of the column `target`. A folder that
-/// has both a "train" and a "t10k" part is tested on the latter, and so is another one. IoError.
+/// Targets: int64 [rows], the classes of a folder's labels or of the column `target`. Of a folder
+/// the part "train" is trained on, or its only one. It is tested on a part "t10k" or "test" of
+/// `test`, or the only one of that; without `test` on such a part of `train`, if it has another
+/// than is trained on. Parts that are not used, and classes of no row to train on, are noted.
+/// IoError, also when fewer than two classes are left to train on, or when what is trained on is to
+/// be tested on.
 ClassificationData load_classification(const DataFiles& files);
 
 /// Targets: float32 [rows], the column `target`, standardised; format.outputs.to_units leads back.

@@ -1,12 +1,8 @@
 #include <retrace/data/outputs.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <map>
 #include <numeric>
-#include <optional>
-#include <set>
 
 #include <retrace/data/text.h>
 #include <retrace/tensor/check.h>
@@ -19,14 +15,6 @@ namespace {
 constexpr std::size_t kMostClasses = 1000;
 
 std::size_t index(std::int64_t row) { return static_cast<std::size_t>(row); }
-
-std::optional<double> as_number(const std::string& text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool is_number = error == std::errc() && end == text.data() + text.size();
-  if (!is_number || std::isnan(value)) return {};  // NaN has no place among numbers
-  return value;
-}
 
 std::vector<std::int64_t> all_rows(const Table& table) {
   std::vector<std::int64_t> rows(index(table.rows()));
@@ -47,6 +35,20 @@ const Column& known_numbers(const Table& table, const std::string& name,
   return column;
 }
 
+// A column of classes, none of which is missing.
+const Column& known_classes(const Table& table, const std::string& name) {
+  const Column& column = table.column(name);
+  require<IoError>(column.is_text, "{}: column {} holds classes; read it as text", table.path,
+                   excerpt(name));
+  for (std::int64_t row = 0; row < table.rows(); ++row) {
+    if (column.missing[index(row)])
+      fail<IoError>(
+          "{}: the class is missing (empty, NA, ? or the like); write one, or leave the row out",
+          table.place(row, name));
+  }
+  return column;
+}
+
 }  // namespace
 
 std::vector<std::string> numbered(std::int64_t count, std::int64_t first) {
@@ -58,29 +60,37 @@ std::vector<std::string> numbered(std::int64_t count, std::int64_t first) {
 // Classes -------------------------------------------------------------------------------------
 
 ClassNames::ClassNames(const Table& table, const std::string& column) : column_(column) {
-  std::set<std::string> distinct;
-  for (const std::string& text : table.column(column).texts) distinct.insert(text);
-  distinct.erase("");
-  names_.assign(distinct.begin(), distinct.end());
+  std::map<std::string, std::int64_t> first;  // row of each class
+  const std::vector<std::string>& texts = known_classes(table, column).texts;
+  for (std::int64_t row = 0; row < table.rows(); ++row) first.emplace(texts[index(row)], row);
+  for (const auto& entry : first) names_.push_back(entry.first);
+  require<IoError>(names_.size() <= kMostClasses,
+                   "{}: column {} has {} different values in {} rows: a quantity, not a class",
+                   table.path, excerpt(column), names_.size(), table.rows());
   const bool numbers = std::all_of(names_.begin(), names_.end(),
                                    [](const std::string& name) { return as_number(name); });
   if (numbers) {
     std::stable_sort(names_.begin(), names_.end(),
                      [](const auto& a, const auto& b) { return *as_number(a) < *as_number(b); });
+    const auto same = std::adjacent_find(
+        names_.begin(), names_.end(),
+        [](const auto& a, const auto& b) { return *as_number(a) == *as_number(b); });
+    if (same != names_.end()) {
+      const auto [early, late] = std::minmax(first.at(same[0]), first.at(same[1]));
+      fail<IoError>(
+          "{}: {}, and {} on line {}, are one number but would be two classes; write it "
+          "in one way",
+          table.place(late, column), shown(texts[index(late)]), shown(texts[index(early)]),
+          table.lines[index(early)]);
+    }
   }
   require<IoError>(names_.size() >= 2,
                    "{}: column {} has {} classes in {} rows; a classifier needs two", table.path,
                    excerpt(column), names_.size(), table.rows());
-  require<IoError>(names_.size() <= kMostClasses,
-                   "{}: column {} has {} different values in {} rows: a quantity, not a class",
-                   table.path, excerpt(column), names_.size(), table.rows());
-  encode(table);
 }
 
 Tensor ClassNames::encode(const Table& table) const {
-  const Column& column = table.column(column_);
-  require<IoError>(column.is_text, "{}: column {} holds classes; read it as text", table.path,
-                   excerpt(column_));
+  const Column& column = known_classes(table, column_);
   std::map<std::string_view, std::int64_t> numbers;
   for (const std::string& name : names_) {
     numbers.emplace(name, static_cast<std::int64_t>(numbers.size()));
@@ -88,8 +98,6 @@ Tensor ClassNames::encode(const Table& table) const {
   Tensor result = empty({table.rows()}, kInt64);
   for (std::int64_t row = 0; row < table.rows(); ++row) {
     const std::string& text = column.texts[index(row)];
-    if (column.missing[index(row)])
-      fail<IoError>("{}: the class is missing", table.place(row, column_));
     const auto number = numbers.find(text);
     if (number == numbers.end()) {
       std::vector<std::string> learnt;

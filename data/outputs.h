@@ -24,7 +24,8 @@ class ClassNames {
   /// Classes that are not of a table.
   explicit ClassNames(std::vector<std::string> names) : names_(std::move(names)) {}
   /// Of all rows of the column, read as text. IoError for a missing cell (with its line), fewer
-  /// than two classes, or more than a thousand: then it is a quantity, not a class.
+  /// than two classes, more than a thousand (then it is a quantity, not a class), or numbers of
+  /// which two are the same, "1" and "1.0" (with their lines).
   ClassNames(const Table& table, const std::string& column);
 
   std::int64_t size() const { return static_cast<std::int64_t>(names_.size()); }

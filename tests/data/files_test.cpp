@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include <retrace/data/files.h>
 #include <retrace/data/idx.h>
@@ -37,9 +39,18 @@ TEST_CASE("columns that are no classes are refused") {
   };
   CHECK(says(refusal("a,class\n1,x\n2,\n3,y\n"), "t.csv:3: column class: the class is missing"));
   CHECK(says(refusal("a,class\n1,x\n2,x\n"), "1 classes"));
+  // Here NA was meant, and what is missing is said before how few are left.
+  CHECK(says(refusal("a,class\n1,NA\n2,EU\n3,EU\n"),
+             "t.csv:2: column class: the class is missing (empty, NA, ? or the like)"));
+  CHECK(says(refusal("a,class\n1,0\n2,1\n3,0.0\n4,1.0\n"),
+             "t.csv:4: column class: \"0.0\", and \"0\" on line 2, are one number but would be two "
+             "classes; write it in one way"));
+  CHECK(refusal("a,class\n1,0\n2,0.0\n3,x\n").empty());  // texts, as x is one
+  CHECK(refusal("a,class\n1,9007199254740992\n2,9007199254740993\n").empty());
   std::string many = "a,class\n";
   for (int i = 0; i < 1001; ++i) many += "1," + std::to_string(i) + "\n";
   CHECK(says(refusal(many), "a quantity, not a class"));
+  CHECK(says(refusal(many + "1,7.0\n"), "a quantity, not a class"));
 }
 
 TEST_CASE("a table is loaded with a part held out, or with a file of its own to test on") {
@@ -71,9 +82,10 @@ TEST_CASE("a table is loaded with a part held out, or with a file of its own to 
 
 TEST_CASE("a format finds its inputs again from what a model's file says") {
   const TemporaryFolder folder;
-  const std::string path = folder.put("t.csv", "a,b,class\n1,u,no\n2,v,yes\n4,u,no\n5,v,yes\n");
+  const std::string rows = "a,b,class\n1,u,no\n2,v,yes\n4,u,no\n5,v,yes\n";
+  const std::string path = folder.put("t.csv", rows);
   const ClassificationData data =
-      load_classification({.train = path, .test = path, .target = "class"});
+      load_classification({.train = path, .test = folder.put("u.csv", rows), .target = "class"});
   const auto again = ClassificationFormat::from_metadata(data.format.to_metadata(), "m");
   CHECK(again.outputs.names() == data.format.outputs.names());
   CHECK(again.inputs.read(path).equal(data.train.inputs));
@@ -104,11 +116,27 @@ TEST_CASE("a format finds its inputs again from what a model's file says") {
           "m: the width of its tables makes no sense");
 }
 
+namespace {
+
+// `highest`, the class before it, and again.
+Tensor two_classes(std::int64_t rows, std::int64_t highest = 1) {
+  Tensor labels = full({rows}, highest, kInt64);
+  for (std::int64_t row = 1; row < rows; row += 2) labels[row] = highest - 1;
+  return labels;
+}
+
+// Pairs of files for as many images as there are labels.
+void put_part(const TemporaryFolder& folder, const std::string& part, const Tensor& labels) {
+  write_idx(folder / (part + "-images-idx3-ubyte"), full({labels.size(0), 4, 3}, 255, kInt64));
+  write_idx(folder / (part + "-labels-idx1-ubyte.gz"), labels);
+}
+
+}  // namespace
+
 TEST_CASE("images keep their height and width, and a t10k part is tested on") {
   const TemporaryFolder folder;
   const auto put = [&folder](const std::string& part, std::int64_t count, std::int64_t label) {
-    write_idx(folder / (part + "-images-idx3-ubyte"), full({count, 4, 3}, 255, kInt64));
-    write_idx(folder / (part + "-labels-idx1-ubyte.gz"), full({count}, label, kInt64));
+    put_part(folder, part, two_classes(count, label));
   };
   put("t10k", 10, 2);
   const ClassificationData split = load_classification({.train = folder.path()});
@@ -127,7 +155,8 @@ TEST_CASE("images keep their height and width, and a t10k part is tested on") {
       load_classification({.train = folder.path(), .test = folder.path()});
   CHECK(same.train.size() == 6);
   CHECK(same.test.size() == 10);
-  CHECK(same.test.targets.equal(full({10}, 2, kInt64)));
+  CHECK(same.test.targets.equal(both.test.targets));
+  CHECK(same.notes == both.notes);
   const TemporaryFolder parts;
   for (const char* part : {"train", "valid"}) {
     for (const char* kind : {"-images-idx3-ubyte", "-labels-idx1-ubyte.gz"})
@@ -136,7 +165,7 @@ TEST_CASE("images keep their height and width, and a t10k part is tested on") {
   }
   CHECK(says(message_of<IoError>(
                  [&] { load_classification({.train = folder.path(), .test = parts.path()}); }),
-             "has the parts train, valid, and none is called t10k"));
+             "has the parts train, valid, and none is called t10k or test"));
 
   put("train", 0, 4);
   CHECK(says(message_of<IoError>([&] { load_classification({.train = folder.path()}); }),
@@ -147,6 +176,68 @@ TEST_CASE("images keep their height and width, and a t10k part is tested on") {
   CHECK(again.inputs.read(folder / "t10k-images-idx3-ubyte").equal(both.test.inputs));
   write_idx(folder / "other", full({2, 3, 4}, 1, kInt64));
   CHECK(says(message_of<IoError>([&] { again.inputs.read(folder / "other"); }), "[2, 3, 4]"));
+}
+
+TEST_CASE("a folder is tested on its part test, and a part that is not used is noted") {
+  const TemporaryFolder folder;
+  const auto load = [&](const std::string& test = "") {
+    return load_classification({.train = folder.path(), .test = test});
+  };
+  const auto refusal = [&](const std::string& test = "") {
+    return message_of<IoError>([&] { load(test); });
+  };
+  put_part(folder, "test", two_classes(10));
+  CHECK(load().test.size() == 2);  // held out of its only part
+  CHECK(refusal(folder.path()) == folder.path() +
+                                      ": is given both to train and to test on; leave --test out, "
+                                      "and a part of it is held out");
+  put_part(folder, "train", two_classes(6));
+  for (const std::string& test : {std::string(), folder.path()}) {
+    const ClassificationData data = load(test);
+    CHECK(data.train.size() == 6);
+    CHECK(data.test.size() == 10);
+    CHECK(data.notes.empty());
+  }
+  const TemporaryFolder other;
+  put_part(other, "test", two_classes(3));
+  put_part(other, "train", two_classes(4));
+  const ClassificationData apart = load(other.path());
+  CHECK(apart.test.size() == 3);
+  CHECK(apart.notes == std::vector<std::string>{folder.path() + ": its part test is not used"});
+  put_part(folder, "valid", two_classes(6));
+  CHECK(load().notes == std::vector<std::string>{folder.path() + ": its part valid is not used"});
+  put_part(folder, "t10k", two_classes(6));
+  CHECK(says(refusal(), "has the parts t10k and test, either of which is to test on"));
+}
+
+TEST_CASE("a class of no row to train on is noted, and two are needed") {
+  const TemporaryFolder folder;
+  put_part(folder, "train", two_classes(12, 8));
+  const ClassificationData data = load_classification({.train = folder.path()});
+  CHECK(data.notes ==
+        std::vector<std::string>{folder.path() + ": no row to train on is of class 0, "
+                                                 "1, 2, 3, 4 and 2 more"});
+  put_part(folder, "train", full({12}, 7, kInt64));
+  CHECK(message_of<IoError>([&] { load_classification({.train = folder.path()}); }) ==
+        folder.path() + ": the rows to train on are all of class 7; a classifier needs two");
+
+  // Of a table the rows that are held out may be all that a class has.
+  std::string rare = "x,kind\n", lonely = rare;
+  const RowSplit split = split_rows(10, 0.2, 0);
+  const auto is_held_out = [&](std::int64_t row) {
+    return std::find(split.test.begin(), split.test.end(), row) != split.test.end();
+  };
+  for (std::int64_t row = 0; row < 10; ++row) {
+    rare += std::to_string(row) + (is_held_out(row) ? ",c\n" : row % 2 ? ",a\n" : ",b\n");
+    lonely += std::to_string(row) + (is_held_out(row) ? ",c\n" : ",a\n");
+  }
+  const std::string path = folder.put("t.csv", rare);
+  CHECK(load_classification({.train = path, .target = "kind"}).notes ==
+        std::vector<std::string>{path + ": no row to train on is of class c"});
+  CHECK(says(message_of<IoError>([&] {
+               load_classification({.train = folder.put("u.csv", lonely), .target = "kind"});
+             }),
+             "u.csv: the rows to train on are all of class a; a classifier needs two"));
 }
 
 namespace {
@@ -219,8 +310,8 @@ TEST_CASE("what is no quantity is refused, by line") {
   CHECK(says(refused("x,y\n1,2\n2,cheap\n3,dear\n"),
              "t.csv:3: column 2 (y): \"cheap\" is not a number"));
   CHECK(says(refused("x,y\n1,2\n2,2\n3,2\n"), "column y is 2 in all rows"));
-  CHECK(
-      says(refused("x,y\n1,1e308\n2,-1e308\n3,2\n"), "t.csv: column y: its numbers are too large"));
+  CHECK(says(refused("x,y\n1,1e308\n2,-1e308\n3,1e308\n4,-1e308\n"),
+             "t.csv: column y: its numbers are too large"));
   CHECK(says(refused("x,y\n1,2\n2,3\n", ""),
              "--target which column holds the quantity to predict; the columns are x, y"));
   CHECK(says(refusal({.train = folder.path(), .target = "y"}, regression), "is a folder"));
@@ -313,11 +404,28 @@ TEST_CASE("tables that leave nothing to learn from are refused") {
              "there is no column \"x\"; the columns are"));
 }
 
+TEST_CASE("a table is not tested on the rows that it was trained on") {
+  const TemporaryFolder folder;
+  const std::string path = folder.put("t.csv", "x,k,y\n1,a,0\n2,b,1\n3,a,1\n4,b,0\n");
+  std::filesystem::create_symlink(path, folder / "link.csv");
+  for (const std::string& test : {path, folder / "link.csv", folder / "./t.csv"}) {
+    for (auto* load : {regression, multi_label}) {
+      CHECK(
+          refusal({.train = path, .test = test, .target = "x", .labels = 1}, load) ==
+          path +
+              ": is given both to train and to test on; leave --test out, and a part of it is held "
+              "out");
+    }
+    CHECK(says(refusal({.train = path, .test = test, .target = "k"}, classification),
+               "both to train and to test on"));
+  }
+}
+
 TEST_CASE("a model of tables without headers takes such tables") {
   const TemporaryFolder folder;
-  const std::string path = folder.put("t.csv", "1,5,a\n2,6,b\n3,4,a\n4,1,b\n");
-  const ClassificationData data =
-      load_classification({.train = path, .test = path, .target = "3", .header = false});
+  const std::string rows = "1,5,a\n2,6,b\n3,4,a\n4,1,b\n", path = folder.put("t.csv", rows);
+  const ClassificationData data = load_classification(
+      {.train = path, .test = folder.put("same.csv", rows), .target = "3", .header = false});
   const auto again = ClassificationFormat::from_metadata(data.format.to_metadata(), "m");
   CHECK(again.inputs.read(path).equal(data.train.inputs));
   CHECK(again.inputs.read(folder.put("new.csv", "1,5\n")).sizes() == Shape({1, 2}));
