@@ -20,7 +20,7 @@ enum class Categories { encode, refuse };
 /// Which files to read, and which columns mean what.
 struct DataFiles {
   std::string train;      ///< a folder of IDX files, or a CSV
-  std::string test = "";  ///< another; without one a part of `train` is held out
+  std::string test = "";  ///< another, not the same; without one a part of `train` is held out
   double test_fraction = 0.2;
   std::string target = "";  ///< of a CSV: the column of the class, or of the quantity
   std::int64_t labels = 0;  ///< of a CSV with several labels a row: so many columns at the end
