@@ -47,6 +47,8 @@ class Algorithm {
 
   virtual KeptTensors kept_tensors(std::size_t group) const = 0;
   virtual void check_shape(std::size_t index, const Shape& sizes) const = 0;
+  /// ValueError for options that float32 parameters cannot be updated with.
+  virtual void check_float32(std::size_t group) const = 0;
   virtual void reserve(const TensorData& parameter) = 0;
   virtual void update(const Job& job, Kept& kept) = 0;
 
@@ -139,6 +141,15 @@ class AlgorithmOf final : public Algorithm {
 
   void check_shape(std::size_t index, const Shape& sizes) const override {
     if constexpr (requires { Rule::check_shape(index, sizes); }) Rule::check_shape(index, sizes);
+  }
+
+  void check_float32(std::size_t group) const override {
+    Rule::visit(options_[group], [](std::string_view option, const auto& value) {
+      if constexpr (std::is_same_v<decltype(value), const double&>)
+        require_float32(Rule::name, option, value);
+      else if constexpr (std::is_convertible_v<decltype(value), std::span<const double>>)
+        for (const double each : value) require_float32(Rule::name, option, each);
+    });
   }
 
   void reserve(const TensorData& parameter) override {

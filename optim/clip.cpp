@@ -23,10 +23,10 @@ struct SumOfSquares {
 };
 
 struct SumOfPowers {
-  double p;
+  double p, unit = 1;
   static double initial() { return 0; }
   double step(double sum, auto x) const {
-    return sum + std::pow(std::abs(static_cast<double>(x)), p);
+    return sum + std::pow(std::abs(static_cast<double>(x)) / unit, p);
   }
   static double combine(double a, double b) { return a + b; }
   static double finish(double sum) { return sum; }
@@ -94,9 +94,15 @@ void require_norm_type(std::string_view op, double norm_type) {
 }
 
 double norm_of(const std::vector<Tensor>& gradients, double p) {
-  if (p == 2) return std::sqrt(reduce_all(SumOfSquares(), gradients));
   if (std::isinf(p)) return reduce_all(LargestMagnitude(), gradients);
-  return std::pow(reduce_all(SumOfPowers{p}, gradients), 1 / p);
+  const double sum =
+      p == 2 ? reduce_all(SumOfSquares(), gradients) : reduce_all(SumOfPowers{p}, gradients);
+  if (std::isnormal(sum) || std::isnan(sum)) return p == 2 ? std::sqrt(sum) : std::pow(sum, 1 / p);
+  // The powers, not the norm, may be beyond the range of double: once more, in units of the
+  // largest.
+  const double largest = reduce_all(LargestMagnitude(), gradients);
+  if (largest == 0 || std::isinf(largest)) return largest;
+  return largest * std::pow(reduce_all(SumOfPowers{p, largest}, gradients), 1 / p);
 }
 
 template <class T>

@@ -44,12 +44,20 @@ T* orthogonalize(const NewtonSchulzOptions& o, const Shape& sizes, T* work) {
   const auto A = kernels::row_major(a, shorter, shorter),
              B = kernels::row_major(b, shorter, shorter);
 
-  double squares = 0;
+  // By a power of two, which no digit sees, to a size at which neither squares nor norm overflow.
+  double largest = 0;
   for (std::int64_t i = 0; i < n; ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(x[i])));
+  const bool scales = largest > 0 && std::isfinite(largest);
+  const double scale = scales ? std::ldexp(1, std::min(-std::ilogb(largest), 1000)) : 1;
+  double squares = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    x[i] = static_cast<T>(static_cast<double>(x[i]) * scale);
     squares += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  const double norm = std::sqrt(squares);
-  const auto divisor = static_cast<T>(o.eps_mode == EpsMode::add ? norm + o.eps
-                                      : norm < o.eps             ? o.eps
+  }
+  const double norm = std::sqrt(squares), eps = o.eps * scale;
+  const auto divisor = static_cast<T>(o.eps_mode == EpsMode::add ? norm + eps
+                                      : norm < eps               ? eps
                                                                  : norm);
   for (std::int64_t i = 0; i < n; ++i) x[i] /= divisor;
 
@@ -71,6 +79,11 @@ Tensor newton_schulz(const Tensor& matrix, const NewtonSchulzOptions& options) {
   require<ShapeError>(matrix.dim() == 2, "newton_schulz: the matrix is {} {}; give it two dims",
                       matrix.dtype(), matrix.sizes());
   check_newton_schulz("newton_schulz", "", options);
+  if (matrix.dtype() == kFloat32) {
+    for (const double each : options.coefficients)
+      require_float32("newton_schulz", "coefficients", each);
+    require_float32("newton_schulz", "eps", options.eps);
+  }
   return visit_float(matrix.dtype(), "newton_schulz", [&]<class T>() {
     const Tensor row_major = as_contiguous(matrix);
     const Tensor work = empty({work_size(matrix.sizes())}, matrix.dtype());

@@ -12,7 +12,7 @@ enum class EpsMode { add, clamp };
 struct NewtonSchulzOptions {
   std::array<double, 3> coefficients = {3.4445, -4.7750, 2.0315};
   std::int64_t steps = 5;
-  double eps = 1e-7;  ///< above 0
+  double eps = 1e-7;  ///< above 0, in the matrix's dtype too
   EpsMode eps_mode = EpsMode::clamp;
 };
 

@@ -121,6 +121,7 @@ void Algorithm::prepare(std::size_t index, std::size_t group, const KeptTensors&
                       "{}: parameter {} {} is {}, its gradient {}; they must be equal and floating",
                       name(), index, p.sizes, p.dtype, g.dtype);
   check_shape(index, p.sizes);
+  if (p.dtype == kFloat32) check_float32(group);
   for (std::size_t k = 0; k < kMaxKept; ++k) {
     const auto& [kept_as, initial, is_number] = tensors[k];
     Tensor& kept = kept_[index].tensors[k];
@@ -213,7 +214,7 @@ void Algorithm::save(StateDict& state) const {
       state.insert(kept_name(index, "step"), to_tensor(kept_[index].step));
       for (std::size_t k = 0; k < kMaxKept; ++k) {
         if (!tensors[k].name.empty())
-          state.insert(kept_name(index, tensors[k].name), kept_[index].tensors[k]);
+          state.insert(kept_name(index, tensors[k].name), contiguous_copy(kept_[index].tensors[k]));
       }
     }
   }
@@ -278,6 +279,14 @@ void require_at_least_zero(std::string_view name, std::string_view option, doubl
 void require_positive(std::string_view name, std::string_view option, double value) {
   require<ValueError>(std::isfinite(value) && value > 0,
                       "{}: {} is {}; give a finite number above 0", name, option, value);
+}
+
+void require_float32(std::string_view name, std::string_view option, double value) {
+  const auto rounded = static_cast<float>(value);
+  require<ValueError>(std::isfinite(rounded) && (rounded > 0 || option != "eps"),
+                      "{}: {} is {}, which is {} as float32; give a number within float32's range, "
+                      "or float64 tensors",
+                      name, option, value, rounded);
 }
 
 void require_decay_rate(std::string_view name, std::string_view option, double value) {

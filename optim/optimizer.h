@@ -31,7 +31,8 @@ class Optimizer {
  public:
   /// Updates every parameter that has a gradient, in place and unrecorded; the others stay as they
   /// are, and so does what is kept for them. ShapeError, DTypeError when a gradient or a kept
-  /// tensor does not fit its parameter (after module.to(dtype), say): then nothing was changed.
+  /// tensor does not fit its parameter (after module.to(dtype), say), ValueError when an option is
+  /// not finite as float32, the parameter's dtype, or an eps 0: then nothing was changed.
   void step();
   /// Drops the gradients.
   void zero_grad();
@@ -47,8 +48,8 @@ class Optimizer {
   std::string_view name() const;
 
   /// All that a resumed run needs, as tensors: "AdamW.version"; "groups.0.size" and the options
-  /// ("groups.0.lr"); for parameter 0, 1, ... "0.step" and what is kept for it ("0.exp_avg"), which
-  /// shares the optimizer's memory.
+  /// ("groups.0.lr"); for parameter 0, 1, ... "0.step" and what is kept for it ("0.exp_avg"). All
+  /// of it are copies: what later steps do does not reach it.
   StateDict state_dict() const;
   /// Takes over options and kept tensors, which are copied. ValueError when they are those of
   /// another type, version, number of groups or number of parameters, and one ValueError that names

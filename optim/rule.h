@@ -8,7 +8,8 @@
 //     static constexpr std::string_view name = "SGD";
 //     static void check(const SGDOptions&);            ValueError for what is out of range
 //     static KeptTensors kept(const SGDOptions&);      what is kept for a parameter
-//     static void visit(auto& options, auto&& f);      f("lr", options.lr), ... for all options
+//     static void visit(auto& options, auto&& f);      f("lr", options.lr), ... for all options;
+//                                                      one called eps is above 0 in any dtype
 //     template <class T> void update(const SGDOptions&, const Share<T>&);
 //   };
 //   template class OptimizerFor<SGDOptions>;           of algorithm.h
@@ -135,6 +136,8 @@ class Power {
 void require_at_least_zero(std::string_view name, std::string_view option, double value);
 void require_positive(std::string_view name, std::string_view option, double value);
 void require_finite(std::string_view name, std::string_view option, double value);
+/// Finite when it is rounded to float32 and, if it is called eps, above 0.
+void require_float32(std::string_view name, std::string_view option, double value);
 /// In [0, 1).
 void require_decay_rate(std::string_view name, std::string_view option, double value);
 void require_betas(std::string_view name, const std::array<double, 2>& betas);

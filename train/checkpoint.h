@@ -29,8 +29,8 @@ class CheckpointParts {
                       [&object](const StateDict& state) { object.load_state_dict(state); }});
   }
 
-  /// "model.fc1.weight", "optimizer.0.step", ...: their tensors, which they share. With the state
-  /// of the default generator, "random.seed" and "random.position".
+  /// "model.fc1.weight", "optimizer.0.step", ...: what their state_dict() gives, which may be their
+  /// own memory. With the state of the default generator, "random.seed" and "random.position".
   StateDict state_dict() const;
   /// The same as copies: what load_state_dict() can go back to, whatever changed since.
   StateDict copy() const;

@@ -60,6 +60,29 @@ TEST_CASE("norms of other orders") {
   CHECK(clip_grad_norm_({with_gradient(zeros({0}))}, 1, kInfinity) == 0);
 }
 
+TEST_CASE("powers beyond the range of double") {
+  const auto clipped = [](double gradient, DType dtype, double max_norm, double p) {
+    const Tensor parameter = with_gradient(full({4}, gradient, dtype));
+    const double norm = clip_grad_norm_({parameter}, max_norm, p);
+    return std::pair(norm, parameter.grad()[3].item<double>());
+  };
+  const auto near = [](double value) { return doctest::Approx(value).epsilon(1e-6).scale(0); };
+  const double four = std::pow(4, 1.0 / 400);  // of four equal numbers, to the 400th
+  CHECK(clipped(10, kFloat32, 1, 400).first == near(10 * four));
+  CHECK(clipped(10, kFloat32, 1, 400).second == near(1 / four));
+  CHECK(clipped(0.1, kFloat32, 0.05, 400).first == near(0.1 * four));
+  CHECK(clipped(0.1, kFloat32, 0.05, 400).second ==
+        near(0.05 / four * 0.1 * four / (0.1 * four + 1e-6)));
+  CHECK(clipped(1e200, kFloat64, 1, 2).first == near(2e200));
+  CHECK(clipped(1e200, kFloat64, 1, 2).second == near(0.5));
+  CHECK(clipped(1e-170, kFloat64, 1e-180, 2).first == near(2e-170));
+  CHECK(clipped(5e-162, kFloat64, 1, 2).first == near(1e-161));  // the squares are subnormal
+  CHECK(clipped(1e-170, kFloat64, 1, 2).second == 1e-170);
+  CHECK(std::isinf(clipped(1.7e308, kFloat64, 1, 2).first));  // the norm, too
+  CHECK(nn::utils::grad_norm({with_gradient(tensor({1e200, kInfinity}, kFloat64))}) == kInfinity);
+  CHECK(std::isnan(nn::utils::grad_norm({with_gradient(tensor({1e200, kNaN}, kFloat64))})));
+}
+
 TEST_CASE("float32 gradients are summed in double") {
   // In float32 the square of 1e30 is infinite, and small squares would be lost beside large ones.
   CHECK(clip_grad_norm_({with_gradient(full({4}, 1e30))}, kInfinity) ==
@@ -149,10 +172,10 @@ TEST_CASE("whether gradients are finite, and their norm, without touching them")
       CHECK(nn::utils::grad_norm({none, p}, kInfinity) == 1);
     }
   }
-  // Finite, though the sum of their squares is not.
+  // Finite, though the sum of their squares is not: as the norm, in units of the largest.
   const Tensor large = with_gradient(full({4}, 1e300, kFloat64));
   CHECK(nn::utils::grads_are_finite({large}));
-  CHECK(std::isinf(nn::utils::grad_norm({large})));
+  CHECK(nn::utils::grad_norm({large}) == 2e300);
   const Tensor turned = with_gradient(ones({3, 2}));
   turned.set_grad(tensor({{1.0, 2.0, kInfinity}, {3.0, 4.0, 5.0}}).t());
   CHECK_FALSE(nn::utils::grads_are_finite({turned}));

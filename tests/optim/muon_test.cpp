@@ -67,6 +67,20 @@ TEST_CASE("newton_schulz makes rows orthogonal") {
   CHECK(lengths.max().item<double>() < 1.3);
 }
 
+TEST_CASE("newton_schulz of the largest and smallest matrices") {
+  const auto off = [](double value, DType dtype, double eps = 1e-7) {
+    const Tensor all = optim::newton_schulz(full({2, 2}, value, dtype), {.eps = eps});
+    return largest(all.to(kFloat64) - optim::newton_schulz(ones({2, 2}, kFloat64)));
+  };
+  CHECK(optim::newton_schulz(ones({2, 2})).abs().min().item<double>() > 0.3);
+  CHECK(off(3e38, kFloat32) < 1e-5);
+  CHECK(off(1e200, kFloat64) < 1e-12);
+  CHECK(off(1e-40, kFloat32, 1e-44) < 1e-4);
+  CHECK(off(1e-200, kFloat64, 1e-300) < 1e-12);
+  // Below eps it is divided by that.
+  CHECK(largest(optim::newton_schulz(full({2, 2}, 1e-310, kFloat64))) < 1e-299);
+}
+
 TEST_CASE("newton_schulz of zeros, of nothing, and what it refuses") {
   CHECK(optim::newton_schulz(zeros({3, 2})).equal(zeros({3, 2})));
   CHECK(optim::newton_schulz(zeros({0, 2})).sizes() == Shape{0, 2});
@@ -84,6 +98,12 @@ TEST_CASE("newton_schulz of zeros, of nothing, and what it refuses") {
                optim::newton_schulz(zeros({2, 3}), {.eps = 0});
              }),
              "newton_schulz: eps is 0"));
+  CHECK(says(message_of<ValueError>([] {
+               optim::newton_schulz(zeros({2, 3}), {.eps = 1e-46});
+             }),
+             "newton_schulz: eps is 1e-46, which is 0 as float32"));
+  CHECK(
+      optim::newton_schulz(zeros({2, 3}, kFloat64), {.eps = 1e-46}).equal(zeros({2, 3}, kFloat64)));
 }
 
 TEST_CASE("Muon's step is newton_schulz of the momentum") {

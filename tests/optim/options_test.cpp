@@ -136,3 +136,43 @@ TEST_CASE("options that do not go together are refused") {
              }),
              "SGD: lr is -1"));
 }
+
+TEST_CASE("what float32 cannot hold is refused by a step of float32 parameters") {
+  const auto refuse = [](optim::Optimizer optimizer, std::string_view start) {
+    const Tensor p = optimizer.parameters()[0], before = p.detach().clone();
+    p.set_grad(zeros_like(p));
+    const std::string message = message_of<ValueError>([&] { optimizer.step(); });
+    CHECK_MESSAGE(message.starts_with(start), "expected \"", start, "...\", got ", message);
+    CHECK(p.equal(before));
+    CHECK_FALSE(optimizer.state_dict().contains("0.step"));
+  };
+  refuse(optim::Adam({matrix()}, {.eps = 1e-46}), "Adam: eps is 1e-46, which is 0 as float32");
+  refuse(optim::Adam({matrix()}, {.lr = 1e39}), "Adam: lr is 1e+39, which is inf as float32");
+  refuse(optim::SGD({matrix()}, {.weight_decay = 1e39}), "SGD: weight_decay is 1e+39");
+  refuse(optim::Muon({matrix()}, {.ns_coefficients = {1, 2, -1e39}}),
+         "Muon: ns_coefficients is -1e+39");
+  optim::Adam later({matrix()});
+  later.set_lr(1e39);
+  refuse(later, "Adam: lr is 1e+39");
+  // All other options that are numbers: those of the table, if they may be so large.
+  for (const auto& kind : every_optimizer()) {
+    const StateDict names = kind.make({matrix()}).state_dict();
+    for (const auto& [name, value] : names) {
+      if (value.dtype() != kFloat64 || value.dim() != 0) continue;
+      optim::Optimizer optimizer = kind.make({matrix()});
+      StateDict state = names;
+      state[name] = full({}, 1e39, kFloat64);
+      if (!message_of<ValueError>([&] { optimizer.load_state_dict(state); }).empty()) continue;
+      refuse(optimizer, std::string(optimizer.name()) + ": " + name.substr(9) + " is 1e+39");
+    }
+  }
+}
+
+TEST_CASE("float64 parameters take options that float32 cannot hold") {
+  Tensor p = ones({2}, kFloat64).requires_grad_();
+  optim::Adam optimizer({p}, {.lr = 1e39, .eps = 1e-46});
+  p.set_grad(tensor({0.0, 1.0}, kFloat64));
+  optimizer.step();
+  CHECK(p[0].item<double>() == 1);
+  CHECK(p[1].item<double>() == doctest::Approx(-1e39));
+}

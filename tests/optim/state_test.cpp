@@ -105,6 +105,24 @@ TEST_CASE("a loaded state is a copy") {
   CHECK(b.state_dict().at("0.exp_avg").equal(before));
 }
 
+TEST_CASE("a state is what it was, whatever steps follow, and leads back there") {
+  for (const auto& kind : every_optimizer()) {
+    CAPTURE(kind.name);
+    Tensor p = parameter(0.5, {3, 2});
+    optim::Optimizer optimizer = kind.make({p});
+    take_steps(optimizer, 0, 2);
+    const StateDict state = optimizer.state_dict(), before = copy_of(state);
+    const Tensor value = p.detach().clone();
+    take_steps(optimizer, 2, 4);
+    const Tensor after = p.detach().clone();
+    CHECK(same(state, before));
+    optimizer.load_state_dict(state);
+    p.detach().copy_(value);
+    take_steps(optimizer, 2, 4);
+    CHECK(p.equal(after));
+  }
+}
+
 TEST_CASE("states that do not fit are refused, and nothing changes") {
   Tensor p = parameter(1, {2}), q = parameter(1, {3});
   optim::Adam optimizer({p, q}, {.lr = 0.125});
