@@ -1,6 +1,7 @@
 #include <retrace/optim/schedule.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <retrace/optim/rule.h>
@@ -13,51 +14,76 @@ Schedule::Schedule(Optimizer optimizer, std::string_view name)
     : optimizer_(std::move(optimizer)), name_(name) {
   for (std::size_t group = 0; group < optimizer_.groups(); ++group)
     base_.push_back(optimizer_.lr(group));
+  rates_ = base_;
 }
 
-void Schedule::apply() {
+std::vector<double> Schedule::rates_of(std::span<const double> base, std::int64_t step) const {
   std::vector<double> rates;
-  for (const double base : base_) {
-    rates.push_back(rate(base, steps_));
+  for (const double each : base) {
+    rates.push_back(rate(each, step));
     require_at_least_zero(name_, "the rate", rates.back());
   }
+  return rates;
+}
+
+void Schedule::set(std::vector<double> rates) {
   for (std::size_t group = 0; group < rates.size(); ++group) optimizer_.set_lr(rates[group], group);
+  rates_ = std::move(rates);
+}
+
+void Schedule::start() {
+  std::vector<double> rates = rates_of(base_, 0);
+  for (std::size_t group = 0; group < rates.size(); ++group) {
+    require<ValueError>(base_[group] > 0 || rates[group] > 0,
+                        "{}: the rate of group {} is 0, and would stay so; set_lr() first, or make "
+                        "one schedule of a "
+                        "warm-up and what follows it",
+                        name_, group);
+  }
+  set(std::move(rates));
 }
 
 void Schedule::step() {
-  ++steps_;
-  try {
-    apply();
-  } catch (...) {
-    --steps_;
-    throw;
+  for (std::size_t group = 0; group < rates_.size(); ++group) {
+    require<ValueError>(optimizer_.lr(group) == rates_[group],
+                        "{}: the rate of group {} is {}, and this schedule had set {}; leave it to "
+                        "one schedule, or make a new one, which goes on from there",
+                        name_, group, optimizer_.lr(group), rates_[group]);
   }
+  set(rates_of(base_, steps_ + 1));
+  ++steps_;
 }
 
 StateDict Schedule::state_dict() const {
   StateDict state = new_state(name_);
   state.insert("step", to_tensor(steps_));
   state.insert("base_lr", to_tensor(base_));
+  state.insert("lr", to_tensor(rates_));
   return state;
 }
 
 void Schedule::load_state_dict(const StateDict& state) {
   StateReader reader(state, name_);
   std::int64_t steps = 0;
-  std::vector<double> base = base_;
+  std::vector<double> base = base_, saved = rates_;
   reader.read("step", steps);
   reader.read("base_lr", base);
+  reader.read("lr", saved);
   if (steps < 0) reader.add_problem(fmt::format("step is {}, expected 0 or more", steps));
   reader.finish();
-  std::swap(steps_, steps);
-  base_.swap(base);
-  try {
-    apply();
-  } catch (...) {
-    steps_ = steps;
-    base_.swap(base);
-    throw;
+  for (const double each : base) require_at_least_zero(name_, "base_lr", each);
+  std::vector<double> rates = rates_of(base, steps);
+  for (std::size_t group = 0; group < rates.size(); ++group) {
+    // Another machine's cos may differ in the last digit.
+    require<ValueError>(
+        std::abs(saved[group] - rates[group]) <= 1e-9 * std::max(base[group], rates[group]),
+        "{}: in step {} the state has a rate of {} in group {}, these options give "
+        "{}; make the schedule with the options that it was saved with",
+        name_, steps, saved[group], group, rates[group]);
   }
+  set(std::move(rates));
+  steps_ = steps;
+  base_.swap(base);
 }
 
 // ReduceLROnPlateau -----------------------------------------------------------------------------
@@ -122,6 +148,7 @@ void ReduceLROnPlateau::reduce() {
 
 StateDict ReduceLROnPlateau::state_dict() const {
   StateDict state = new_state(kPlateau);
+  state.insert("mode", to_tensor(options_.mode));
   state.insert("best", to_tensor(best_));
   state.insert("bad_steps", to_tensor(bad_steps_));
   state.insert("cooldown", to_tensor(cooldown_));
@@ -134,13 +161,21 @@ StateDict ReduceLROnPlateau::state_dict() const {
 
 void ReduceLROnPlateau::load_state_dict(const StateDict& state) {
   StateReader reader(state, kPlateau);
+  PlateauMode mode = options_.mode;
   double best = best_;
   std::int64_t bad_steps = 0, cooldown = 0;
   std::vector<double> rates(optimizer_.groups());
+  reader.read("mode", mode);
   reader.read("best", best);
   reader.read("bad_steps", bad_steps);
   reader.read("cooldown", cooldown);
   reader.read("lr", rates);
+  if (mode != options_.mode)
+    reader.add_problem("mode is another: what was better there is worse here");
+  if (std::isnan(best)) reader.add_problem("best is nan, expected a number");
+  for (const auto& [name, count] : {std::pair{"bad_steps", bad_steps}, {"cooldown", cooldown}}) {
+    if (count < 0) reader.add_problem(fmt::format("{} is {}, expected 0 or more", name, count));
+  }
   reader.finish();
   for (const double rate : rates) require_at_least_zero(kPlateau, "lr", rate);
   for (std::size_t group = 0; group < rates.size(); ++group) optimizer_.set_lr(rates[group], group);

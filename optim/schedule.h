@@ -3,6 +3,7 @@
 // Learning rates that change from step to step. The schedules themselves: schedules.h.
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include <retrace/optim/optimizer.h>
@@ -13,39 +14,46 @@ namespace retrace::optim {
 /// the group's rate when the schedule was made. Step 0 is set at once; call `step()` after every
 /// `optimizer.step()` (or once an epoch). Shares ownership of the optimizer.
 ///
-/// One of one's own derives from it, defines rate and ends its constructor with start(). Options
-/// out of their range are a ValueError at construction.
+/// One schedule alone sets the rates: another beside it, a ReduceLROnPlateau or a set_lr() would be
+/// undone by the next step, which is refused instead. Of several phases make one function of t.
+///
+/// One of one's own derives from it, defines rate and ends its constructor with start(). ValueError
+/// at construction for options out of their range, and for a base of 0 of which step 0 makes 0:
+/// that is where another schedule's warm-up began, not what it leads to.
 class Schedule {
  public:
   virtual ~Schedule() = default;
   Schedule(Schedule&&) = default;
   Schedule& operator=(Schedule&&) = default;
 
-  /// Goes on to the next step and sets its rates.
+  /// Goes on to the next step and sets its rates. ValueError when a rate is not what this schedule
+  /// set it to; then nothing was changed.
   void step();
   /// Steps taken so far.
   std::int64_t steps() const { return steps_; }
   /// The rate of a group now.
   double lr(std::size_t group = 0) const { return optimizer_.lr(group); }
 
-  /// "StepLR.version", "step", "base_lr" of every group. Options are not part of it.
+  /// "StepLR.version", "step", "base_lr" and "lr" of every group. Options are not part of it.
   StateDict state_dict() const;
   /// Takes over the step and the base rates, and sets the rates. ValueError for a state of another
-  /// type or of another number of groups; then nothing was changed.
+  /// type, of another number of groups, or whose rates are not what these options make of its step
+  /// and its base rates; then nothing was changed.
   void load_state_dict(const StateDict& state);
 
  protected:
   Schedule(Optimizer optimizer, std::string_view name);
   virtual double rate(double base, std::int64_t step) const = 0;
   /// Sets the rates of step 0.
-  void start() { apply(); }
+  void start();
 
  private:
-  void apply();
+  std::vector<double> rates_of(std::span<const double> base, std::int64_t step) const;
+  void set(std::vector<double> rates);
 
   Optimizer optimizer_;
   std::string name_;
-  std::vector<double> base_;
+  std::vector<double> base_, rates_;  // rates_: as set last
   std::int64_t steps_ = 0;
 };
 
@@ -89,10 +97,11 @@ class ReduceLROnPlateau {
   explicit ReduceLROnPlateau(Optimizer optimizer, const ReduceLROnPlateauOptions& options = {});
   /// Takes the metric after a step or an epoch, and reduces the rates if it is time.
   void step(double metric);
-  /// "best", "bad_steps", "cooldown", and "lr" of every group. Options are not part of it.
+  /// "mode", "best", "bad_steps", "cooldown", and "lr" of every group. Other options are not part
+  /// of it.
   StateDict state_dict() const;
-  /// Takes them over, rates included. ValueError for a state that does not fit; then nothing was
-  /// changed.
+  /// Takes them over, rates included. ValueError for a state that does not fit, such as one of
+  /// another mode; then nothing was changed.
   void load_state_dict(const StateDict& state);
 
  private:

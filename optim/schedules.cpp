@@ -17,6 +17,11 @@ void require_at_least(std::string_view name, std::string_view option, std::int64
   require<ValueError>(value >= least, "{}: {} is {}; give at least {}", name, option, value, least);
 }
 
+void require_share(std::string_view name, std::string_view option, double value) {
+  require<ValueError>(value >= 0 && value <= 1, "{}: {} is {}; give a number in [0, 1]", name,
+                      option, value);
+}
+
 // From `start` at share 0 to `end` at share 1.
 double down_cosine(double start, double end, double share) {
   return end + (start - end) * (1 + std::cos(std::numbers::pi * share)) / 2;
@@ -64,7 +69,7 @@ double ExponentialLR::rate(double base, std::int64_t step) const {
 
 ConstantLR::ConstantLR(Optimizer optimizer, const ConstantLROptions& options)
     : Schedule(std::move(optimizer), "ConstantLR"), options_(options) {
-  require_at_least_zero("ConstantLR", "factor", options.factor);
+  require_share("ConstantLR", "factor", options.factor);
   require_at_least("ConstantLR", "total_iters", options.total_iters, 0);
   start();
 }
@@ -75,7 +80,8 @@ double ConstantLR::rate(double base, std::int64_t step) const {
 LinearLR::LinearLR(Optimizer optimizer, const LinearLROptions& options)
     : Schedule(std::move(optimizer), "LinearLR"), options_(options) {
   require_positive("LinearLR", "start_factor", options.start_factor);
-  require_at_least_zero("LinearLR", "end_factor", options.end_factor);
+  require_share("LinearLR", "start_factor", options.start_factor);
+  require_share("LinearLR", "end_factor", options.end_factor);
   require_at_least("LinearLR", "total_iters", options.total_iters, 1);
   start();
 }
@@ -101,9 +107,10 @@ CosineAnnealingLR::CosineAnnealingLR(Optimizer optimizer, const CosineAnnealingL
   start();
 }
 double CosineAnnealingLR::rate(double base, std::int64_t step) const {
-  // The remainder keeps cos exact after many periods.
-  return down_cosine(base, options_.eta_min,
-                     number(step % (2 * options_.T_max)) / number(options_.T_max));
+  // The remainder keeps cos exact after many periods, of which one may be longer than int64.
+  const std::uint64_t period = 2 * static_cast<std::uint64_t>(options_.T_max);
+  const auto within = static_cast<std::int64_t>(static_cast<std::uint64_t>(step) % period);
+  return down_cosine(base, options_.eta_min, number(within) / number(options_.T_max));
 }
 
 CosineAnnealingWarmRestarts::CosineAnnealingWarmRestarts(
@@ -115,16 +122,15 @@ CosineAnnealingWarmRestarts::CosineAnnealingWarmRestarts(
   start();
 }
 double CosineAnnealingWarmRestarts::rate(double base, std::int64_t step) const {
-  std::int64_t period = options_.T_0;
-  if (options_.T_mult == 1) {
-    step %= period;
-  } else {
-    while (step >= period) {
-      step -= period;
-      period *= options_.T_mult;
-    }
+  if (options_.T_mult == 1)
+    return down_cosine(base, options_.eta_min, number(step % options_.T_0) / number(options_.T_0));
+  // Counted in double, in which periods do not overflow.
+  double since = number(step), period = number(options_.T_0);
+  while (since >= period) {
+    since -= period;
+    period *= number(options_.T_mult);
   }
-  return down_cosine(base, options_.eta_min, number(step) / number(period));
+  return down_cosine(base, options_.eta_min, since / period);
 }
 
 namespace {
@@ -178,8 +184,7 @@ OneCycleLR::OneCycleLR(Optimizer optimizer, const OneCycleLROptions& options)
     : Schedule(std::move(optimizer), "OneCycleLR"), options_(options) {
   require_positive("OneCycleLR", "max_lr", options.max_lr);
   require_at_least("OneCycleLR", "total_steps", options.total_steps, 1);
-  require<ValueError>(options.pct_start >= 0 && options.pct_start <= 1,
-                      "OneCycleLR: pct_start is {}; give a number in [0, 1]", options.pct_start);
+  require_share("OneCycleLR", "pct_start", options.pct_start);
   require_positive("OneCycleLR", "div_factor", options.div_factor);
   require_positive("OneCycleLR", "final_div_factor", options.final_div_factor);
   start();

@@ -52,7 +52,7 @@ class ExponentialLR final : public Schedule {
 };
 
 struct ConstantLROptions {
-  double factor = 1.0 / 3;
+  double factor = 1.0 / 3;  ///< in [0, 1]
   std::int64_t total_iters = 5;
 };
 /// rate = base · factor while t < total_iters, then base
@@ -67,8 +67,8 @@ class ConstantLR final : public Schedule {
 };
 
 struct LinearLROptions {
-  double start_factor = 1.0 / 3;
-  double end_factor = 1.0;
+  double start_factor = 1.0 / 3;  ///< in (0, 1]
+  double end_factor = 1.0;        ///< in [0, 1]
   std::int64_t total_iters = 5;
 };
 /// rate = base · (start_factor + (end_factor - start_factor) · min(1, t / total_iters))

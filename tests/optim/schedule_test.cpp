@@ -120,7 +120,13 @@ TEST_CASE("options out of range are refused") {
   CHECK(refused([] { optim::CosineAnnealingWarmRestarts(optimizer(), {.T_0 = 1, .T_mult = 0}); }));
   CHECK(refused([] { optim::LinearLR(optimizer(), {.start_factor = 0}); }));
   CHECK(refused([] { optim::LinearLR(optimizer(), {.total_iters = 0}); }));
-  CHECK(refused([] { optim::ConstantLR(optimizer(), {.factor = -1}); }));
+  for (const double factor : {-1.0, 1.5, 5.0, nan}) {
+    CHECK(refused([=] { optim::ConstantLR(optimizer(), {.factor = factor}); }));
+    CHECK(refused([=] { optim::LinearLR(optimizer(), {.start_factor = factor}); }));
+    CHECK(refused([=] { optim::LinearLR(optimizer(), {.end_factor = factor}); }));
+  }
+  CHECK(says(message_of<ValueError>([] { optim::LinearLR(optimizer(), {.start_factor = 7}); }),
+             "LinearLR: start_factor is 7; give a number in [0, 1]"));
   CHECK(refused([] { optim::PolynomialLR(optimizer(), {.power = 0}); }));
   CHECK(refused([] { optim::WarmupCosineLR(optimizer(), {.warmup_steps = 5, .total_steps = 5}); }));
   CHECK(
@@ -132,6 +138,75 @@ TEST_CASE("options out of range are refused") {
       [] { optim::OneCycleLR(optimizer(), {.max_lr = 1, .total_steps = 3, .pct_start = 2}); }));
   CHECK(refused([] { optim::ReduceLROnPlateau(optimizer(), {.factor = 1}); }));
   CHECK(refused([] { optim::ReduceLROnPlateau(optimizer(), {.patience = -1}); }));
+}
+
+TEST_CASE("periods longer than an int64 can say") {
+  const optim::CosineAnnealingWarmRestartsOptions longer = {.T_0 = 4, .T_mult = 1LL << 62};
+  check_near(rates(optim::CosineAnnealingWarmRestarts(optimizer(), longer), {0, 2, 4, 5, 9}),
+             {0.1, 0.05, 0.1, 0.1, 0.1});
+  const std::int64_t longest = std::numeric_limits<std::int64_t>::max();
+  check_near(rates(optim::CosineAnnealingLR(optimizer(), {.T_max = longest}), {0, 1, 5}),
+             {0.1, 0.1, 0.1});
+}
+
+TEST_CASE("a rate that another has changed is not undone in silence") {
+  const auto refuses = [](optim::Schedule& schedule, std::string_view what) {
+    const std::int64_t steps = schedule.steps();
+    const double rate = schedule.lr();
+    CHECK(says(message_of<ValueError>([&] { schedule.step(); }), what));
+    CHECK(schedule.steps() == steps);
+    CHECK(schedule.lr() == rate);
+  };
+  SUBCASE("set_lr") {
+    optim::SGD two({{{zeros({1})}, {.lr = 1}}, {{zeros({1})}, {.lr = 0.5}}});
+    optim::StepLR schedule(two, {.step_size = 1, .gamma = 0.5});
+    schedule.step();
+    two.set_lr(0.125, 1);
+    refuses(schedule,
+            "StepLR: the rate of group 1 is 0.125, and this schedule had set 0.25; leave it to");
+    optim::StepLR next(two, {.step_size = 1, .gamma = 0.5});
+    next.step();
+    CHECK(two.lr(1) == 0.0625);
+  }
+  SUBCASE("a plateau") {
+    optim::SGD sgd = optimizer(1);
+    optim::StepLR schedule(sgd, {.step_size = 100});
+    optim::ReduceLROnPlateau plateau(sgd, {.factor = 0.5, .patience = 0});
+    plateau.step(1);
+    schedule.step();
+    plateau.step(1);
+    refuses(schedule, "the rate of group 0 is 0.5, and this schedule had set 1");
+  }
+  SUBCASE("a schedule behind a warm-up that has not begun") {
+    optim::SGD sgd = optimizer();
+    optim::WarmupInverseSqrtLR warmup(sgd, {.warmup_steps = 4});
+    CHECK(says(message_of<ValueError>([&] { optim::ExponentialLR(sgd, {.gamma = 0.9}); }),
+               "ExponentialLR: the rate of group 0 is 0, and would stay so; set_lr() first"));
+    CHECK(sgd.lr() == 0);
+    warmup.step();
+    CHECK(sgd.lr() == doctest::Approx(0.025));
+    // One that goes by no base is none of that kind.
+    optim::SGD still = optimizer(0);
+    CHECK(optim::OneCycleLR(still, {.max_lr = 1, .total_steps = 3}).lr() > 0);
+  }
+  SUBCASE("a schedule behind one that is under way") {
+    optim::SGD sgd = optimizer(1);
+    optim::LinearLR first(sgd, {.start_factor = 0.5, .total_iters = 4});
+    optim::ExponentialLR second(sgd, {.gamma = 0.5});
+    first.step();
+    refuses(second, "ExponentialLR: the rate of group 0 is 0.625, and this schedule had set 0.5");
+  }
+  SUBCASE("a loaded optimizer") {
+    optim::SGD sgd = optimizer(1), other = optimizer(3);
+    optim::StepLR schedule(sgd, {.step_size = 1, .gamma = 0.5}), same(other, {.step_size = 1});
+    schedule.step();
+    const StateDict state = schedule.state_dict();
+    sgd.load_state_dict(other.state_dict());
+    refuses(schedule, "is 3, and this schedule had set 0.5");
+    schedule.load_state_dict(state);
+    schedule.step();
+    CHECK(sgd.lr() == 0.25);
+  }
 }
 
 TEST_CASE("a refused schedule or step leaves the rate alone") {
@@ -269,6 +344,46 @@ TEST_CASE("a state of another schedule is refused") {
   negative["step"] = full({}, -1, kInt64);
   CHECK(refused([&] { schedule.load_state_dict(negative); }));
   CHECK(schedule.steps() == 1);
+  StateDict old = schedule.state_dict();
+  old.erase("lr");
+  CHECK(says(message_of<ValueError>([&] { schedule.load_state_dict(old); }), "lr is missing"));
+}
+
+TEST_CASE("a state of a schedule with other options is refused") {
+  optim::SGD sgd = optimizer();
+  optim::StepLR halves(sgd, {.step_size = 2, .gamma = 0.5});
+  for (int i = 0; i < 3; ++i) halves.step();
+  optim::SGD other = optimizer(7);
+  optim::StepLR late(other, {.step_size = 100});
+  CHECK(says(message_of<ValueError>([&] { late.load_state_dict(halves.state_dict()); }),
+             "StepLR: in step 3 the state has a rate of 0.05 in group 0, these options give 0.1"));
+  CHECK(late.steps() == 0);
+  CHECK(other.lr() == 7);
+  optim::WarmupLinearLR warmup(other, {.warmup_steps = 2, .total_steps = 4});
+  for (const double base : {-1.0, std::nan(""), HUGE_VAL}) {
+    StateDict state = warmup.state_dict();
+    state["base_lr"] = full({1}, base, kFloat64);
+    CHECK(says(message_of<ValueError>([&] { warmup.load_state_dict(state); }), "base_lr is "));
+  }
+  CHECK(other.lr() == 0);
+}
+
+TEST_CASE("a state of another plateau is refused") {
+  optim::SGD sgd = optimizer();
+  optim::ReduceLROnPlateau down(sgd), up(sgd, {.mode = optim::PlateauMode::max});
+  CHECK(says(message_of<ValueError>([&] { down.load_state_dict(up.state_dict()); }),
+             "mode is another"));
+  const auto refuses = [&](const char* name, const Tensor& value) {
+    StateDict state = down.state_dict();
+    state[name] = value;
+    return says(message_of<ValueError>([&] { down.load_state_dict(state); }),
+                std::string(name) + " is ");
+  };
+  CHECK(refuses("best", full({}, std::nan(""), kFloat64)));
+  CHECK(refuses("bad_steps", full({}, -1, kInt64)));
+  CHECK(refuses("cooldown", full({}, -1, kInt64)));
+  CHECK(refuses("mode", full({}, 7, kInt64)));
+  CHECK(refuses("lr", full({1}, -1, kFloat64)));
 }
 
 TEST_CASE("a plateau reduces the rate") {
