@@ -15,7 +15,7 @@ std::pair<Tensor, Tensor> KeyValueCache::join(std::size_t layer, std::int64_t ca
   if (layers_.size() <= layer) layers_.resize(layer + 1);
   Layer& here = layers_[layer];
   const std::int64_t tokens = keys.size(2), end = length_ + tokens;
-  if (!here.keys.defined()) {
+  if (length_ == 0) {  // whatever there is was left by a call that was refused at a later layer
     const Shape sizes = {keys.size(0), keys.size(1), capacity, keys.size(3)};
     here = {empty(sizes, keys.dtype()), empty(sizes, values.dtype())};
   }

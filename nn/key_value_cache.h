@@ -28,7 +28,7 @@ class KeyValueCache {
   /// Tokens of each row that were read.
   std::int64_t length() const { return length_; }
   /// Rows; 0 before any was read.
-  std::int64_t batch() const { return layers_.empty() ? 0 : layers_[0].keys.size(0); }
+  std::int64_t batch() const { return length_ == 0 ? 0 : layers_[0].keys.size(0); }
   /// As if nothing had been read; another number of rows may follow.
   void clear();
 

@@ -8,6 +8,7 @@
 #include <retrace/nn/init.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
+#include <retrace/tensor/random.h>
 
 namespace retrace::nn {
 namespace {
@@ -76,8 +77,10 @@ Transformer::Transformer(std::int64_t vocab_size, bool is_causal, const Transfor
   if (options.positions == Positions::learned)
     positions = register_parameter("positions", empty(table, options.dtype));
   if (options.positions == Positions::sinusoidal)
-    positions = register_buffer("positions",
-                                sinusoidal_positions(table[0], table[1], options.dtype), false);
+    // Rounded to float32 in every dtype: conversions do not change them then, and a model that is
+    // made in the dtype that another was converted to has the same.
+    positions = register_buffer(
+        "positions", sinusoidal_positions(table[0], table[1], kFloat32).to(options.dtype), false);
   register_module("dropout", dropout);
   for (std::int64_t i = 0; i < options.layers; ++i)
     blocks.push_back(
@@ -122,8 +125,9 @@ Tensor Transformer::forward(const Tensor& ids, KeyValueCache* cache,
     x = block(x, context);
     ++context.layer;
   }
+  if (options_.norm_first) x = norm(x);
   if (cache != nullptr) cache->advance(steps);
-  return options_.norm_first ? norm(x) : x;
+  return x;
 }
 
 Gpt::Gpt(std::int64_t vocab_size, const TransformerOptions& options)
@@ -155,7 +159,10 @@ Gpt without_dropout(const Gpt& model) {
   TransformerOptions options = model.options();
   options.dropout = 0;
   options.dtype = model.transformer.tokens.weight.dtype();  // to() may have changed it
+  Generator& generator = default_generator();
+  const std::uint64_t seed = generator.seed(), position = generator.position();
   Gpt copy(model.vocab_size(), options);
+  generator.set_state(seed, position);  // as if first values, which nobody sees, were not drawn
   copy.load_state_dict(model.state_dict());
   const auto frozen = model.named_parameters();
   for (auto& [name, parameter] : copy.named_parameters())

@@ -12,7 +12,7 @@ namespace retrace::nn {
 
 enum class Positions {
   learned,     ///< a vector for each place, added to the token's
-  sinusoidal,  ///< the same with sinusoidal_positions()
+  sinusoidal,  ///< the same with sinusoidal_positions() in float32, converted
   rotary,      ///< queries and keys are turned, see rope()
 };
 
@@ -99,7 +99,7 @@ class Gpt : public Module {
 };
 
 /// A copy that shares nothing with the model and drops nothing out: for methods that compare
-/// log-probabilities, in which dropout would be noise.
+/// log-probabilities, in which dropout would be noise. Draws no random numbers.
 Gpt without_dropout(const Gpt& model);
 
 /// A masked language model, which looks both ways: the logits at each place are of the token that

@@ -18,7 +18,8 @@ class Linear : public Module {
   /// ValueError for negative sizes, DTypeError unless floating.
   Linear(std::int64_t in_features, std::int64_t out_features, const LinearOptions& options = {});
   /// On tensors that exist, such as an embedding's weight: `Linear head{embedding.weight}` is tied
-  /// to it. ShapeError unless [out, in] and [out].
+  /// to it, and frozen where that is (see register_parameter). ShapeError unless [out, in] and
+  /// [out].
   explicit Linear(const Tensor& weight, const Tensor& bias = {});
 
   Tensor forward(const Tensor& x) const;

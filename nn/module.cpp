@@ -100,7 +100,8 @@ Tensor Module::register_parameter(std::string_view name, Tensor tensor, bool req
   // Whatever fails comes before anything changes.
   ModuleState::Entry entry{std::string(name), tensor};
   state_->parameters.reserve(state_->parameters.size() + 1);
-  tensor.requires_grad_(requires_grad);
+  const bool is_frozen = tensor.get().was_leaf && !tensor.requires_grad();
+  tensor.requires_grad_(requires_grad && !is_frozen);
   state_->parameters.push_back(std::move(entry));
   return tensor;
 }
@@ -171,18 +172,11 @@ void Module::to(DType dtype) {
   for (auto& [tensor, converted] : changes) tensor.set_data(converted);
 }
 
-void Module::train(bool on) { set_modes({on}); }
-
-std::vector<bool> Module::set_modes(const std::vector<bool>& modes) {
-  std::vector<ModuleState*> all;
-  walk(state(), true, [&](ModuleState& each, const std::string&) { all.push_back(&each); });
-  std::vector<bool> before;
-  for (const ModuleState* each : all) before.push_back(each->training);
-  for (std::size_t i = 0; i < all.size(); ++i)
-    all[i]->training = modes[std::min(i, modes.size() - 1)];
-  return before;
+void Module::train(bool on) {
+  walk(state(), true, [on](ModuleState& each, const std::string&) { each.training = on; });
 }
 
+void Module::set_training(bool on) { state().training = on; }
 bool Module::is_training() const { return state().training; }
 
 void Module::zero_grad() {

@@ -58,7 +58,8 @@ class Module : public Place {
     return std::forward<M>(module);
   }
   /// Makes a leaf tensor a parameter, which wants a gradient, and returns it. The same tensor may
-  /// be registered in several places (tied weights).
+  /// be registered in several places (tied weights); one that wanted a gradient and was told by
+  /// requires_grad_(false) to want none, stays so.
   Tensor register_parameter(std::string_view name, Tensor tensor, bool requires_grad = true);
   /// Makes a tensor part of the module's state without a gradient, in files only if persistent.
   /// AutogradError for one that wants a gradient.
@@ -94,8 +95,8 @@ class Module : public Place {
   /// Training or evaluation of this module and all below: Dropout acts in training only.
   void train(bool on = true);
   void eval() { train(false); }
-  /// That of each of them, in the order of the tree; the last counts for the rest. What they were.
-  std::vector<bool> set_modes(const std::vector<bool>& modes);
+  /// Of this module alone, whatever those below are in.
+  void set_training(bool on);
   bool is_training() const;
   void zero_grad();
   void requires_grad_(bool wanted = true);

@@ -70,7 +70,8 @@ struct RecurrentOptions {
   std::int64_t num_layers = 1;
   bool bias = true;
   bool batch_first = false;  ///< x and the output are [B, T, ...], not [T, B, ...]
-  double dropout = 0;        ///< in training, of the output of each layer but the last
+  /// In training, of the output of each layer but the last: with one layer it does nothing.
+  double dropout = 0;
   DType dtype = kFloat32;
 };
 using GRUOptions = RecurrentOptions;

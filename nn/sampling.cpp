@@ -66,11 +66,13 @@ std::int64_t sample_row(const double* logits, std::int64_t n, const SamplingOpti
     total = share;
   }
   double left = generator.next_uniform() * total;
+  std::int64_t last = -1;  // with a weight: rounding may leave something behind all of them
   for (const Candidate& c : candidates) {
+    if (c.weight > 0) last = c.token;
     left -= c.weight;
-    if (left < 0) return c.token;
+    if (left < 0) break;
   }
-  return candidates.back().token;  // rounding
+  return last;
 }
 
 /// Rows of tokens that grow together.

@@ -193,15 +193,36 @@ TEST_CASE("what stands in a place is the token plus the place") {
 }
 
 TEST_CASE("a copy without dropout has the dtype that the model was converted to") {
-  nn::TransformerOptions options = kinds()[0];
-  options.dropout = 0.5;
-  nn::Gpt gpt(5, options);
-  gpt.to(kFloat64);
-  const nn::Gpt copy = nn::without_dropout(gpt);
-  gpt.eval();
-  const Tensor ids = tensor({{1, 4, 2}}), logits = copy(ids);
-  CHECK(logits.dtype() == kFloat64);
-  CHECK(logits.equal(gpt(ids)));
+  manual_seed(10);
+  const testing::TemporaryFolder folder;
+  const Tensor ids = tensor({{1, 4, 2}});
+  for (nn::TransformerOptions options : kinds()) {
+    options.dropout = 0.5;
+    nn::Gpt gpt(5, options);
+    for (const DType dtype : {kFloat64, kFloat32, kFloat64}) {
+      gpt.to(dtype);
+      gpt.eval();
+      const nn::Gpt copy = nn::without_dropout(gpt);
+      const Tensor logits = copy(ids);
+      CHECK(logits.dtype() == dtype);
+      CHECK(logits.equal(gpt(ids)));
+      save_safetensors(folder / "model.safetensors", gpt.state_dict());
+      options.dtype = dtype;
+      nn::Gpt loaded(5, options);
+      loaded.load_state_dict(load_safetensors(folder / "model.safetensors"));
+      loaded.eval();
+      CHECK(loaded(ids).equal(logits));
+    }
+  }
+}
+
+TEST_CASE("a copy without dropout draws no random numbers") {
+  const nn::Gpt model(5, {.context = 4, .layers = 1, .heads = 1, .embed_dim = 4});
+  manual_seed(11);
+  const Tensor expected = randn({8});
+  manual_seed(11);
+  const nn::Gpt copy = nn::without_dropout(model);
+  CHECK(randn({8}).equal(expected));
 }
 
 TEST_CASE("a copy without dropout leaves frozen what was") {
@@ -288,6 +309,44 @@ TEST_CASE("tokens are drawn as often as softmax says, from what top_k and top_p 
   expect(shares({.temperature = 0.5}), {0.01 / z, 0.16 / z, 0.0025 / z, 0.09 / z, 0.0225 / z});
   expect(shares({.greedy = true}), {0, 1, 0, 0, 0});
   CHECK(nn::sample_tokens(tensor({{1.0, 2.0, 2.0}}), {.greedy = true}).item<std::int64_t>() == 1);
+}
+
+TEST_CASE("rounding never draws a token that has no weight") {
+  // All but one weight are lost one by one from what is left to go through, not from their sum, so
+  // that something of the largest uniforms is left behind all of them.
+  constexpr std::int64_t small = 1 << 21;
+  const Tensor logits = full({1, small + 2}, std::log(5.4e-17), kFloat64);
+  logits.data_ptr<double>()[small] = 0;
+  logits.data_ptr<double>()[small + 1] = -HUGE_VAL;
+  Generator generator;
+  generator.set_state(3, 5'075'559'232);
+  CHECK(generator.next_uniform() > 1 - 1e-10);
+  generator.set_state(3, 5'075'559'232);
+  CHECK(nn::sample_tokens(logits, {.generator = &generator}).item<std::int64_t>() == small);
+}
+
+TEST_CASE("a pass that is refused leaves the cache as it was") {
+  manual_seed(12);
+  nn::Gpt gpt = lively<nn::Gpt>(11, kinds()[0]);
+  gpt.eval();
+  gpt.transformer.tokens.requires_grad_(false);
+  Tensor(gpt.transformer.positions).requires_grad_(false);
+  gpt.transformer.blocks[0].requires_grad_(false);  // so that it fills its part of the cache
+  nn::KeyValueCache cache;
+  CHECK(says(message_of<AutogradError>([&] { gpt(random_ids(2, 3), cache); }), "blocks.1"));
+  CHECK(cache.length() == 0);
+  CHECK(cache.batch() == 0);
+  const Tensor ids = random_ids(3, 5);
+  {
+    const NoGradGuard no_grad;
+    CHECK(largest_difference(gpt(ids, cache), gpt(ids)) < 1e-5);
+  }
+  CHECK(cache.batch() == 3);
+  const Tensor more = random_ids(3, 2);
+  CHECK_THROWS_AS(gpt(random_ids(3, 2), cache), AutogradError);
+  CHECK(cache.length() == 5);
+  const NoGradGuard no_grad;
+  CHECK(largest_difference(gpt(more, cache), gpt(cat({ids, more}, 1)).narrow(1, 5, 2)) < 1e-5);
 }
 
 TEST_CASE("language models and what draws from them refuse what makes no sense") {

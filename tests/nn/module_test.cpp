@@ -194,6 +194,43 @@ TEST_CASE("train and eval reach every module below") {
   CHECK(!net.dropout.is_training());
 }
 
+TEST_CASE("an EvalGuard puts each module back into its own mode, wherever it is by then") {
+  Net net;
+  net.blocks[0].eval();
+  net.blocks[0].norm.train();
+  const nn::Module added = nn::Linear(2, 2), late = nn::Linear(2, 2);
+  {
+    const nn::EvalGuard eval(net);
+    for (auto& [name, module] : net.named_modules()) CHECK(!module.is_training());
+    // In front of the others, which all move up.
+    net.blocks[0].register_module("added", added);
+    net.blocks[0].up.register_module("late", late);
+  }
+  CHECK(net.is_training());
+  CHECK(!net.blocks[0].is_training());
+  CHECK(!net.blocks[0].up.is_training());
+  CHECK(!net.blocks[0].down.is_training());
+  CHECK(net.blocks[0].norm.is_training());
+  CHECK(net.blocks[1].is_training());
+  CHECK(net.blocks[1].norm.is_training());
+  CHECK(net.dropout.is_training());
+  CHECK(added.is_training());
+  net.blocks[1].set_training(false);
+  CHECK(!net.blocks[1].is_training());
+  CHECK(net.blocks[1].up.is_training());
+}
+
+TEST_CASE("a frozen parameter stays so where it is tied") {
+  nn::Embedding tokens(5, 3);
+  tokens.requires_grad_(false);
+  const nn::Linear head(tokens.weight);
+  CHECK_FALSE(tokens.weight.requires_grad());
+  CHECK(head.weight.is_same(tokens.weight));
+  tokens.requires_grad_();
+  CHECK(nn::Linear(tokens.weight).weight.requires_grad());
+  CHECK(nn::Linear(ones({2, 3}), ones({2})).bias.requires_grad());
+}
+
 TEST_CASE("to converts floating tensors for all handles") {
   Net net;
   net.register_buffer("count", zeros({1}, kInt64));
