@@ -1,10 +1,17 @@
 #include <retrace/nn/activation.h>
 
+#include <cmath>
+
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
 namespace retrace::nn {
 namespace {
+
+double finite(std::string_view type, double init) {
+  require<ValueError>(std::isfinite(init), "{}: init is {}; give a finite number", type, init);
+  return init;
+}
 
 std::string dim_details(std::int64_t dim) { return fmt::format("dim={}", dim); }
 
@@ -60,13 +67,14 @@ PReLU::PReLU(const PReLUOptions& options)
     : PReLU([&] {
         require<ValueError>(options.num_parameters >= 1,
                             "PReLU: num_parameters is {}; give at least 1", options.num_parameters);
-        return full({options.num_parameters}, options.init, options.dtype);
+        return full({options.num_parameters}, finite("PReLU", options.init), options.dtype);
       }()) {}
 
 Swish::Swish(const Tensor& steepness)
     : Activation([steepness](const Tensor& x) { return swish(x, steepness); }),
       beta(register_parameter("beta", steepness)) {}
 
-Swish::Swish(const SwishOptions& options) : Swish(full({}, options.init, options.dtype)) {}
+Swish::Swish(const SwishOptions& options)
+    : Swish(full({}, finite("Swish", options.init), options.dtype)) {}
 
 }  // namespace retrace::nn

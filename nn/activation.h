@@ -130,7 +130,7 @@ struct PReLUOptions {
 };
 /// prelu with the slope as a parameter: weight [num_parameters], one or one for each channel.
 struct PReLU : Activation {
-  /// ValueError for fewer than 1, DTypeError unless floating.
+  /// ValueError for fewer than 1 or an init that is not finite, DTypeError unless floating.
   explicit PReLU(const PReLUOptions& options = {});
   Tensor weight;
 
@@ -144,7 +144,7 @@ struct SwishOptions {
 };
 /// swish with β as a parameter: beta [].
 struct Swish : Activation {
-  /// DTypeError unless floating.
+  /// ValueError for an init that is not finite, DTypeError unless floating.
   explicit Swish(const SwishOptions& options = {});
   Tensor beta;
 

@@ -1,5 +1,7 @@
 #include <retrace/nn/batch_norm.h>
 
+#include <cmath>
+
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/tensor/check.h>
@@ -20,7 +22,8 @@ BatchNorm::BatchNorm(std::int64_t num_features, const BatchNormOptions& options)
     : eps_(options.eps), momentum_(options.momentum) {
   require<ValueError>(num_features >= 0, "BatchNorm: num_features is {}; give at least 0",
                       num_features);
-  require<ValueError>(eps_ >= 0, "BatchNorm: eps is {}; give at least 0", eps_);
+  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
+                      "BatchNorm: eps is {}; give a finite number of at least 0", eps_);
   require<ValueError>(!momentum_ || (*momentum_ >= 0 && *momentum_ <= 1),
                       "BatchNorm: momentum is {}; give a number in [0, 1], or none",
                       momentum_.value_or(0));

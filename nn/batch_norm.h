@@ -25,8 +25,8 @@ class BatchNorm : public Module {
   Tensor weight, bias, running_mean, running_var, num_batches_tracked;  ///< undefined if not there
 
  protected:
-  /// ValueError for num_features below 0, an eps that is not at least 0 or a momentum outside
-  /// [0, 1], DTypeError unless floating.
+  /// ValueError for num_features below 0, an eps that is not finite or below 0, or a momentum
+  /// outside [0, 1], DTypeError unless floating.
   BatchNorm(std::int64_t num_features, const BatchNormOptions& options);
   Tensor normalize(const Tensor& x) const;
 

@@ -18,8 +18,8 @@ struct GroupNormOptions {
 /// errors: see group_norm().
 class GroupNorm : public Module {
  public:
-  /// ValueError unless num_groups divides num_channels and eps is at least 0, DTypeError unless
-  /// floating.
+  /// ValueError unless num_groups divides num_channels and eps is finite and at least 0, DTypeError
+  /// unless floating.
   GroupNorm(std::int64_t num_groups, std::int64_t num_channels,
             const GroupNormOptions& options = {});
 

@@ -1,5 +1,7 @@
 #include <retrace/nn/instance_norm.h>
 
+#include <cmath>
+
 #include <retrace/autograd/ops/normalization.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
@@ -10,7 +12,8 @@ InstanceNorm::InstanceNorm(std::int64_t num_features, const InstanceNormOptions&
     : num_features_(num_features), eps_(options.eps) {
   require<ValueError>(num_features >= 0, "InstanceNorm: num_features is {}; give at least 0",
                       num_features);
-  require<ValueError>(eps_ >= 0, "InstanceNorm: eps is {}; give at least 0", eps_);
+  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
+                      "InstanceNorm: eps is {}; give a finite number of at least 0", eps_);
   require<DTypeError>(is_floating(options.dtype),
                       "InstanceNorm: cannot be {}; use float32 or float64", options.dtype);
   if (options.affine) {

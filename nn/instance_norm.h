@@ -20,7 +20,7 @@ class InstanceNorm : public Module {
   Tensor weight, bias;  ///< undefined when there is none
 
  protected:
-  /// ValueError for num_features below 0 or an eps that is not at least 0, DTypeError unless
+  /// ValueError for num_features below 0 or an eps that is not finite or below 0, DTypeError unless
   /// floating.
   InstanceNorm(std::int64_t num_features, const InstanceNormOptions& options);
   /// ShapeError unless x has that many dims, the second of num_features.

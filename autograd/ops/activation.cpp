@@ -165,7 +165,10 @@ Tensor gelu(const Tensor& x, Approximate approximate) {
 }
 Tensor quick_gelu(const Tensor& x) { return unary(x, QuickGelu{{1.702}}); }
 Tensor silu(const Tensor& x) { return unary<rules::Silu>(x); }
-Tensor swish(const Tensor& x, double beta) { return unary(x, Swish{beta}); }
+Tensor swish(const Tensor& x, double beta) {
+  rules::require_finite("swish", x, "beta", beta);
+  return unary(x, Swish{beta});
+}
 Tensor swish(const Tensor& x, const Tensor& beta) {
   require_defined("swish", {&x, &beta});
   require<ShapeError>(broadcast_shapes("swish", x.sizes(), beta.sizes()) == x.sizes(),
@@ -175,6 +178,9 @@ Tensor swish(const Tensor& x, const Tensor& beta) {
 Tensor mish(const Tensor& x) { return unary<Mish>(x); }
 Tensor softplus(const Tensor& x, double beta, double threshold) {
   require<ValueError>(beta > 0.0, "softplus: beta is {}; it must be positive", beta);
+  require<ValueError>(!std::isnan(threshold), "softplus: threshold is nan; give a number");
+  rules::require_finite("softplus", x, "beta", beta);
+  rules::require_finite("softplus", x, "1 / beta", 1 / beta);
   return unary(x, Softplus{beta, threshold});
 }
 Tensor logsigmoid(const Tensor& x) { return unary<LogSigmoid>(x); }

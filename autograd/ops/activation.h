@@ -2,7 +2,8 @@
 
 // Activations, element by element, of floating tensors (DTypeError otherwise; relu also takes
 // int64). Each is one node. g is the gradient of the result, σ the logistic function. Where pieces
-// meet the slope is that of the side named in the gradient.
+// meet the slope is that of the side named in the gradient. An option that is NaN is a ValueError,
+// and so is a slope, α or β that is not finite in x's dtype, or that vanishes there and divides.
 
 #include <retrace/tensor/tensor.h>
 

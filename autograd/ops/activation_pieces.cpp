@@ -190,6 +190,7 @@ struct PreluNode final : NodeOf<PreluNode> {
 Tensor relu(const Tensor& x) { return unary<rules::Relu>(x); }
 Tensor relu6(const Tensor& x) { return unary(x, Relu6{{0, 6}}); }
 Tensor leaky_relu(const Tensor& x, double negative_slope) {
+  rules::require_finite("leaky_relu", x, "negative_slope", negative_slope);
   return unary(x, LeakyRelu{negative_slope});
 }
 
@@ -210,11 +211,15 @@ Tensor prelu(const Tensor& x, const Tensor& weight) {
 
 Tensor elu(const Tensor& x, double alpha) {
   require<ValueError>(alpha >= 0.0, "elu: alpha is {}; it must not be negative", alpha);
+  rules::require_finite("elu", x, "alpha", alpha);
   return unary(x, Elu{alpha});
 }
 Tensor selu(const Tensor& x) { return unary<Selu>(x); }
 Tensor celu(const Tensor& x, double alpha) {
-  require<ValueError>(alpha != 0.0, "celu: alpha is 0; it divides x, so give another number");
+  rules::require_finite("celu", x, "alpha", alpha);
+  require<ValueError>(rules::as_element(x, alpha) != 0.0,
+                      "celu: alpha is {}, as {} 0; it divides x, so give another number", alpha,
+                      x.dtype());
   return unary(x, Celu{alpha});
 }
 
@@ -229,7 +234,10 @@ Tensor softshrink(const Tensor& x, double lambd) {
   require<ValueError>(lambd >= 0.0, "softshrink: lambd is {}; it must not be negative", lambd);
   return unary(x, Softshrink{lambd});
 }
-Tensor hardshrink(const Tensor& x, double lambd) { return unary(x, Hardshrink{lambd}); }
+Tensor hardshrink(const Tensor& x, double lambd) {
+  require<ValueError>(!std::isnan(lambd), "hardshrink: lambd is nan; give a number");
+  return unary(x, Hardshrink{lambd});
+}
 
 Tensor Tensor::relu() const { return retrace::relu(*this); }
 

@@ -4,9 +4,23 @@
 
 #include <retrace/autograd/elementwise.h>
 
+#include <cmath>
 #include <numbers>
 
 namespace retrace::rules {
+
+/// `value` as an element of x.
+inline double as_element(const Tensor& x, double value) {
+  return x.dtype() == kFloat32 ? static_cast<double>(static_cast<float>(value)) : value;
+}
+
+/// ValueError unless the option is finite as an element of x.
+inline void require_finite(std::string_view op, const Tensor& x, std::string_view option,
+                           double value) {
+  require_defined(op, {&x});
+  require<ValueError>(std::isfinite(as_element(x, value)), "{}: {} is {}; it must be finite as {}",
+                      op, option, value, x.dtype());
+}
 
 struct Relu {
   static constexpr std::string_view op = "relu", formula = "y = max(x, 0)",

@@ -294,7 +294,8 @@ void check(std::string_view op, const Tensor& x, int least_dims, const Tensor& w
                       least_dims == 2 ? ", ..." : ", L, ...");
   check_channels(op, x, "weight", weight);
   check_channels(op, x, "bias", bias);
-  require<ValueError>(eps >= 0, "{}: eps is {}; it must be 0 or above", op, eps);
+  require<ValueError>(eps >= 0 && std::isfinite(eps),
+                      "{}: eps is {}; give a finite one, 0 or above", op, eps);
 }
 
 /// Numbers per sample and channel.

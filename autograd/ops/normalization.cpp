@@ -200,7 +200,8 @@ void check(std::string_view op, const Tensor& x, const Shape& normalized_shape,
       normalized_shape);
   check_affine(op, x, normalized_shape, "weight", weight);
   check_affine(op, x, normalized_shape, "bias", bias);
-  require<ValueError>(eps >= 0, "{}: eps is {}; it must be 0 or above", op, eps);
+  require<ValueError>(eps >= 0 && std::isfinite(eps),
+                      "{}: eps is {}; give a finite one, 0 or above", op, eps);
 }
 
 template <class Kind>

@@ -5,7 +5,7 @@
 // computed in double, so squares must lie within its range, and x - mean within that of x. Where
 // var + eps is 0, so is 1 / sqrt(var + eps): with eps = 0, too, numbers that are equal give bias,
 // and a gradient of 0. Errors, all of them: ShapeError, DTypeError, ValueError for an eps that is
-// negative or NaN.
+// negative or not finite.
 
 #include <retrace/tensor/tensor.h>
 

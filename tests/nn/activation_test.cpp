@@ -92,6 +92,30 @@ TEST_CASE("PReLU and Swish learn their parameter; a clone learns its own") {
   CHECK(!message_of<DTypeError>([] { nn::Swish({.dtype = kInt64}); }).empty());
 }
 
+TEST_CASE("options of activations that are not finite in the dtype are refused") {
+  const Tensor x = tensor({-1.0, 0.0, 1.0});
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL, 1e39}) {
+    const auto refused = [](auto call, std::string_view start) {
+      const std::string message = message_of<ValueError>(call);
+      CHECK_MESSAGE(message.starts_with(start), message);
+    };
+    refused([&] { nn::LeakyReLU({.negative_slope = bad})(x); }, "leaky_relu: negative_slope is ");
+    refused([&] { nn::ELU({.alpha = bad})(x); }, "elu: alpha is ");
+    refused([&] { nn::CELU({.alpha = bad})(x); }, "celu: alpha is ");
+    refused([&] { nn::Softplus({.beta = bad})(x); }, "softplus: beta is ");
+    refused([&] { swish(x, bad); }, "swish: beta is ");
+    if (bad == 1e39) continue;
+    refused([&] { nn::PReLU({.init = bad}); }, "PReLU: init is ");
+    refused([&] { nn::Swish({.init = bad}); }, "Swish: init is ");
+  }
+  CHECK(
+      says(message_of<ValueError>([&] { celu(x, 1e-46); }), "celu: alpha is 1e-46, as float32 0"));
+  CHECK(says(message_of<ValueError>([&] { softplus(x, 1e-40); }), "softplus: 1 / beta is 1e+40"));
+  CHECK(says(message_of<ValueError>([&] { softplus(x, 1, std::nan("")); }), "threshold is nan"));
+  CHECK(says(message_of<ValueError>([&] { hardshrink(x, std::nan("")); }), "lambd is nan"));
+  CHECK(leaky_relu(x.to(kFloat64), 1e39)[0].item<double>() == -1e39);
+}
+
 TEST_CASE("§11 a gated block at two thirds of 4d has the parameters of an ordinary one") {
   constexpr std::int64_t d = 768;
   CHECK(nn::GatedFeedForward::default_hidden(d) == 2048);

@@ -89,6 +89,22 @@ TEST_CASE("other norms") {
 }
 
 TEST_CASE("bad norms") {
+  for (const double eps : {-1.0, HUGE_VAL, std::nan("")}) {
+    const auto refused = [](auto make, std::string_view type) {
+      return says(message_of<ValueError>(make), std::string(type) + ": eps is ");
+    };
+    CHECK(refused([=] { nn::BatchNorm1d(4, {.eps = eps}); }, "BatchNorm"));
+    CHECK(refused([=] { nn::GroupNorm(2, 4, {.eps = eps}); }, "GroupNorm"));
+    CHECK(refused([=] { nn::InstanceNorm1d(4, {.eps = eps}); }, "InstanceNorm"));
+    CHECK(refused([=] { nn::LayerNorm(4, {.eps = eps}); }, "LayerNorm"));
+    CHECK(refused([=] { nn::RMSNorm(4, {.eps = eps}); }, "RMSNorm"));
+    const Tensor x = randn({2, 4, 3});
+    CHECK(refused([=] { batch_norm(x, {}, {}, {}, {}, true, 0.1, eps); }, "batch_norm"));
+    CHECK(refused([=] { group_norm(x, 2, {}, {}, eps); }, "group_norm"));
+    CHECK(refused([=] { instance_norm(x, {}, {}, eps); }, "instance_norm"));
+    CHECK(refused([=] { layer_norm(x, {3}, {}, {}, eps); }, "layer_norm"));
+    CHECK(refused([=] { rms_norm(x, {3}, {}, eps); }, "rms_norm"));
+  }
   CHECK(says(message_of<ValueError>([] { nn::Norm(4, {.eps = HUGE_VAL}); }), "eps is inf"));
   CHECK(says(message_of<ValueError>([] { nn::GroupNorm(4, 6); }), "num_groups is 4"));
   CHECK(says(message_of<ValueError>([] { nn::BatchNorm1d(-1); }), "num_features is -1"));
