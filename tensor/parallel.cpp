@@ -169,7 +169,11 @@ void start_workers(int wanted) {
   static_cast<void>(registered);
   try {
     for (; pool.workers.load(std::memory_order_relaxed) < wanted; ++pool.workers) {
-      std::thread(work).detach();
+      std::thread worker(work);
+#if defined(__linux__)
+      pthread_setname_np(worker.native_handle(), "retrace worker");  // for top, gdb, and tests
+#endif
+      worker.detach();
     }
   } catch (const std::exception&) {
     // No more threads, or no memory for one: the callers do the work.

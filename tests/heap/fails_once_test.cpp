@@ -15,6 +15,7 @@
 #include <retrace/tests/figures.h>
 #include <retrace/tests/files.h>
 #include <retrace/tests/heap/heap.h>
+#include <retrace/tests/heap/one_thread.h>
 #include <retrace/train/checkpoint.h>
 
 using namespace retrace;
@@ -45,7 +46,7 @@ void train_save_load(const std::string& folder) {
 class Run {
  public:
   Run() : path(folder_ / "run") {
-    set_num_threads(1);
+    use_one_thread();
     // OpenBLAS ends the process when it gets no memory: its buffers are there before any fails.
     static_cast<void>(ones({50, 50}).matmul(ones({50, 50})));
     const train::CheckpointFolder run(path);

@@ -11,6 +11,7 @@
 #include <retrace/tests/figures.h>
 #include <retrace/tests/files.h>
 #include <retrace/tests/heap/heap.h>
+#include <retrace/tests/heap/one_thread.h>
 #include <retrace/train/checkpoint.h>
 
 using namespace retrace;
@@ -141,7 +142,7 @@ struct Watching : TapeObserver {
 };
 
 void warm_up() {
-  set_num_threads(1);
+  testing::use_one_thread();
   static_cast<void>(ones({50, 50}).matmul(ones({50, 50})));
 }
 
