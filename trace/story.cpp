@@ -69,7 +69,7 @@ class Teller {
     if (op.formula.empty() && !made.inputs.empty()) line("of " + list(made.inputs));
     for (std::size_t i = 0; i < made.inputs.size(); ++i) {
       if (made.inputs[i] != kNone && state_ != nullptr)
-        show(letter(made, op, i), state_->of(made.inputs[i]).value);
+        show(letter_of(op, i, made.inputs.size()), state_->of(made.inputs[i]).value);
     }
     show(result_letter(op), e.value);
     if (!made.requires_grad) line("Nothing here wants a gradient: backward will not come by.");
@@ -88,7 +88,7 @@ class Teller {
     const Id to = through.inputs[e.input];
     title = fmt::format("back through {} to {}", name(e.node), name(to));
     tell_where(through);
-    const std::string x = letter(through, op, e.input);
+    const std::string x = letter_of(op, e.input, through.inputs.size());
     const std::string rule = rule_of(op, e.input, through.inputs.size());
     std::string meaning = operands(through, op, rule);
     if (has_word(rule, "y")) meaning += ", y is " + name(e.node);
@@ -227,19 +227,11 @@ class Teller {
     return equals == 1 ? op.formula.substr(0, 1) : "y";
   }
 
-  std::string letter(const Node& made, const Op& op, std::size_t i) const {
-    const std::vector<std::string> all = letters(op, made.inputs.size());
-    if (!all.empty()) return all[i];
-    return made.inputs.size() == 1 ? "x" : fmt::format("x{}", i);
-  }
-
   // ", x is constant #0, W is 0.weight": of those that the rule speaks of by another name.
   std::string operands(const Node& made, const Op& op, std::string_view rule) const {
     std::string text;
-    for (std::size_t i = 0; i < made.inputs.size(); ++i) {
-      const std::string each = letter(made, op, i);
-      if (made.inputs[i] != kNone && name(made.inputs[i]) != each &&
-          (has_word(rule, each) || has_word(rule, "d" + each)))
+    for (const auto& [i, each] : spoken_of(op, rule, made.inputs.size())) {
+      if (made.inputs[i] != kNone && name(made.inputs[i]) != each)
         text += fmt::format(", {} is {}", each, name(made.inputs[i]));
     }
     return text;

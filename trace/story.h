@@ -2,6 +2,7 @@
 
 // A trace in words, for whoever shows it: the terminal, a page, a test.
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,11 +58,16 @@ std::string label(const Trace& trace, Id node);
 /// The letters of an op's inputs, as its gradient text has them: "dx = g W, dW = gᵀ x" names x and
 /// W. Empty when they are not as many as the inputs.
 std::vector<std::string> letters(const Op& op, std::size_t inputs);
+/// That of input k; of an op without letters "x", or "x0", "x1", ... of several inputs.
+std::string letter_of(const Op& op, std::size_t k, std::size_t inputs);
+/// The inputs that a text of the op speaks of, by x or dx, with their letters.
+std::map<std::size_t, std::string> spoken_of(const Op& op, std::string_view text,
+                                             std::size_t inputs);
 /// The part of the gradient text about input k, "dW = gᵀ x", with what it speaks of: "h = g · w,
 /// dx = h / n". All of the text when it has other parts.
 std::string rule_of(const Op& op, std::size_t k, std::size_t inputs);
 
-/// "b" stands in "g · b", and not in "db".
+/// "b" stands in "g · b" and "2b", and not in "db" or "b1".
 bool has_word(std::string_view text, std::string_view word);
 
 /// In a line: "0.5", "[1, 2]", or for more numbers "[4, 8] from -1 to 2.5, norm 7".

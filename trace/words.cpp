@@ -1,6 +1,7 @@
 // Names, rules and numbers, as the story tells them.
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -76,10 +77,11 @@ std::string one_line(std::string text) {
 
 bool has_word(std::string_view text, std::string_view word) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const auto goes_on = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };  // x1
   for (std::size_t at = text.find(word); at != std::string_view::npos;
        at = text.find(word, at + 1)) {
     const std::size_t end = at + word.size();
-    if ((at == 0 || !is_letter(text[at - 1])) && (end == text.size() || !is_letter(text[end])))
+    if ((at == 0 || !is_letter(text[at - 1])) && (end == text.size() || !goes_on(text[end])))
       return true;
   }
   return false;
@@ -102,6 +104,31 @@ std::vector<std::string> letters(const Op& op, std::size_t inputs) {
     result.push_back(part.substr(1, part.find(' ') - 1));
   if (result.size() != inputs) result.clear();
   return result;
+}
+
+std::string letter_of(const Op& op, std::size_t k, std::size_t inputs) {
+  const std::vector<std::string> all = letters(op, inputs);
+  if (!all.empty()) return all[k];
+  return inputs == 1 ? "x" : fmt::format("x{}", k);
+}
+
+std::map<std::size_t, std::string> spoken_of(const Op& op, std::string_view text,
+                                             std::size_t inputs) {
+  std::map<std::size_t, std::string> spoken;
+  const auto look_for = [&](std::size_t k, const std::string& letter) {
+    if (has_word(text, letter) || has_word(text, "d" + letter)) spoken.emplace(k, letter);
+  };
+  std::vector<std::string> all = letters(op, inputs);
+  if (all.empty() && inputs == 1) all = {"x"};
+  for (std::size_t k = 0; k < all.size(); ++k) look_for(k, all[k]);
+  if (!all.empty()) return spoken;
+  // A text speaks of a few, of however many there are.
+  for (std::size_t at = text.find('x'); at != text.npos; at = text.find('x', at + 1)) {
+    std::size_t k = inputs;
+    std::from_chars(text.data() + at + 1, text.data() + text.size(), k);
+    if (k < inputs) look_for(k, fmt::format("x{}", k));
+  }
+  return spoken;
 }
 
 std::string rule_of(const Op& op, std::size_t k, std::size_t inputs) {

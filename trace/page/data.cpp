@@ -149,9 +149,7 @@ class Fields {
     return fmt::format("{}, {}", letter(made, k), label(trace_, made.inputs[k]));
   }
   std::string letter(const Node& made, std::size_t k) const {
-    const auto all_letters = letters(trace_.ops[made.op], made.inputs.size());
-    if (!all_letters.empty()) return all_letters[k];
-    return made.inputs.size() == 1 ? "x" : fmt::format("x{}", k);
+    return letter_of(trace_.ops[made.op], k, made.inputs.size());
   }
 
   const Trace& trace_;
