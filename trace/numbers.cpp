@@ -57,13 +57,15 @@ std::string text_of(T value) {
   }
 }
 
-// std::from_chars knows NaN and Infinity. A bool is 0 or 1.
+// std::from_chars knows more spellings of NaN and Infinity than we write. A bool is 0 or 1.
 template <class T>
 bool read(std::string_view word, T& value) {
   using Read = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
   Read number{};
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
   value = static_cast<T>(number);
+  if constexpr (std::is_floating_point_v<T>)
+    if (!std::isfinite(value)) return word == text_of(value);
   return error == std::errc() && end == word.data() + word.size() &&
          (!std::is_same_v<T, bool> || number <= Read(1));
 }
@@ -148,10 +150,11 @@ Tensor parse_values(std::string_view text, const Shape& sizes, DType dtype) {
   visit(dtype, [&]<class T>() {
     T* x = elements<T>(result);
     while (!text.empty() && found < count) {
+      if (found > 0) text.remove_prefix(1);  // the space
       const std::string_view word = text.substr(0, text.find(' '));
       require<IoError>(read(word, x[found]), "values: {} is not a {}", json_excerpt(word), dtype);
       ++found;
-      text.remove_prefix(std::min(text.size(), word.size() + 1));
+      text.remove_prefix(word.size());
     }
   });
   require<IoError>(found == count && text.empty(), "values: there are {} {}, the shape is {}",

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <retrace/tensor/check.h>
 #include <retrace/tensor/file.h>
 #include <retrace/trace/trace.h>
 
@@ -94,11 +95,15 @@ bool Contribution::differs() const {
                      [](const Measured& each) { return each.differs(); });
 }
 
-void Trace::save(const std::string& path) const { write_file(path, json()); }
-
-Trace Trace::load(const std::string& path) {
-  constexpr std::uint64_t kLargest = 1 << 30;
-  return parse(read_file(path, kLargest), path);
+void Trace::save(const std::string& path) const {
+  const std::string text = json();
+  require<IoError>(text.size() <= kLargestFile,
+                   "{}: the trace has {} bytes, and none of more than {} can be read again; record "
+                   "less of it, see RecorderOptions",
+                   path, text.size(), kLargestFile);
+  write_file(path, text);
 }
+
+Trace Trace::load(const std::string& path) { return parse(read_file(path, kLargestFile), path); }
 
 }  // namespace retrace::trace

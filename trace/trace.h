@@ -16,6 +16,8 @@ namespace retrace::trace {
 
 /// Of the files that this build writes and reads.
 inline constexpr int kVersion = 1;
+/// Bytes of a file, which is neither written nor read when it is larger.
+inline constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 30;
 
 /// A position in one of the lists of a Trace.
 using Id = std::uint32_t;
@@ -157,7 +159,8 @@ struct Trace {
 
   /// The same trace gives the same bytes.
   std::string json() const;
-  /// IoError when the file cannot be written; then there is the old one, or none.
+  /// IoError when the file cannot be written, or were larger than kLargestFile; then there is the
+  /// old one, or none.
   void save(const std::string& path) const;
   /// As a page that steps through it (trace/html.h). The same errors.
   void save_html(const std::string& path) const;

@@ -260,6 +260,7 @@ TEST_CASE("a page has so many pictures at most, and says how many boxes stay clo
       trace::Node node;
       node.op = 0;
       node.place = "m" + std::to_string(i);
+      node.sizes = {1};
       trace.nodes.push_back(node);
       trace.numbers.resize(1);
       trace.numbers[0].values = tensor({1.0});

@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
+#include <map>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include <retrace/retrace.h>
 #include <retrace/tests/files.h>
@@ -106,6 +110,59 @@ TEST_CASE("what is no whole trace of this version is refused, and why") {
              "trace.ops: there is no list"));
   CHECK(says(message_of<IoError>([] { Trace::load("/no/such/trace.json"); }),
              "/no/such/trace.json: "));
+}
+
+TEST_CASE("what no run can have computed is refused, and members that are not known") {
+  const std::string json = small_trace().json();
+  const auto refused = [&](const std::string& old, const std::string& now, std::string_view why) {
+    CAPTURE(now);
+    const std::string message = refusal(with(json, old, now));
+    CHECK_MESSAGE(says(message, why), message);
+  };
+  refused("\"number\":", "\"number\":-", "trace.nodes[1].number: -");
+  refused("\"step\":1", "\"step\":-7", ".step: -7 is no whole number from 0 to");
+  refused("{\"shape\":[2],\"dtype\":\"float32\",",
+          "{\"inputs\":[0],\"shape\":[2],\"dtype\":\"float32\",",
+          "trace.nodes[2].inputs: there is no \"op\" that has them");
+  refused("\"node\":1,\"value\":1", "\"node\":1,\"value\":2",
+          "trace.events[2].value: is [2], and node 1 is [2, 2]");
+  refused("\"computed\",\"node\":2", "\"computed\",\"node\":0",
+          "node: 0 is computed a second time");
+  refused("\"upstream\":[4],\"gradient\":5", "\"upstream\":[4],\"gradient\":4",
+          "trace.events[7].gradient: is [], and node 3 is [2, 2]");
+  refused("\"accumulation\",\"node\":1,", "\"accumulation\",\"node\":5,",
+          "trace.events[10].node: is 5, and input 0 of node 3 is 1");
+  refused("\"in_grad\":true", "\"in_gradd\":true",
+          "the member \"in_gradd\" is none that this build knows there");
+  refused("\"version\":1", "\"version\":1,\"more\":1", "trace: the member \"more\" is none");
+  refused("\"kept\":[{", "\"kept\":[{\"more\":1,", ".kept[0]: the member \"more\" is none");
+  refused("\"values\":\"0 -0\"", "\"values\":\"0 -0 \"", "there are 3 numbers or more");
+  for (const char* word : {"nan", "-NaN", "nan(abc)", "inf", "infinity", "1e999"})
+    refused("\"values\":\"0 -0\"", fmt::format("\"values\":\"0 {}\"", word), "is not a float32");
+}
+
+TEST_CASE("a summary that no numbers have is refused") {
+  trace::Recorder recorder({.elements = 1, .corner = 1, .program = "test"});
+  tensor({0.5, -2.0, 4.0}).sum();
+  const std::string json = recorder.trace().json();
+  for (const char* count : {"-9", "4", "0.5"})
+    CHECK(says(refusal(with(json, "\"non_finite\":0", std::string("\"non_finite\":") + count)),
+               "is no whole number from 0 to 3"));
+  CHECK(says(refusal(with(json, "\"min\":-2", "\"min\":5")),
+             "numbers[0]: there are no numbers from 5 to 4 with the norm"));
+  CHECK(says(refusal(with(json, "\"norm\":", "\"norm\":-")), "with the norm -"));
+}
+
+TEST_CASE("of any number of inputs a text tells those that it speaks of") {
+  const trace::Op cat{"cat", "y = x0, x1, ... along a dim", "dxk = g where xk lies", false};
+  using Spoken = std::map<std::size_t, std::string>;
+  CHECK(trace::spoken_of(cat, cat.formula, 3) == Spoken{{0, "x0"}, {1, "x1"}});
+  CHECK(trace::spoken_of(cat, "y = max1 x12", 20) == Spoken{{12, "x12"}});
+  const trace::Op linear{"linear", "y = x Wᵀ + b", "dx = g W, dW = gᵀ x, db = Σ g", false};
+  CHECK(trace::spoken_of(linear, "dW = gᵀ x", 3) == Spoken{{0, "x"}, {1, "W"}});
+  CHECK(trace::letter_of(linear, 2, 3) == "b");
+  CHECK(trace::letter_of(cat, 2, 3) == "x2");
+  CHECK(trace::letter_of({"exp", "y = eˣ", "", true}, 0, 1) == "x");
 }
 
 TEST_CASE("the hash of what is not kept comes back, and may be missing") {
