@@ -25,7 +25,7 @@ struct Difference {
 Difference difference(const Numbers& a, const Numbers& b, double tolerance);
 
 /// Of all parameters, and of what backward began at. `partner`: of each node of `a`, the node of
-/// `b` that plays its part, if any; parameters with names belong to those of the same name.
+/// `b` that plays its part; where there is none, one of the same name that has no partner does.
 std::vector<Comparison::Row> parameter_distances(const Trace& a, const Trace& b,
                                                  const std::vector<Id>& partner, double tolerance);
 

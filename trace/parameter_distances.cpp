@@ -2,8 +2,11 @@
 #include <retrace/trace/story.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <unordered_map>
+
+#include <fmt/format.h>
 
 namespace retrace::trace {
 namespace {
@@ -28,6 +31,11 @@ std::vector<Track> tracks_of(const Trace& trace) {
     } else if (const auto* update = std::get_if<Update>(&event)) {
       tracks[update->node].values.push_back(update->after);
       tracks[update->node].updates.emplace_back(update->before, update->after);
+    } else if (const auto* change = std::get_if<Change>(&event);
+               change != nullptr && change->after != kNone) {
+      if (change->of == Change::Of::value) tracks[change->node].values.push_back(change->after);
+      if (change->of == Change::Of::gradient)
+        tracks[change->node].gradients.push_back(change->after);
     }
   }
   return tracks;
@@ -95,17 +103,27 @@ class Table {
 std::vector<Comparison::Row> parameter_distances(const Trace& a, const Trace& b,
                                                  const std::vector<Id>& partner, double tolerance) {
   const Table table(a, b, tolerance);
-  std::unordered_map<std::string, Id> named;
+  std::multimap<std::string, Id> alone;  // of B, that have a name and no partner
+  const std::set<Id> partners(partner.begin(), partner.end());
   for (Id id = 0; id < b.nodes.size(); ++id) {
-    if (!b.nodes[id].name.empty()) named.emplace(b.nodes[id].name, id);
+    if (!b.nodes[id].name.empty() && !partners.contains(id)) alone.emplace(b.nodes[id].name, id);
   }
+  std::unordered_map<std::string, int> bearers;  // of each name in A
+  for (const Node& node : a.nodes) ++bearers[node.name];
   std::vector<Comparison::Row> rows;
   for (Id id = 0; id < a.nodes.size(); ++id) {
-    const Node& node = a.nodes[id];
+    const std::string& name = a.nodes[id].name;
     if (!table.is_parameter(id)) continue;
-    const auto same_name = named.find(node.name);
-    const Id other = same_name != named.end() ? same_name->second : partner[id];
-    if (other != kNone) rows.push_back(table.row(label(a, id), id, other));
+    Id other = partner[id];
+    if (const auto found = alone.lower_bound(name);
+        other == kNone && found != alone.end() && found->first == name) {
+      other = found->second;
+      alone.erase(found);
+    }
+    if (other == kNone) continue;
+    std::string said = label(a, id);
+    if (!name.empty() && bearers[name] > 1) said += fmt::format(" #{}", id);
+    rows.push_back(table.row(std::move(said), id, other));
   }
   Comparison::Row losses{"loss", {}, {}, {}};  // of each step of the training
   for (const Id loss : losses_of(a)) {

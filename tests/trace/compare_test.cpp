@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -479,4 +480,71 @@ TEST_CASE("a tolerance that is none is refused") {
   for (const double each : {-1e-9, std::nan(""), inf})
     CHECK(says(message_of<ValueError>([&] { compare(Trace(), Trace(), each); }),
                "give a finite number from 0 on"));
+}
+
+TEST_CASE("tensors of one name are compared each with its own partner, and told apart") {
+  const auto two_nets = [] {
+    manual_seed(0);
+    nn::Sequential first{nn::Linear(2, 2)}, second{nn::Linear(2, 2)};
+    trace::Recorder recorder({.program = "test"});
+    second(first(tensor({{1.0, 2.0}}))).square().sum().backward();
+    for (const nn::Sequential& net : {first, second})
+      optim::SGD(net.parameters(), {.lr = 0.1}).step();
+    return recorder.trace();
+  };
+  const Comparison found = compared(two_nets(), two_nets());
+  CHECK(found.same());
+  REQUIRE(found.rows.size() == 5);
+  std::set<std::string> names;
+  for (const Comparison::Row& each : found.rows) {
+    CAPTURE(each.name);
+    names.insert(each.name);
+    for (const auto& distance : {each.value, each.gradient, each.update})
+      if (distance) CHECK(distance->absolute == 0);
+  }
+  CHECK(names.size() == 5);
+  CHECK(says(row(found, "0.weight").name, "0.weight #"));
+}
+
+TEST_CASE("a parameter without a partner is compared with one of its name that has none") {
+  const Trace trace = tensor_trace(tensor({1.0}).requires_grad_());
+  Trace other = trace;
+  other.numbers[0].values = tensor({3.0});
+  other.events.insert(other.events.begin(), 500, trace::TrainingStep{1});  // nothing meets
+  CHECK(row(compare(trace, trace), "w").value->absolute == 0);
+  CHECK(row(compare(trace, other), "w").value->absolute == 2);
+}
+
+TEST_CASE("what a program changes by hand counts among the values and gradients of a parameter") {
+  const auto by_hand = [](double lr) {
+    const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+    trace::Recorder recorder({.program = "test"});
+    recorder.name(w, "w");
+    for (int i = 0; i < 2; ++i) {
+      w.square().sum().backward();
+      const NoGradGuard no_grad;
+      Tensor gradient = w.grad();
+      gradient.mul_(lr);
+      Tensor(w).sub_(gradient);
+    }
+    w.sum();
+    return recorder.trace();
+  };
+  const Comparison found = compared(by_hand(0.5), by_hand(0.25));
+  CHECK(found.differing > 0);
+  CHECK(row(found, "w").value->absolute > 0);
+
+  const auto scaled = [](double by) {
+    const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+    trace::Recorder recorder({.program = "test"});
+    recorder.name(w, "w");
+    w.square().sum().backward();
+    {
+      const NoGradGuard no_grad;
+      Tensor(w.grad()).mul_(by);
+    }
+    optim::SGD({w}, {.lr = 0.1}).zero_grad();
+    return recorder.trace();
+  };
+  CHECK(row(compared(scaled(2), scaled(3)), "w").gradient->absolute == 4);
 }
