@@ -104,20 +104,37 @@ Check rising(double low, double high) {
   };
 }
 
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where a path leads; of links, also of those to what is not there yet.
+fs::path target_of(fs::path path) {
+  std::error_code error;
+  for (int links = 0; links < 40 && fs::is_symlink(path, error); ++links)
+    path = path.parent_path() / fs::read_symlink(path, error);
+  const fs::path canonical = fs::weakly_canonical(fs::absolute(path, error), error);
+  return error ? path : canonical;
+}
+
+}  // namespace
+
 void require_apart(const NamedPath& other, const NamedPath& written) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;  // files that are not there are not the same
+  std::error_code ignored;  // files that are not there are told apart by their paths
   const std::string& path = written.second;
-  if (path.empty() || (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored))) return;
-  require<UsageError>(path != other.second && !fs::equivalent(path, other.second, ignored),
-                      "{} and {} name the same file", other.first, written.first);
+  if (path.empty() || other.second.empty()) return;
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) return;
+  require<UsageError>(
+      target_of(path) != target_of(other.second) && !fs::equivalent(path, other.second, ignored),
+      "{} and {} name the same file", other.first, written.first);
 }
 
 void require_files_apart(const Options& o) {
   const NamedPath files[] = {
       {"--data", o.data}, {"--test", o.test},     {"--predict", o.predict},
       {"--out", o.out},   {"--report", o.report}, {"--json", o.json},
-      {"--csv", o.csv},   {"--trace", o.trace},   {"--trace-html", o.trace_html}};
+      {"--csv", o.csv},   {"--trace", o.trace},   {"--trace-html", o.trace_html},
+      {"--save", o.save}};
   constexpr std::ptrdiff_t read = 3;
   for (const NamedPath* written = std::begin(files) + read; written != std::end(files); ++written)
     for (const NamedPath* other = std::begin(files); other != written; ++other)

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <initializer_list>
 
 #include <retrace/tests/files.h>
@@ -162,6 +163,28 @@ TEST_CASE("a command line that makes no sense is refused in one line") {
   CHECK(says(refusal({"--nonsense"}), "--nonsense"));
   CHECK(says(refusal({"--steps", "x"}), "--steps"));
   CHECK(says(refusal({"--steps", "x"}), "whole number"));
+}
+
+TEST_CASE("no two options write one file, which need not be there, by whatever names") {
+  namespace fs = std::filesystem;
+  const retrace::testing::TemporaryFolder folder;
+  const std::string file = folder / "q", dotted = folder / "./q", link = folder / "link",
+                    other = folder / "other";
+  fs::create_directory(folder / "in");
+  const std::string back = folder / "in/../q", far = folder / "in/far";
+  fs::create_symlink("q", link), fs::create_symlink(link, other), fs::create_symlink("../q", far);
+  for (const std::string& name : {file, dotted, link, other, back, far}) {
+    CAPTURE(name);
+    CHECK(refusal({"--trace", file.c_str(), "--trace-html", name.c_str()}) ==
+          "--trace and --trace-html name the same file");
+    CHECK(refusal({"--json", name.c_str(), "--csv", link.c_str()}) ==
+          "--json and --csv name the same file");
+    CHECK(refusal({"--trace", name.c_str(), "--save", file.c_str()}) ==
+          "--trace and --save name the same file");
+  }
+  const std::string apart = folder / "in/q", closed = folder / "no/q", closed_too = folder / "no/p";
+  CHECK(refusal({"--trace", file.c_str(), "--trace-html", apart.c_str()}).empty());
+  CHECK(refusal({"--trace", closed.c_str(), "--trace-html", closed_too.c_str()}).empty());
 }
 
 TEST_CASE("a program offers what it names and nothing else") {
