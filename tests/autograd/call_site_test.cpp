@@ -89,3 +89,22 @@ TEST_CASE("the stack of the moment, and of nothing") {
   CHECK(says(describe_call_site(capture_call_stack()), at(__LINE__)));
 #endif
 }
+
+#ifdef RETRACE_HAVE_LIBDW
+namespace {
+Tensor their_step(const Tensor& x);
+}
+
+TEST_CASE("files of a program that lies in a folder called retrace are its own") {
+  const Tensor x = ones({2}).requires_grad_();
+  Recorder recorder;
+  const ObserverScope scope(recorder);
+  their_step(x);
+  CHECK(recorder.sites.back() == "step.h:8 (their_step)");
+}
+
+namespace {
+#line 8 "/home/somebody/retrace/train/step.h"
+[[gnu::noinline]] Tensor their_step(const Tensor& x) { return x * x; }
+}  // namespace
+#endif
