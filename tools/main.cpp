@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <sstream>
@@ -23,6 +22,7 @@
 #include <retrace/trace/html.h>
 #include <retrace/train/exit.h>
 #include <retrace/train/option_values.h>
+#include <retrace/train/report.h>
 #include <retrace/train/terminal.h>
 
 using namespace retrace;
@@ -40,17 +40,19 @@ std::string about() {
                      retrace::version(), RETRACE_COMPILER, kernels::blas_kernels(), num_threads());
 }
 
-void write(const std::string& out, const std::string& page) {
+// In place of a file that begins with another line nothing is written: it is no `what`.
+void write(const std::string& out, const std::string& text, const char* what) {
+  train::require_own(out, text.substr(0, text.find('\n')), what);
   if (out == "-") {
-    train::print(page);
+    train::print(text);
   } else {
-    train::writing([&] { write_file(out, page); });
+    train::writing([&] { write_file(out, text); });
   }
 }
 
 void write_atlas(const std::string& out) {
   const atlas::Page page = atlas::page();
-  write(out, page.html);
+  write(out, page.html, "page");
   fmt::print(stderr, "{}: {} cards, {:.1f} MB\n", out, page.cards,
              static_cast<double>(page.html.size()) / 1e6);
 }
@@ -58,16 +60,8 @@ void write_atlas(const std::string& out) {
 void write_page(const std::string& trace, const std::string& out) {
   if (out != "-") train::require_apart({"TRACE", trace}, {"--out", out});
   const trace::HtmlPage page = trace::html_page(trace::Trace::load(trace));
-  write(out, page.html);
+  write(out, page.html, "page");
   fmt::print(stderr, "{}: {}\n", out, page.about);
-}
-
-// No header is written over, by whatever link.
-void write_catalogue(const std::string& headers, const std::string& out) {
-  std::error_code ignored;  // then it is no link
-  if (std::filesystem::weakly_canonical(out, ignored).extension() == ".h")
-    throw train::UsageError(fmt::format("--out {}: a header; the catalogue is Markdown", out));
-  write(out, catalogue::document(headers));
 }
 
 // `failure`: what to return for a failure, which each command may have its own of.
@@ -149,7 +143,7 @@ int run(int argc, char** argv, train::ExitCode& failure) {
     return code == 0 ? 0 : static_cast<int>(train::ExitCode::usage);
   }
   if (page->parsed()) {
-    write_catalogue(headers, out);
+    write(out, catalogue::document(headers), "catalogue");
   } else if (walk->parsed()) {
     tools::step(trace, plain, script);
   } else if (diff->parsed()) {

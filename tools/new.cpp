@@ -56,8 +56,8 @@ std::string make_project(const std::string& name) {
   const Source source;
   std::error_code error;
   if (!fs::create_directory(name, error))
-    fail<IoError>("{}: cannot make the folder: {}", name,
-                  error ? error.message() : "there is one already");
+    fail<train::WriteError>("{}: cannot make the folder: {}", name,
+                            error ? error.message() : "there is one already");
   std::vector<std::string> files = names_in_folder(source.folder.string());
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
@@ -65,7 +65,9 @@ std::string make_project(const std::string& name) {
     replace_all(text, kName, name);
     replace_all(text, kPackage, source.package);
     replace_all(text, kVersion, fmt::format("{}.{}", RETRACE_VERSION_MAJOR, RETRACE_VERSION_MINOR));
-    write_file(fmt::format("{}/{}", name, file == "gitignore" ? ".gitignore" : file), text);
+    train::writing([&] {
+      write_file(fmt::format("{}/{}", name, file == "gitignore" ? ".gitignore" : file), text);
+    });
   }
   return fmt::format(
       "{0}/main.cpp learns y = sin(x): put your model, your data and your loss in place of its "

@@ -26,8 +26,10 @@ std::string introduction(const trace::Trace& trace, std::size_t steps) {
   return printable(text);
 }
 
+// To its end, whatever a key cannot do; then that is told.
 void run_script(Stepper& stepper, const std::string& script) {
   std::istringstream words(script);
+  std::string failed;
   if (!train::print(stepper.card() + "\n")) return;
   for (std::string key; words >> key;) {
     std::string argument;
@@ -37,11 +39,14 @@ void run_script(Stepper& stepper, const std::string& script) {
     } else if ((key == "g" || key == "/") && !(words >> argument)) {
       throw train::UsageError(fmt::format("--script: {} needs something behind it", key));
     }
-    if (!stepper.press(key, argument)) return;
+    if (!stepper.press(key, argument)) break;
     const std::string& message = stepper.message();
+    if (failed.empty() && !message.empty())
+      failed = fmt::format("{}{}{}: {}", key, key == "g" ? " " : "", argument, message);
     if (!train::print(fmt::format("\n{}\n", message.empty() ? stepper.card() : printable(message))))
       return;
   }
+  if (!failed.empty()) throw train::UsageError(printable("--script: " + failed));
 }
 
 }  // namespace

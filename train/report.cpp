@@ -125,14 +125,13 @@ std::string beginning(const std::string& path, std::size_t size) {
   return begins;
 }
 
-// Whoever takes --csv for the table to learn from must not lose it.
-void require_own(const std::string& path, std::string_view start) {
-  if (!start.starts_with(beginning(path, start.size())))
-    throw WriteError(fmt::format(
-        "{}: is there already, and is no record of steps; remove it, or name another file", path));
-}
-
 }  // namespace
+
+void require_own(const std::string& path, std::string_view start, std::string_view what) {
+  if (!writing([&] { return start.starts_with(beginning(path, start.size())); }))
+    throw WriteError(fmt::format(
+        "{}: is there already, and is no {}; remove it, or name another file", path, what));
+}
 
 bool has_steps(const std::string& path) {
   return beginning(path, kCsvHeader.size()) == kCsvHeader ||
@@ -235,10 +234,9 @@ void LineFile::fail_to(const char* what) const {
 }
 
 Report::Report(const std::string& json_path, const std::string& csv_path, bool append) {
-  writing([&] {
-    require_own(json_path, kJsonStart);
-    require_own(csv_path, kCsvHeader);
-  });
+  // Whoever takes --csv for the table to learn from must not lose it.
+  require_own(json_path, kJsonStart, "record of steps");
+  require_own(csv_path, kCsvHeader, "record of steps");
   has_ends_ = append;
   if (!json_path.empty()) json_.emplace(json_path, append);
   if (csv_path.empty()) return;

@@ -46,6 +46,9 @@ std::string number_text(double value);
 
 /// Whether there is a file that a Report has written.
 bool has_steps(const std::string& path);
+/// WriteError when `path` is a file that is there and does not begin as `what`, which is to be
+/// written to it, does: somebody else's. An empty file, a device and "-" are nobody's.
+void require_own(const std::string& path, std::string_view start, std::string_view what);
 
 /// A text file that is written line by line, by one process at a time. WriteError, naming the path,
 /// when that fails.

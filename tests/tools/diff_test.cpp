@@ -196,16 +196,39 @@ TEST_CASE("no command writes over what it reads, by whatever name") {
       CHECK(contents_of(files.a) == before);
     }
   }
-  CHECK(run_tool({"html", files.a, "-o", files.b}).code == 0);
   CHECK(run_tool({"html", files.a, "-o", "-"}).code == 0);
+}
 
-  write_file(files.folder / "ops.h", "// ops\n");
-  fs::create_symlink(files.folder / "ops.h", files.folder / "page.md");
-  for (const char* out : {"ops.h", "page.md", "new.h"}) {
-    const Outcome outcome =
-        run_tool({"catalogue", "--headers", RETRACE_SOURCE_DIR, "-o", files.folder / out});
-    CHECK(outcome.code == 2);
-    CHECK(says(outcome.err, ": a header; the catalogue is Markdown\n"));
+TEST_CASE("no command writes over a file of another kind, by whatever link") {
+  namespace fs = std::filesystem;
+  const Files files(one(1), one(1));
+  const std::string header = files.folder.put("ops.h", "#pragma once\n");
+  const std::string link = files.folder / "link", page = files.folder.put("page.html", ""),
+                    markdown = files.folder / "ops.md";
+  fs::create_symlink(header, link);
+  const std::vector<std::string> writers[] = {{"html", files.a, "-o"},
+                                              {"atlas", "-o"},
+                                              {"catalogue", "--headers", RETRACE_SOURCE_DIR, "-o"}};
+  const auto write = [](std::vector<std::string> call, const std::string& out) {
+    call.push_back(out);
+    return run_tool(call);
+  };
+  // What is there when its kind is written: nothing, an empty file, and then its own.
+  for (int times = 0; times < 2; ++times) {
+    CHECK(write(writers[0], page).code == 0);
+    CHECK(write(writers[1], page).code == 0);
+    CHECK(write(writers[2], markdown).code == 0);
   }
-  CHECK(contents_of(files.folder / "ops.h") == "// ops\n");
+  for (const std::vector<std::string>& writer : writers) {
+    for (const std::string& out :
+         {files.b, header, link, writer[0] == "catalogue" ? page : markdown}) {
+      CAPTURE(writer[0]);
+      CAPTURE(out);
+      const std::string before = contents_of(out);
+      const Outcome outcome = write(writer, out);
+      CHECK(outcome.code == 1);
+      CHECK(outcome.err.starts_with("retrace: " + out + ": is there already, and is no "));
+      CHECK(contents_of(out) == before);
+    }
+  }
 }

@@ -73,9 +73,12 @@ TEST_CASE("new makes a project of the template, in which nothing is left to fill
 
   const std::string before = contents_of(folder / "sine_2/main.cpp");
   const Outcome again = run_tool({"new", "sine_2"}, folder.path());
-  CHECK(again.code == 3);
+  CHECK(again.code == 1);
   CHECK(again.err == "retrace: sine_2: cannot make the folder: there is one already\n");
   CHECK(contents_of(folder / "sine_2/main.cpp") == before);
+  const Outcome nowhere = run_tool({"new", "sine_2"}, "/proc");
+  CHECK(nowhere.code == 1);
+  CHECK(nowhere.err.starts_with("retrace: sine_2: cannot make the folder: "));
 }
 
 TEST_CASE("new refuses names that are none for a program: exit code 2, and nothing is made") {

@@ -82,9 +82,10 @@ TEST_CASE("without a terminal all is printed, as with --plain") {
 }
 
 TEST_CASE("--script walks as the keys say, and back to what was shown") {
-  const auto cards = [](const std::string& script) {
+  const auto cards = [](const std::string& script, const std::string& failed = "") {
     const Outcome outcome = run_tool({"step", xor_trace(), "--script", script});
-    CHECK(outcome.code == 0);
+    CHECK(outcome.code == (failed.empty() ? 0 : 2));
+    CHECK(outcome.err == (failed.empty() ? "" : "retrace: --script: " + failed + "\n"));
     return paragraphs(outcome.out);
   };
   const auto there = cards("n n n p p n q n");
@@ -95,7 +96,8 @@ TEST_CASE("--script walks as the keys say, and back to what was shown") {
   CHECK(there[5] == there[1]);
   CHECK(there[6] == there[2]);
 
-  const auto jumps = cards("g 7 Home p End n /Adam /no-such-words g 0 g x y");
+  const auto jumps =
+      cards("g 7 Home p End n /Adam /no-such-words g 0 g x y", "p: This is the first step.");
   REQUIRE(jumps.size() == 11);
   CHECK(says(jumps[1], "step 7 of"));
   CHECK(says(jumps[2], "step 1 of"));
@@ -114,6 +116,7 @@ TEST_CASE("--script walks as the keys say, and back to what was shown") {
   CHECK(says(tanh[6], "float32 [4, 8]\n"));
   CHECK(says(tanh[6], "with RETRACE_TRAP_NODE="));
   CHECK(run_tool({"step", xor_trace(), "--script", "g"}).code == 2);
+  CHECK(cards("g 99 Home", "g 99: Steps are numbered from 1 to 18, not 99.").size() == 3);
 }
 
 TEST_CASE("a module is collapsed to one line and opened again") {
