@@ -7,7 +7,7 @@
 //   ```cpp global               declarations, to stand outside of it; known without the word when
 //                               the block begins with struct, class, enum, template, namespace
 //                               or using namespace. An #include may stand in any block
-//   ```cpp with `int main(`     a program of its own
+//   ```cpp with `int main(`     a program of its own, which includes what it needs
 //   ```cpp autograd/node.h      an excerpt: lines that stand in that file, one behind the other,
 //                               but for their indentation
 //   ```text                     right behind one of the first three: what that block prints, but
