@@ -25,7 +25,7 @@ inline std::string browser() {
   return "";
 }
 
-/// Says so when there is none; ctest knows the message.
+/// Says so when there is none; rules.cpp knows the message.
 inline bool has_browser() {
   const bool found = !browser().empty();
   if (!found) MESSAGE("skipped: no chromium was found; install Debian's package of that name");

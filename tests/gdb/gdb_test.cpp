@@ -33,7 +33,7 @@ std::string run_gdb(const std::vector<std::string>& commands, const std::string&
   return contents_of(folder / "out") + contents_of(folder / "err");
 }
 
-/// Says so when there is no gdb that can run and print; ctest knows the message.
+/// Says so when there is no gdb that can run and print; rules.cpp knows the message.
 bool has_gdb() {
   static const std::string missing = [] {
     if (gdb().empty()) return std::string("no gdb was found; install Debian's package gdb");

@@ -180,6 +180,24 @@ TEST_CASE("files are named after what they hold") {
   }
 }
 
+TEST_CASE("every test case belongs to a program") {
+  int files = 0;
+  for (const auto& file : files_below(kRoot / "tests")) {
+    if (file.extension() != ".cpp") continue;
+    const auto lines = lines_of(file);
+    if (std::none_of(lines.begin(), lines.end(),
+                     [](const auto& line) { return line.starts_with("TEST_CASE"); }))
+      continue;
+    ++files;
+    const fs::path inside = file.lexically_relative(kRoot / "tests");
+    const bool is_built =
+        inside.has_parent_path() && inside.filename().string().ends_with("_test.cpp");
+    CHECK_MESSAGE(is_built, in_tree(file) << " is in no program: tests/CMakeLists.txt builds those "
+                                             "of tests/FOLDER/ that end in _test.cpp");
+  }
+  CHECK(files > 100);
+}
+
 TEST_CASE("the project stands alone") {
   const std::string outside = std::string("../") + "shared";
   for (const auto& file : project_files()) {

@@ -1,4 +1,5 @@
-"""PyTorch's side of "What is different, and why" in docs/pytorch.md; that of Retrace: pytorch_test.cpp."""
+"""PyTorch's side of "What is different, and why" in docs/pytorch.md; that of Retrace:
+tests/house/pytorch_traps_test.cpp."""
 
 import warnings
 
