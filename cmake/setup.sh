@@ -15,7 +15,7 @@ packages=(g++ cmake ninja-build libopenblas-pthread-dev librandom123-dev libfmt-
 missing_packages() {
   local have package
   have=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' 2>/dev/null |
-    sed -n 's/^ii  *//p')
+    sed -n 's/^[hi]i  *//p') # h: held at its version
   for package in "$@"; do
     grep -qxF -- "$package" <<<"$have" || printf '%s\n' "$package"
   done
@@ -25,7 +25,10 @@ is_debian() {
   local ID='' ID_LIKE=''
   # shellcheck source=/dev/null
   [ -r /etc/os-release ] && . /etc/os-release
-  case " $ID $ID_LIKE " in *' debian '*) command -v apt-get dpkg-query >/dev/null ;; *) false ;; esac
+  case " $ID $ID_LIKE " in
+    *' debian '*) command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ;;
+    *) false ;;
+  esac
 }
 
 # need_packages PACKAGE...: installs what is missing, as root or through sudo.
@@ -74,9 +77,11 @@ logged() {
   local log=$1 status=0
   shift
   if [ -t 2 ]; then
-    "$@" 2>&1 | tee -a "$log" | while IFS= read -r line; do
-      printf '\r\033[K%.79s' "$line" >&2
-    done || status=${PIPESTATUS[0]}
+    # Ctrl-C ends the command; what it says then is logged, too.
+    "$@" 2>&1 | tee -ai "$log" | (
+      trap '' INT
+      while IFS= read -r line; do printf '\r\033[K%.79s' "$line" >&2; done
+    ) || status=${PIPESTATUS[0]}
     printf '\r\033[K' >&2
   else
     "$@" >>"$log" 2>&1 || status=$?
@@ -88,21 +93,24 @@ logged() {
   return "$status"
 }
 
-# build_preset PRESET TARGET...: configures where needed (with the options of RETRACE_CONFIGURE) and
-# builds (no target: everything).
+# build_preset PRESET TARGET...: configures where needed (with the options of RETRACE_CONFIGURE, anew
+# where they are others than the last time) and builds (no target: everything).
 build_preset() {
-  local preset=$1 target folder cache choices=() targets=()
+  local preset=$1 options=${RETRACE_CONFIGURE:-} target folder cache configured choices=() targets=()
   shift
   folder=$root/build
   [ "$preset" = release ] || folder=$root/build-$preset
   mkdir -p "$folder"
   for target in "$@"; do targets+=(--target "$target"); done
   cache=$folder/CMakeCache.txt
+  # Without the file, someone may have configured by hand: that stays.
+  configured=$folder/configured_with
   (
     flock 9 # two calls at once would trip over each other's files
     : >"$folder/build.log"
     if ! [ -e "$folder/build.ninja" ] ||
       ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache" ||
+      [ "$(cat "$configured" 2>/dev/null)" != "$options" ] ||
       { [ "$preset" = release ] && ! grep -qx 'CMAKE_BUILD_TYPE:STRING=Release' "$cache"; }; then
       say "configuring $folder"
       # ccache cannot keep what was compiled with a precompiled header, and is best with single
@@ -114,9 +122,11 @@ build_preset() {
         choices=(-DRETRACE_BATCHES=ON)
       fi
       # shellcheck disable=SC2206 # options are words
-      choices+=(${RETRACE_CONFIGURE:-})
+      choices+=($options)
       cd "$root" || exit
+      rm -f "$folder/build.ninja" # so that one that fails is done anew
       logged "$folder/build.log" cmake --fresh --preset "$preset" "${choices[@]}"
+      printf '%s\n' "$options" >"$configured"
     fi
     say "building ${*:-everything} in $folder"
     SECONDS=0
