@@ -95,7 +95,8 @@ Count count_of(const retrace::fuzz::Target& target, const std::vector<fs::path>&
   return count;
 }
 
-// By target, how many inputs broke it while it was fuzzed: each is kept.
+// By target, how many inputs broke it while it was fuzzed: each is kept. Nothing where a line is
+// not as ./fuzz writes it.
 std::map<std::string, int> recorded_crashes(const fs::path& record) {
   std::map<std::string, int> crashes;
   std::ifstream lines(record);
@@ -103,6 +104,7 @@ std::map<std::string, int> recorded_crashes(const fs::path& record) {
   for (std::int64_t inputs, seconds, broke;
        lines >> date >> commit >> target >> inputs >> seconds >> broke;)
     crashes[target] += static_cast<int>(broke);
+  if (!lines.eof()) crashes.clear();
   return crashes;
 }
 
