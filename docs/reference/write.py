@@ -1,17 +1,29 @@
 #!/usr/bin/env python3
 """write.py DOXYGEN FOLDER: runs Doxygen on FOLDER/Doxyfile; fails on all that it warns of, but for
-members of classes whose names say what they are."""
+members of classes whose names say what they are, and where headers or what is in them are missing."""
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 doxygen, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-status = subprocess.run([doxygen, folder / "Doxyfile"], check=False).returncode
+html, warnings = folder / "html", folder / "warnings.txt"
+shutil.rmtree(html, ignore_errors=True)  # pages of what is no more
+warnings.unlink(missing_ok=True)
+# It is told to be quiet: what is heard is a filter that fails, which Doxygen takes for an empty file.
+done = subprocess.run([doxygen, folder / "Doxyfile"], stderr=subprocess.PIPE, text=True, check=False)
 member = re.compile(r" \((function|variable|typedef|enumeration)\) of (class|struct) .* is not documented")
-found = [line for line in (folder / "warnings.txt").read_text().splitlines() if not member.search(line)]
+found = [line for line in (warnings.read_text() if warnings.exists() else "").splitlines()
+         if not member.search(line)] + done.stderr.splitlines()
+headers = len(re.findall(r'^ +"/.*\.h"', (folder / "Doxyfile").read_text(), re.MULTILINE))
+read = len(list(html.glob("*_8h_source.html")))
+if not 0 < headers == read:
+    found.append(f"{read} of {headers} headers have a page")
+for page in ("index.html", "namespaceretrace.html", "classretrace_1_1Tensor.html"):
+    if not (html / page).exists():
+        found.append(f"{page} is missing")
 print("\n".join(found))
-pages = len(list((folder / "html").glob("*.html")))
-print(f"{folder}/html/index.html: {pages} pages, {len(found)} warnings")
-sys.exit(status or (1 if found or not pages else 0))
+print(f"{html}/index.html: {len(list(html.glob('*.html')))} pages, {len(found)} warnings")
+sys.exit(done.returncode or (1 if found else 0))
