@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -49,7 +50,7 @@ def second_build():
     cache = (BUILD / "CMakeCache.txt").read_text()
     options = re.findall(r"^((?:CMAKE_CXX_COMPILER_LAUNCHER|CMAKE_DISABLE_PRECOMPILE_HEADERS|"
                          r"RETRACE_[A-Z]+)):\w+=(.*)$", cache, re.MULTILINE)
-    output, status = run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja",
+    output, status = run(["cmake", "--fresh", "-S", ROOT, "-B", folder, "-G", "Ninja",
                           "-DCMAKE_BUILD_TYPE=Release", *(f"-D{key}={value}" for key, value in options)])
     if status == 0:
         output, status = run(["cmake", "--build", folder, "--target", *programs])
@@ -182,8 +183,9 @@ def stepping(quick):
             output, status = run([tool, *arguments], stdin=subprocess.DEVNULL)
             tally.expect(status == 0 and output, f"{arguments[:-1]} without a terminal: {status}")
         for size in (1, 5, 79):
-            _, status = run(["script", "-qec", f"stty cols {size} rows {size} && TERM=xterm "
-                             f"{tool} step {trace}", "/dev/null"], input="nnnpppq", timeout=60)
+            _, status = run(["script", "-qec", f"stty cols {size} rows {size} && TERM=xterm " +
+                             shlex.join([str(tool), "step", str(trace)]), "/dev/null"],
+                            input="nnnpppq", timeout=60)
             tally.expect(status == 0, f"a window of {size} by {size}: {status}")
         noise = folder / "noise"
         noise.write_bytes(random.Random(1).randbytes(5000))

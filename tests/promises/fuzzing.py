@@ -19,10 +19,10 @@ READERS = {"R40": ["tensor/safetensors_header.cpp", "tensor/safetensors.cpp", "t
                    "train/options.cpp", "train/transformer_config.cpp"]}
 
 
-def runs():
+def runs(new=NEW):
     """(date, commit, target) of all runs, with their inputs, seconds and crashes."""
     sums = {}
-    for path in (KEPT, NEW):
+    for path in (KEPT, new):
         for line in path.read_text().splitlines() if path.exists() else []:
             *key, inputs, seconds, crashes = line.split("\t")
             before = sums.get(tuple(key), (0, 0, 0))
@@ -31,10 +31,13 @@ def runs():
 
 
 def keep_record():
-    """Takes what was run here into the tree."""
+    """Takes what was run here into the tree. Stopped in the middle, it has counted nothing twice."""
+    if not NEW.exists():
+        return
+    taken = NEW.rename(NEW.with_suffix(".taken"))
     KEPT.write_text("".join("\t".join([*key, *map(str, counts)]) + "\n"
-                            for key, counts in sorted(runs().items())))
-    NEW.unlink(missing_ok=True)
+                            for key, counts in sorted(runs(taken).items())))
+    taken.unlink()
 
 
 def reached_lines():

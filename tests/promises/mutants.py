@@ -7,6 +7,7 @@ tests/promises/mutants.tsv is not drawn again; what was judged last counts besid
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -31,7 +32,7 @@ EXPLAINED = ROOT / "tests/promises/survivors.tsv"
 # What computes, what goes backward, what trains, what reads.
 SOURCES = (
     "tensor/*.cpp tensor/kernels/*.cpp autograd/*.cpp autograd/ops/*.cpp losses/*.cpp optim/*.cpp "
-    "nn/*.cpp data/*.cpp trace/parse.cpp trace/json.cpp").split()
+    "nn/*.cpp data/*.cpp data/tasks/*.cpp trace/parse.cpp trace/json.cpp").split()
 # The tests that run for a mutant of a folder, each without its slow files. The rest does without the
 # folder, or trains for long; a fault that only it would see counts as one that is not seen.
 TESTS = {"tensor": "tensor goldens losses optim nn data catalogue reliability trace autograd faults",
@@ -134,10 +135,13 @@ def run(command, seconds=None, **kwargs):
                                preexec_fn=limits, **kwargs)
     try:
         return process.communicate(timeout=seconds)[0], process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
+    except BaseException as reason:  # its group has no terminal whose Ctrl-C it could hear
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return "", None
+        if isinstance(reason, subprocess.TimeoutExpired):
+            return "", None
+        raise
 
 
 def test_command(name, room="tensor", files="*"):
@@ -147,6 +151,12 @@ def test_command(name, room="tensor", files="*"):
     return [BUILD / f"tests/{name}_tests", f"--source-file=*/{files}_test.cpp",
             "--source-file-exclude=*_slow_test.cpp", "--abort-after=1",
             f"--test-case-exclude={LEFT_OUT}{'' if room == 'tensor' else OF_KERNELS}"]
+
+
+def quick_tests(room, stem):
+    """Those of a room that are called like a source: a program that finds none to run fails."""
+    return [path for path in (COPY / "tests" / room).rglob(f"*{stem}*_test.cpp")
+            if not path.stem.endswith("_slow_test")]
 
 
 def prepare():
@@ -172,17 +182,17 @@ def prepare():
                "-DRETRACE_BUILD_BENCH=OFF", "-DRETRACE_WERROR=OFF",
                "-DCMAKE_SHARED_LINKER_FLAGS=-fuse-ld=gold"]
     targets = [f"tests/{'goldens' if name == 'goldens' else name + '_tests'}" for name in ALL]
-    for command in (["cmake", "-S", COPY, "-B", BUILD, "-G", "Ninja", *options],
+    for command in (["cmake", "--fresh", "-S", COPY, "-B", BUILD, "-G", "Ninja", *options],
                     ["cmake", "--build", BUILD, "--target", *targets]):
         output, status = run(command)
         if status != 0:
-            sys.exit(f"{output[-4000:]}\nmutants: the tree as it is does not build")
+            raise RuntimeError(f"{output[-4000:]}\nmutants: the tree as it is does not build")
     seconds = {}
     for name in ALL:
         start = time.monotonic()
         output, status = run(test_command(name), cwd=FOLDER)
         if status != 0:
-            sys.exit(f"{output[-4000:]}\nmutants: {name} fails without a mutant")
+            raise RuntimeError(f"{output[-4000:]}\nmutants: {name} fails without a mutant")
         seconds[name] = time.monotonic() - start
     print("seconds without a mutant: " + ", ".join(f"{name} {s:.1f}" for name, s in seconds.items()),
           file=sys.stderr, flush=True)
@@ -190,13 +200,14 @@ def prepare():
 
 
 def compiles():
-    """Whether the library can be built with a mutant. Only an error in a source says that it cannot: a
-    compiler may also be killed, or find no memory."""
+    """Whether the library can be built with a mutant. Only an error in a source says that it cannot, and
+    in English: a compiler may also be killed, or find no memory."""
     for _ in range(2):
-        output, status = run(["cmake", "--build", BUILD, "--target", "retrace"])
+        output, status = run(["cmake", "--build", BUILD, "--target", "retrace"],
+                             env=os.environ | {"LC_ALL": "C"})
         if status == 0 or re.search(r"(?m)^\S+:\d+:\d+: (fatal )?error: ", output):
             return status == 0
-    sys.exit(f"{output[-4000:]}\nmutants: the compiler does not come to an end")
+    raise RuntimeError(f"{output[-4000:]}\nmutants: the compiler does not come to an end")
 
 
 def sees(command, seconds):
@@ -226,7 +237,8 @@ def outcome(mutant, seconds):
             return None
         room, stem = mutant.path.split("/")[0], pathlib.Path(mutant.path).stem
         # What is called like the source is the likeliest to see it.
-        for name, files in [(room, f"*{stem}*"), *((name, "*") for name in TESTS[room].split())]:
+        alike = [(room, f"*{stem}*")] if quick_tests(room, stem) else []
+        for name, files in [*alike, *((name, "*") for name in TESTS[room].split())]:
             trial = test_command(name, room, files), 15 + 2 * seconds[name]
             if not (sees(*trial) and (seen := sees(*trial))):
                 continue
@@ -343,4 +355,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeError as error:
+        sys.exit(str(error))

@@ -203,6 +203,14 @@ MEASURES = [
 ]
 
 
+def chosen(wanted, quick):
+    """Of what measures: it, and which rows of those wanted."""
+    for function, rows, is_quick in MEASURES:
+        mine = [row for row in rows.split() if row in wanted]
+        if mine and (is_quick or not quick):
+            yield function, mine
+
+
 def measure(function, rows, quick, *more):
     """Its figures; what it could not measure falls short."""
     start = time.monotonic()
@@ -240,6 +248,24 @@ def changed(since):
     return sorted(files - {str(path.relative_to(ROOT)) for path in records})
 
 
+def tests_commit():
+    """What ./test writes at the head of a file of figures."""
+    name, status = run(["git", "-C", ROOT, "describe", "--always", "--dirty"])
+    return name.strip() if status == 0 else "no commit"
+
+
+def read_figures(path):
+    """Lines of a file that RETRACE_FIGURES named, which have to be of this commit."""
+    try:
+        head, _, lines = path.read_text().partition("\n")
+    except OSError as error:
+        sys.exit(f"--figures: {error}")
+    if head != tests_commit():
+        sys.exit(f"--figures: {path} is of {head[:40]}, and this is {tests_commit()}: "
+                 f"run RETRACE_FIGURES={path} ./test again")
+    return lines
+
+
 def commit():
     """Its name, or nothing outside of git; and what the tree has besides."""
     name, status = run(["git", "-C", ROOT, "describe", "--always"])
@@ -250,14 +276,17 @@ def show(figures, rows):
     for row in rows:
         mine = [figure for figure in figures if figure.row == row]
         holds = bool(mine) and all(figure.holds for figure in mine)
-        print(f"{row}  {'pass ' if holds else 'SHORT'}  {PROMISES[row]}")
+        print(f"{row}  {'pass ' if holds else 'SHORT'}  {PROMISES[row]}", flush=True)
         for figure in mine:
             text = f"{figure.what}: {figure.reached}{'' if figure.holds else '  <- SHORT'}"
             print(textwrap.fill(text, 110, initial_indent=" " * 12, subsequent_indent=" " * 14))
 
 
-def keep(figures, rows, stamp):
+def keep(figures, rows, stamp, measured):
     """Puts the rows into the table of the page; the others stay."""
+    if others := changed(measured):
+        sys.exit(f"not written: changed since {measured}: {', '.join(others[:5])}")
+    fuzzing.keep_record()
     text = PAGE.read_text()
     head, body = re.split(r"(?<=\n\| --- \| --- \| --- \| --- \| --- \|\n)", text)
     table, tail = re.match(r"((?:\|.*\n)*)(.*)", body, re.DOTALL).groups()
@@ -294,31 +323,39 @@ def main():
             parser.error("--write: the figures of a file may be those of another commit")
         if others or not measured:
             parser.error(f"--write: not as in a commit: {', '.join(others[:5]) or 'any file'}")
-    figures, rows = [], []
-    for function, measures, is_quick in MEASURES:
-        mine = [row for row in measures.split() if row in wanted]
-        if not mine or (arguments.quick and not is_quick):
-            continue
-        more = [mine] if function is tests else []
-        if more and arguments.figures:
-            more.append(arguments.figures.read_text())
-        found = measure(function, mine, arguments.quick, *more)
-        figures += [figure for figure in found if figure.row in wanted]
-        rows += [row for row in mine if any(figure.row == row for figure in found)]
-    rows = [row for row in PROMISES if row in rows]
+    given = [read_figures(arguments.figures)] if arguments.figures else []
     stamp = (f"{datetime.date.today()}, {measured or 'no commit'}{'-dirty' if others else ''}, "
              f"{machine()}{', short form' if arguments.quick else ''}")
-    print(stamp)
-    show(figures, rows)
+    print(stamp, flush=True)
+    figures, rows, stopped = [], [], False
+    todo = list(chosen(wanted, arguments.quick))
+    try:
+        for number, (function, mine) in enumerate(todo):
+            more = [mine, *given] if function is tests else []
+            figures += [figure for figure in measure(function, mine, arguments.quick, *more)
+                        if figure.row in wanted]
+            # What takes hours is not lost by what comes behind it.
+            later = {row for _, rest in todo[number + 1:] for row in rest}
+            done = [row for row in mine if row not in later and
+                    any(figure.row == row for figure in figures)]
+            show(figures, done)
+            if arguments.write and done:
+                keep(figures, done, stamp, measured)
+            rows += done
+    except KeyboardInterrupt:
+        stopped = True
+    left = [row for row in PROMISES if row in wanted and row not in rows]
+    if arguments.only:  # they were asked for by name
+        why = "stopped" if stopped else "not here, or not in the short form"
+        figures += [Figure(row, "not measured", why, False) for row in left]
+        show(figures, left)
+        rows += left
+    elif left:
+        print(f"not measured: {' '.join(left)}")
     short = [row for row in rows if not all(f.holds for f in figures if f.row == row)]
-    print(f"{len(rows) - len(short)} of {len(rows)} hold" +
+    print(f"{'stopped; ' * stopped}{len(rows) - len(short)} of {len(rows)} hold" +
           (f"; short: {' '.join(short)}" if short else ""))
-    if arguments.write:
-        if others := changed(measured):
-            sys.exit(f"not written: changed since {measured}: {', '.join(others[:5])}")
-        fuzzing.keep_record()
-        keep(figures, rows, stamp)
-    sys.exit(1 if short else 0)
+    sys.exit(130 if stopped else 1 if short or not rows else 0)
 
 
 if __name__ == "__main__":
