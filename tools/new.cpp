@@ -17,8 +17,15 @@ namespace fs = std::filesystem;
 // What the template calls itself, and what it asks for.
 constexpr std::string_view kName = "my_model", kPackage = "@PACKAGE@", kVersion = "@VERSION@";
 
+// Targets that CMake makes itself, the last three where there are tests or packages.
+constexpr std::string_view kReserved[] = {"all",     "clean",         "edit_cache",    "help",
+                                          "install", "preinstall",    "rebuild_cache", "test",
+                                          "package", "package_source"};
+
 bool is_program_name(std::string_view name) {
   const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved))
+    return false;
   return !name.empty() && letter(name[0]) && std::all_of(name.begin(), name.end(), [&](char c) {
     return letter(c) || (c >= '0' && c <= '9') || c == '_';
   });
@@ -52,7 +59,9 @@ void replace_all(std::string& text, std::string_view what, std::string_view by) 
 std::string make_project(const std::string& name) {
   if (!is_program_name(name))
     throw train::UsageError(fmt::format(
-        "new: {} cannot name a program; take small letters, digits and _, a letter first", name));
+        "new: {} cannot name a program; take small letters, digits and _, a letter first, and no "
+        "target of CMake's own",
+        name));
   const Source source;
   std::error_code error;
   if (!fs::create_directory(name, error))

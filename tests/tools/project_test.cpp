@@ -83,7 +83,7 @@ TEST_CASE("new makes a project of the template, in which nothing is left to fill
 
 TEST_CASE("new refuses names that are none for a program: exit code 2, and nothing is made") {
   const TemporaryFolder folder;
-  for (const char* name : {"", "My_model", "2nd", "../up", "a b", "a-b", "a/b"}) {
+  for (const char* name : {"", "My_model", "2nd", "../up", "a b", "a-b", "a/b", "install"}) {
     CAPTURE(name);
     const Outcome outcome = run_tool({"new", name}, folder.path());
     CHECK(outcome.code == 2);
