@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from figures import BUILD, ROOT, Figure, Tally, environment, failed_tests, of, run
@@ -259,8 +260,11 @@ def orders(quick):
     with (tempfile.TemporaryDirectory() as folder,
           concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool):
         def passes(command):
-            return run([*command, "--source-file-exclude=*_slow_test.cpp"], cwd=folder,
-                       env=environment(TMPDIR=folder))[1] == 0
+            output, status = run([*command, "--source-file-exclude=*_slow_test.cpp"], cwd=folder,
+                                 env=environment(TMPDIR=folder))
+            if status != 0:  # it may be hard to see again
+                print(*command, output[-3000:], file=sys.stderr, flush=True)
+            return status == 0
 
         for passed, name in zip(pool.map(passes, commands), names):
             tally.expect(passed, name)
