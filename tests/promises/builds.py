@@ -50,12 +50,13 @@ def kind(name):
 
 
 def build(name, options, targets):
-    """The folder of a build of its own, with these options and none of before."""
+    """The folder of a build of its own, with these options and none of before; objects stay."""
     folder = ROOT / f"build-{name}"
     # As in cmake/setup.sh: ccache wants single files, a first build is faster in batches.
     choices = (["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", "-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON"]
                if shutil.which("ccache") else ["-DRETRACE_BATCHES=ON"])
-    for command in (["cmake", "--fresh", "-S", ROOT, "-B", folder, "-G", "Ninja", *choices, *options],
+    (folder / "CMakeCache.txt").unlink(missing_ok=True)
+    for command in (["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", *choices, *options],
                     ["cmake", "--build", folder, "--target", *targets]):
         output, status = run(command)
         if status != 0:

@@ -50,7 +50,8 @@ def second_build():
     cache = (BUILD / "CMakeCache.txt").read_text()
     options = re.findall(r"^((?:CMAKE_CXX_COMPILER_LAUNCHER|CMAKE_DISABLE_PRECOMPILE_HEADERS|"
                          r"RETRACE_[A-Z]+)):\w+=(.*)$", cache, re.MULTILINE)
-    output, status = run(["cmake", "--fresh", "-S", ROOT, "-B", folder, "-G", "Ninja",
+    (folder / "CMakeCache.txt").unlink(missing_ok=True)
+    output, status = run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja",
                           "-DCMAKE_BUILD_TYPE=Release", *(f"-D{key}={value}" for key, value in options)])
     if status == 0:
         output, status = run(["cmake", "--build", folder, "--target", *programs])

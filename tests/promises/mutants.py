@@ -182,7 +182,8 @@ def prepare():
                "-DRETRACE_BUILD_BENCH=OFF", "-DRETRACE_WERROR=OFF",
                "-DCMAKE_SHARED_LINKER_FLAGS=-fuse-ld=gold"]
     targets = [f"tests/{'goldens' if name == 'goldens' else name + '_tests'}" for name in ALL]
-    for command in (["cmake", "--fresh", "-S", COPY, "-B", BUILD, "-G", "Ninja", *options],
+    (BUILD / "CMakeCache.txt").unlink(missing_ok=True)  # options of before; objects stay
+    for command in (["cmake", "-S", COPY, "-B", BUILD, "-G", "Ninja", *options],
                     ["cmake", "--build", BUILD, "--target", *targets]):
         output, status = run(command)
         if status != 0:
