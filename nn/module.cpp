@@ -173,7 +173,9 @@ void Module::to(DType dtype) {
 }
 
 void Module::train(bool on) {
-  walk(state(), true, [on](ModuleState& each, const std::string&) { each.training = on; });
+  std::vector<ModuleState*> all;  // first, since memory may be missing
+  walk(state(), true, [&](ModuleState& each, const std::string&) { all.push_back(&each); });
+  for (ModuleState* each : all) each->training = on;
 }
 
 void Module::set_training(bool on) { state().training = on; }

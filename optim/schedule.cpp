@@ -58,30 +58,19 @@ StateDict Schedule::state_dict() const {
   StateDict state = new_state(name_);
   state.insert("step", to_tensor(steps_));
   state.insert("base_lr", to_tensor(base_));
-  state.insert("lr", to_tensor(rates_));
   return state;
 }
 
 void Schedule::load_state_dict(const StateDict& state) {
   StateReader reader(state, name_);
   std::int64_t steps = 0;
-  std::vector<double> base = base_, saved = rates_;
+  std::vector<double> base = base_;
   reader.read("step", steps);
   reader.read("base_lr", base);
-  reader.read("lr", saved);
   if (steps < 0) reader.add_problem(fmt::format("step is {}, expected 0 or more", steps));
   reader.finish();
   for (const double each : base) require_at_least_zero(name_, "base_lr", each);
-  std::vector<double> rates = rates_of(base, steps);
-  for (std::size_t group = 0; group < rates.size(); ++group) {
-    // Another machine's cos may differ in the last digit.
-    require<ValueError>(
-        std::abs(saved[group] - rates[group]) <= 1e-9 * std::max(base[group], rates[group]),
-        "{}: in step {} the state has a rate of {} in group {}, these options give "
-        "{}; make the schedule with the options that it was saved with",
-        name_, steps, saved[group], group, rates[group]);
-  }
-  set(std::move(rates));
+  set(rates_of(base, steps));
   steps_ = steps;
   base_.swap(base);
 }

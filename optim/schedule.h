@@ -34,11 +34,12 @@ class Schedule {
   /// The rate of a group now.
   double lr(std::size_t group = 0) const { return optimizer_.lr(group); }
 
-  /// "StepLR.version", "step", "base_lr" and "lr" of every group. Options are not part of it.
+  /// "StepLR.version", "step", "base_lr" of every group. Options are not part of it: a run that
+  /// goes on may be longer than was meant at first.
   StateDict state_dict() const;
   /// Takes over the step and the base rates, and sets the rates. ValueError for a state of another
-  /// type, of another number of groups, or whose rates are not what these options make of its step
-  /// and its base rates; then nothing was changed.
+  /// type or of another number of groups, and for base rates that are negative or not finite; then
+  /// nothing was changed.
   void load_state_dict(const StateDict& state);
 
  protected:
