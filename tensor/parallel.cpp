@@ -136,6 +136,9 @@ bool superfluous() {
 }
 
 void work() {
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), "retrace worker");  // for top, gdb, and tests
+#endif
   in_region = true;
   bool patient = true;  // the last time, spinning was worth while or would have been
   for (;;) {
@@ -169,11 +172,7 @@ void start_workers(int wanted) {
   static_cast<void>(registered);
   try {
     for (; pool.workers.load(std::memory_order_relaxed) < wanted; ++pool.workers) {
-      std::thread worker(work);
-#if defined(__linux__)
-      pthread_setname_np(worker.native_handle(), "retrace worker");  // for top, gdb, and tests
-#endif
-      worker.detach();
+      std::thread(work).detach();
     }
   } catch (const std::exception&) {
     // No more threads, or no memory for one: the callers do the work.
