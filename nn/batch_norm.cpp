@@ -1,9 +1,8 @@
 #include <retrace/nn/batch_norm.h>
 
-#include <cmath>
-
 #include <retrace/autograd/grad_mode.h>
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/nn/eps.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -22,8 +21,7 @@ BatchNorm::BatchNorm(std::int64_t num_features, const BatchNormOptions& options)
     : eps_(options.eps), momentum_(options.momentum) {
   require<ValueError>(num_features >= 0, "BatchNorm: num_features is {}; give at least 0",
                       num_features);
-  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
-                      "BatchNorm: eps is {}; give a finite number of at least 0", eps_);
+  require_eps("BatchNorm", eps_);
   require<ValueError>(!momentum_ || (*momentum_ >= 0 && *momentum_ <= 1),
                       "BatchNorm: momentum is {}; give a number in [0, 1], or none",
                       momentum_.value_or(0));

@@ -1,8 +1,7 @@
 #include <retrace/nn/group_norm.h>
 
-#include <cmath>
-
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/nn/eps.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -15,8 +14,7 @@ GroupNorm::GroupNorm(std::int64_t num_groups, std::int64_t num_channels,
       num_groups > 0 && num_channels >= 0 && num_channels % num_groups == 0,
       "GroupNorm: num_groups is {}, num_channels {}; give a number that divides them", num_groups,
       num_channels);
-  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
-                      "GroupNorm: eps is {}; give a finite number of at least 0", eps_);
+  require_eps("GroupNorm", eps_);
   require<DTypeError>(is_floating(options.dtype), "GroupNorm: cannot be {}; use float32 or float64",
                       options.dtype);
   if (options.affine) {

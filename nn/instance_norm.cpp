@@ -1,8 +1,7 @@
 #include <retrace/nn/instance_norm.h>
 
-#include <cmath>
-
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/nn/eps.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -12,8 +11,7 @@ InstanceNorm::InstanceNorm(std::int64_t num_features, const InstanceNormOptions&
     : num_features_(num_features), eps_(options.eps) {
   require<ValueError>(num_features >= 0, "InstanceNorm: num_features is {}; give at least 0",
                       num_features);
-  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
-                      "InstanceNorm: eps is {}; give a finite number of at least 0", eps_);
+  require_eps("InstanceNorm", eps_);
   require<DTypeError>(is_floating(options.dtype),
                       "InstanceNorm: cannot be {}; use float32 or float64", options.dtype);
   if (options.affine) {

@@ -1,8 +1,7 @@
 #include <retrace/nn/layer_norm.h>
 
-#include <cmath>
-
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/nn/eps.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -12,8 +11,7 @@ LayerNorm::LayerNorm(const Shape& normalized_shape, const LayerNormOptions& opti
     : normalized_shape_(normalized_shape), eps_(options.eps) {
   require<ValueError>(normalized_shape.size() > 0,
                       "LayerNorm: normalized_shape is empty; give the sizes of the last dims");
-  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
-                      "LayerNorm: eps is {}; give a finite number of at least 0", eps_);
+  require_eps("LayerNorm", eps_);
   require<DTypeError>(is_floating(options.dtype), "LayerNorm: cannot be {}; use float32 or float64",
                       options.dtype);
   if (options.elementwise_affine) {

@@ -1,8 +1,7 @@
 #include <retrace/nn/norm.h>
 
-#include <cmath>
-
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/nn/eps.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -10,8 +9,7 @@ namespace retrace::nn {
 
 Norm::Norm(std::int64_t features, const NormOptions& options)
     : kind_(options.kind), eps_(options.eps) {
-  require<ValueError>(std::isfinite(eps_) && eps_ >= 0,
-                      "Norm: eps is {}; give a finite number of at least 0", eps_);
+  require_eps("Norm", eps_);
   require<DTypeError>(is_floating(options.dtype), "Norm: cannot be {}; use float32 or float64",
                       options.dtype);
   weight = register_parameter("weight", ones({features}, options.dtype));

@@ -1,8 +1,7 @@
 #include <retrace/nn/rms_norm.h>
 
-#include <cmath>
-
 #include <retrace/autograd/ops/normalization.h>
+#include <retrace/nn/eps.h>
 #include <retrace/tensor/check.h>
 #include <retrace/tensor/creation.h>
 
@@ -12,8 +11,7 @@ RMSNorm::RMSNorm(const Shape& normalized_shape, const RMSNormOptions& options)
     : normalized_shape_(normalized_shape), eps_(options.eps) {
   require<ValueError>(normalized_shape.size() > 0,
                       "RMSNorm: normalized_shape is empty; give the sizes of the last dims");
-  require<ValueError>(!eps_ || (std::isfinite(*eps_) && *eps_ >= 0),
-                      "RMSNorm: eps is {}; give a finite number of at least 0", eps_.value_or(0));
+  require_eps("RMSNorm", eps_.value_or(0));
   require<DTypeError>(is_floating(options.dtype), "RMSNorm: cannot be {}; use float32 or float64",
                       options.dtype);
   if (options.elementwise_affine)
