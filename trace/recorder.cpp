@@ -213,7 +213,6 @@ Id Recorder::add_from_before(const retrace::Node& node, std::uint32_t output) {
   std::vector<const retrace::Node*> unknown = {&node};
   std::unordered_set<std::uint64_t> seen = {node.number()};
   for (std::size_t i = 0; i < unknown.size(); ++i) {
-    if (i > 0 && recorded_.contains(unknown[i]->number())) continue;
     for (std::size_t k = 0; k < unknown[i]->inputs(); ++k) {
       const retrace::Node* const behind = unknown[i]->input(k).node.get();
       if (behind != nullptr && !recorded_.contains(behind->number()) &&

@@ -8,12 +8,14 @@
 
 #include <retrace/retrace.h>
 #include <retrace/tests/messages.h>
+#include <retrace/tests/trace/events.h>
 #include <retrace/trace/html.h>
 #include <retrace/trace/page/ways.h>
 #include <retrace/trace/recorder.h>
 #include <retrace/trace/story.h>
 
 using namespace retrace;
+using testing::events_of;
 using testing::says;
 using trace::Recorder;
 using trace::Trace;
@@ -38,14 +40,6 @@ std::string told(const Trace& trace) {
   std::string text;
   for (std::size_t k = 0; k < story.size(); ++k) text += story.text(k) + "\n";
   return text;
-}
-
-template <class E>
-std::vector<E> events_of(const Trace& trace) {
-  std::vector<E> found;
-  for (const trace::Event& event : trace.events)
-    if (const auto* e = std::get_if<E>(&event)) found.push_back(*e);
-  return found;
 }
 
 std::vector<double> values_of(const Trace& trace, trace::Id numbers) {

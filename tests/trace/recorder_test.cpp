@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <retrace/retrace.h>
+#include <retrace/tests/trace/events.h>
 #include <retrace/trace/numbers.h>
 
 #include <cmath>
@@ -10,21 +11,13 @@
 #include <string>
 
 using namespace retrace;
+using testing::events_of;
 using trace::Id;
 using trace::kNone;
 using trace::Recorder;
 using trace::Trace;
 
 namespace {
-
-template <class E>
-std::vector<E> events_of(const Trace& trace) {
-  std::vector<E> found;
-  for (const trace::Event& event : trace.events) {
-    if (const auto* e = std::get_if<E>(&event)) found.push_back(*e);
-  }
-  return found;
-}
 
 Id named(const Trace& trace, std::string_view name) {
   for (Id id = 0; id < trace.nodes.size(); ++id) {
