@@ -43,10 +43,11 @@ TESTS = {"tensor": "tensor goldens losses optim nn data catalogue reliability tr
          "data": "data reliability faults",
          "trace": "trace reliability"}
 ALL = TESTS["tensor"].split()
-# Tests of what lines a call came from, and of programs: mutants are built without debug information
-# and examples.
-LEFT_OUT = ("*where they were called,*its inputs and the line,*module and line*,*call site*,"
-            "*stack of the*,*faults that make NaN*,*in a small address space*")
+# Slow tests, and those of what lines a call came from and of programs: mutants are built without
+# debug information and examples.
+FILES_LEFT_OUT = "*_slow_test.cpp,*/call_site_test.cpp"
+LEFT_OUT = ("*where they were called,*its inputs and the line,*module and line*,"
+            "*faults that make NaN*,*in a small address space*")
 # The longest tests of the tensors' kernels, in which nothing of another folder runs.
 OF_KERNELS = ",*gemm*,*functions keep their error bound*,*what is JSON*"
 UNSEEN = {"autograd/call_site.cpp", "autograd/trap.cpp"}
@@ -149,7 +150,7 @@ def test_command(name, room="tensor", files="*"):
     if name == "goldens":
         return [BUILD / "tests/goldens", COPY / "tests/goldens", "--dtype", "f64"]
     return [BUILD / f"tests/{name}_tests", f"--source-file=*/{files}_test.cpp",
-            "--source-file-exclude=*_slow_test.cpp", "--abort-after=1",
+            f"--source-file-exclude={FILES_LEFT_OUT}", "--abort-after=1",
             f"--test-case-exclude={LEFT_OUT}{'' if room == 'tensor' else OF_KERNELS}"]
 
 
