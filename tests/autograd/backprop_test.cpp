@@ -3,6 +3,7 @@
 #include <retrace/retrace.h>
 #include <retrace/tests/messages.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -393,6 +394,25 @@ TEST_CASE("a tensor may be gone before its hook runs, or go in it") {
   const Tensor end = *z * 3.0;
   end.backward();
   CHECK(!z.has_value());
+}
+
+TEST_CASE("what hooks hold is let go with their leaf, or with their graph") {
+  const auto kept = std::make_shared<int>(0);
+  const auto hook = [kept](const Tensor&) {};
+  const long mine = kept.use_count();
+
+  std::optional<Tensor> x = leaf({1.0, 2.0});
+  x->register_hook(hook);
+  CHECK(kept.use_count() > mine);
+  x.reset();
+  CHECK(kept.use_count() == mine);
+
+  const Tensor w = leaf({1.0, 2.0});
+  std::optional<Tensor> y = w * 2.0;
+  y->register_hook(hook);
+  CHECK(kept.use_count() > mine);
+  y.reset();
+  CHECK(kept.use_count() == mine);
 }
 
 TEST_CASE("a hook that computes with tensors of the tape gives no history to a grad") {
