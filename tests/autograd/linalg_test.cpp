@@ -359,6 +359,8 @@ TEST_CASE("einsum says what it cannot read") {
   CHECK(refused("ij->ii", {a}).find("twice in the result") != std::string::npos);
   CHECK(refused("ij,ji->", {a, b}).find("sizes 2 and 4 for 'i'") != std::string::npos);
   CHECK(refused("i1->i", {a}).find("'1'") != std::string::npos);
+  // Digits are what the dims of `...` are called inside.
+  CHECK(refused("...1->...", {a}).find("'1' where a letter") != std::string::npos);
   CHECK(refused("ii->i", {a}).find("diagonal") != std::string::npos);
   CHECK_THROWS_AS(einsum("ij,jk->ik", {a, zeros({3, 4}, kFloat64)}), DTypeError);
   CHECK_THROWS_AS(einsum("", {}), ValueError);

@@ -380,6 +380,9 @@ TEST_CASE("rows can be taken in any order, and more than once") {
   CHECK(numbered(5).subset({}).size() == 0);
   CHECK_THROWS_AS(numbered(5).subset({5}), IndexError);
   CHECK_THROWS_AS(numbered(5).subset({-1}), IndexError);
+  const TensorDataset uneven{zeros({5, 2}), zeros({6})};
+  CHECK(message_of<ShapeError>([&] { uneven.subset({0}); }).find("subset: inputs [5, 2] and") !=
+        std::string::npos);
   CHECK_THROWS_AS(data::take_rows(tensor(1.0), {0}), ShapeError);
 }
 

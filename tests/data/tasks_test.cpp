@@ -1,15 +1,20 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include <retrace/data/tasks/agreement_grammar.h>
 #include <retrace/data/tasks/discs.h>
 #include <retrace/data/tasks/exponential_noise.h>
 #include <retrace/data/tasks/gaussians.h>
 #include <retrace/data/tasks/latent_classes.h>
+#include <retrace/data/tasks/markov_chain.h>
+#include <retrace/data/tasks/spiral.h>
 #include <retrace/data/tasks/triplets.h>
 #include <retrace/tensor/creation.h>
 #include <retrace/tests/data/near.h>
+#include <retrace/tests/messages.h>
 
 using namespace retrace;
 using namespace retrace::data;
@@ -460,6 +465,20 @@ TEST_CASE("tasks that make no sense are refused") {
   CHECK_THROWS_AS(LatentClasses().view(tensor({10})), IndexError);
   CHECK_THROWS_AS(Triplets({.margin = 0}), ValueError);
   CHECK_THROWS_AS(Triplets().oracle_loss(zeros({0}, kBool)), ShapeError);
+}
+
+TEST_CASE("a task that is given rows without tensors says so in its own name") {
+  const auto refuses = [](std::string_view name, auto&& loss) {
+    CAPTURE(name);
+    CHECK(
+        testing::says(testing::message_of<ValueError>(loss), fmt::format("{}: the dataset", name)));
+  };
+  refuses("Gaussians", [] { return Gaussians().oracle_loss({}); });
+  refuses("Discs", [] { return Discs().oracle_loss({}); });
+  refuses("Spiral", [] { return Spiral().oracle_loss({}); });
+  refuses("ExponentialNoise", [] { return ExponentialNoise().oracle_loss({}, 0.5); });
+  refuses("MarkovChain", [] { return MarkovChain().oracle_loss({}); });
+  refuses("AgreementGrammar", [] { return AgreementGrammar().oracle_loss({}); });
 }
 
 TEST_CASE("pairs of latent classes are their views as a dataset") {

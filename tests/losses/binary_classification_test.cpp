@@ -94,6 +94,7 @@ TEST_CASE("weights broadcast, multiply, and do not enter the divisor") {
   const Tensor wants = x.clone().requires_grad_();
   const Tensor w = doubles({1, 2, 3}).requires_grad_(), labels = t.clone().requires_grad_();
   bce_with_logits(wants, labels, {.weight = w, .pos_weight = w}).backward();
+  bce_loss(wants.sigmoid(), labels, {.weight = w}).backward();
   CHECK(wants.grad().defined());
   CHECK(!w.grad().defined());
   CHECK(!labels.grad().defined());

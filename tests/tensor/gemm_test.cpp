@@ -11,6 +11,7 @@
 
 #include <retrace/tensor/error.h>
 #include <retrace/tensor/parallel.h>
+#include <retrace/tests/messages.h>
 
 namespace {
 
@@ -20,6 +21,8 @@ using retrace::kernels::gemm_plus_row;
 using retrace::kernels::gemm_reference;
 using retrace::kernels::MatrixView;
 using retrace::kernels::row_major;
+using retrace::testing::message_of;
+using retrace::testing::says;
 
 struct Threads {
   explicit Threads(int n) : before(retrace::num_threads()) { retrace::set_num_threads(n); }
@@ -352,6 +355,16 @@ TEST_CASE_TEMPLATE("batched products are the single ones", T, float, double, int
   const std::vector<MatrixView<const T>> a = {row_major<const T>(memory.data(), 2, 2)};
   const std::vector<MatrixView<T>> none;
   CHECK_THROWS_AS(gemm_batched<T>(T(1), a, a, T(0), none), retrace::ShapeError);
+
+  std::vector<T> numbers(64), results(64, T(7));
+  const auto in = [&](int64_t r, int64_t c) { return row_major<const T>(numbers.data(), r, c); };
+  const auto out = [&](int64_t r, int64_t c) { return row_major<T>(results.data(), r, c); };
+  const std::vector<MatrixView<const T>> left = {in(2, 3), in(2, 3)}, right = {in(3, 4), in(3, 5)};
+  const std::vector<MatrixView<T>> unlike = {out(2, 4), out(2, 5)};
+  CHECK(says(
+      message_of<retrace::ShapeError>([&] { gemm_batched<T>(T(1), left, right, T(0), unlike); }),
+      "product 1 is [2, 5] over 3, the first [2, 4] over 3; all must have one size"));
+  CHECK(std::ranges::count(results, T(7)) == 64);
 }
 
 TEST_CASE("long sums in float stay close to the sum in double") {
