@@ -306,6 +306,9 @@ TEST_CASE("refused: what does not fit, in words, changing nothing") {
   const auto f = [](const Tensors& in) { return in[0].square().sum(); };
   CHECK(message_of<ValueError>([&] { jvp(f, {}, {}); }) ==
         "jvp: there is no input; give at least one");
+  CHECK(message_of<ValueError>([&] { vjp(f, {}); }) == "vjp: there is no input; give at least one");
+  CHECK(message_of<ValueError>([&] { hvp(f, {}, {}); }) ==
+        "hvp: there is no input; give at least one");
   CHECK(message_of<ValueError>([&] {
           jvp(f, {x}, {v, v});
         }) == "jvp: 1 inputs and 2 tangents; give one for each input");

@@ -27,7 +27,19 @@ TEST_CASE("classes are sorted as numbers where they are numbers") {
       read_csv(folder.put("u.csv", "a,class\n1,10\n2,8\n"), {.text_columns = {"class"}});
   const std::string message = message_of<IoError>([&] { classes.encode(test); });
   CHECK(says(message, "u.csv:3: column class: 8"));
-  CHECK(says(message, "-1, 9, 10"));
+  CHECK(message.ends_with("those are -1, 9, 10"));
+  // Of many classes the first twenty.
+  std::vector<std::string> many;
+  for (int i = 0; i < 26; ++i) many.emplace_back(1, static_cast<char>('a' + i));
+  const Table wanted =
+      read_csv(folder.put("v.csv", "a,class\n1,?!\n2,b\n"), {.text_columns = {"class"}});
+  std::string text = "a,class\n";
+  for (const std::string& name : many) text += "1," + name + "\n";
+  const ClassNames letters(read_csv(folder.put("letters.csv", text), {.text_columns = {"class"}}),
+                           "class");
+  CHECK(message_of<IoError>([&] {
+          letters.encode(wanted);
+        }).ends_with("those are a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t"));
 }
 
 TEST_CASE("columns that are no classes are refused") {

@@ -301,6 +301,11 @@ TEST_CASE("tied tensors are stored once and loaded as one") {
   CHECK(loaded.at("detached").is_same(loaded.at("embed")));
   CHECK_FALSE(loaded.at("apart").is_same(loaded.at("embed")));
   CHECK_FALSE(loaded.at("turned").is_same(loaded.at("embed")));
+
+  // What has no numbers shares none: another program finds each by its name.
+  const std::string empty =
+      files.saved({{"one", shared.slice(0, 0, 0)}, {"two", shared.slice(0, 0, 0)}});
+  for (const char* name : {"\"one\":{", "\"two\":{"}) CHECK(empty.find(name) != std::string::npos);
 }
 
 TEST_CASE("every bit that flips, every cut and every addition is noticed") {
