@@ -132,7 +132,8 @@ TEST_CASE_TEMPLATE("gemm agrees with plain loops in every order of the elements"
   const int64_t sizes[][3] = {{1, 1, 1},     {2, 3, 4},    {1, 5, 7},     {5, 1, 7},
                               {7, 5, 1},     {1, 1, 300},  {32, 128, 64}, {16, 64, 128},
                               {32, 65, 100}, {1, 300, 3},  {300, 1, 3},   {17, 9, 33},
-                              {40, 33, 21},  {64, 64, 64}, {1, 70, 90},   {70, 1, 90}};
+                              {40, 33, 21},  {64, 64, 64}, {1, 70, 90},   {70, 1, 90},
+                              {2, 2, 2},     {2, 50, 40},  {50, 2, 40},   {50, 40, 2}};
   for (const auto& s : sizes) {
     for (const Order oa : kOrders) {
       for (const Order ob : kOrders) {
