@@ -74,8 +74,10 @@ bool is_ours(std::string_view file) {
   for (const std::string_view room : kRooms) {
     const std::string folder = std::string(room) + "/";
     if (!root.empty() && file.starts_with(root + folder)) return true;
-    // A header of ours as users include it, and not one of a program that lies in a retrace/.
-    if (file.find("/include/retrace/" + folder) != file.npos && file.ends_with(".h")) return true;
+    // A header of ours as users include it, and not one of a program that lies in a retrace/. Clang
+    // names it from the folder that it compiles in.
+    const std::size_t at = file.find("include/retrace/" + folder);
+    if (at != file.npos && (at == 0 || file[at - 1] == '/') && file.ends_with(".h")) return true;
   }
   return false;
 }

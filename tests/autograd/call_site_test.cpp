@@ -93,7 +93,8 @@ TEST_CASE("the stack of the moment, and of nothing") {
 #ifdef RETRACE_HAVE_LIBDW
 namespace {
 Tensor their_step(const Tensor& x);
-}
+Tensor our_step(const Tensor& x);
+}  // namespace
 
 TEST_CASE("files of a program that lies in a folder called retrace are its own") {
   const Tensor x = ones({2}).requires_grad_();
@@ -103,8 +104,18 @@ TEST_CASE("files of a program that lies in a folder called retrace are its own")
   CHECK(recorder.sites.back() == "step.h:8 (their_step)");
 }
 
+TEST_CASE("a header of ours is no caller, however the compiler names it") {
+  const Tensor x = ones({2}).requires_grad_();
+  Recorder recorder;
+  const ObserverScope scope(recorder);
+  our_step(x);
+  CHECK(says(recorder.sites.back(), at(__LINE__ - 1)));
+}
+
 namespace {
 #line 8 "/home/somebody/retrace/train/step.h"
 [[gnu::noinline]] Tensor their_step(const Tensor& x) { return x * x; }
+#line 8 "include/retrace/train/step.h"
+[[gnu::noinline]] Tensor our_step(const Tensor& x) { return x * x; }
 }  // namespace
 #endif
