@@ -159,11 +159,12 @@ class DebugInformation {
     }
   }
 
-  // The compilation unit of an address. Clang writes no table of addresses, so units are asked one
-  // by one if need be.
+  // The compilation unit of an address. Clang writes no table of addresses, and in one of other
+  // compilers' the nearest is found: then units are asked one by one.
   static Dwarf_Die* unit_at(Dwfl_Module* module, Dwarf_Addr address, Dwarf_Addr& bias) {
     Dwarf_Die* unit = dwfl_module_addrdie(module, address, &bias);
-    if (unit != nullptr) return unit;
+    if (unit != nullptr && dwarf_haspc(unit, address - bias) == 1) return unit;
+    unit = nullptr;
     while ((unit = dwfl_module_nextcu(module, unit, &bias)) != nullptr) {
       if (dwarf_haspc(unit, address - bias) == 1) return unit;
     }

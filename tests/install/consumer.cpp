@@ -1,4 +1,4 @@
-// Trains a line through the installed library alone.
+// Trains a line through the installed library alone, and is told where it makes a NaN.
 #include <retrace/retrace.h>
 
 #include <iostream>
@@ -18,5 +18,11 @@ int main() {
   }
   const double loss = losses::mse_loss(model(inputs), targets).item<double>();
   std::cout << "loss " << loss << "\n";
+  const AnomalyMode checks;
+  try {
+    log(-inputs.square());
+  } catch (const Error& error) {
+    std::cout << error.what() << "\n";
+  }
   return loss < 1e-6 ? 0 : 1;
 }
