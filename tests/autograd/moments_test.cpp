@@ -151,6 +151,10 @@ TEST_CASE("normalize of the longest and the shortest vectors, with the smallest 
     CHECK(holds(y, {.6, .8}, 1e-15));
     CHECK(holds(gradient_of(y, x, {1, 0}) * scale, {.128, -.096}, 1e-15));
   }
+  // One over this length is a subnormal float, of few digits; what is divided by it has more.
+  Tensor x = full({10'000}, 3e38).requires_grad_();
+  normalize(x, 2, 0)[0].mul(1e6).backward();
+  CHECK(x.grad()[0].item<double>() == doctest::Approx(1e6 * (1 - 1e-4) / 3e40).epsilon(1e-6));
 }
 
 TEST_CASE("what variances and norms refuse") {

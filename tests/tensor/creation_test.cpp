@@ -64,6 +64,9 @@ TEST_CASE("full, ones and zeros in every dtype") {
         9007199254740993);
   CHECK(says(message_of<DTypeError>([] { full({2}, 0.5, kInt64); }), "full"));
   CHECK(full_like(zeros({2}, kFloat64), 3).dtype() == kFloat64);
+  CHECK(full_like(zeros({2}, kFloat64), 3, kInt64).equal(tensor({3, 3})));
+  CHECK(zeros_like(ones({2}), kInt64).equal(tensor({0, 0})));
+  CHECK(empty_like(ones({2, 3}), kBool).dtype() == kBool);
   CHECK(zeros({1 << 20}, kFloat64).to_vector<double>() == std::vector<double>(1 << 20, 0.0));
 }
 
