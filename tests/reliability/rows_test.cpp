@@ -55,7 +55,7 @@ const Elsewhere kElsewhere[] = {
     {"C04", "nn/module_test.cpp",
      "parents, parts, copies, parameters and graphs may go in any order"},
     {"C04", "autograd/tape_size_test.cpp", "tensor, hook, node and pass may go in any order"},
-    {"C04", "autograd/backprop_test.cpp", "a tensor may be gone before its hook runs, or go in it"},
+    {"C04", "autograd/hooks_test.cpp", "a tensor may be gone before its hook runs, or go in it"},
     {"C09", "autograd/backprop_test.cpp",
      "a hook may go back on its own, over this graph or another"},
     {"C09", "autograd/backprop_test.cpp", "passes nested without end are an error, not a crash"},
